@@ -1,0 +1,160 @@
+"""The command line: find the command, run it, turn what it raises into one line and an exit code.
+
+Exit codes: 0 all done, 1 nothing succeeded, 2 bad usage, 3 some inputs failed, 4 a verification did
+not hold, 130 interrupted. A command returns its code, or None for 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from reslift import __version__
+from reslift.errors import ResliftError, UsageError, look_up, one_line
+
+COMMANDS: dict[str, str] = {
+    "upscale": "reslift.cli.upscale:command",
+    "evaluate": "reslift.cli.evaluate:command",
+    "train": "reslift.cli.train:command",
+    "models": "reslift.cli.models:command",
+    "doctor": "reslift.cli.doctor:command",
+    "limits": "reslift.cli.limits:command",
+}
+
+SUMMARIES: dict[str, str] = {
+    "upscale": "Make pictures 2, 3 or 4 times larger.",
+    "evaluate": "Measure models on a folder of pictures, bicubic beside them.",
+    "train": "Train a model as a recipe says, or resume a run.",
+    "models": "List the bundled models, or print the card of one.",
+    "doctor": "Say what is installed, usable and missing, and how to get it.",
+    "limits": "Print every limit, its value and the option that raises it.",
+}
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `reslift ARGUMENTS…` (`sys.argv[1:]` by default) and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = _take_flag(words, "--debug")
+    _prepare_process()
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except ResliftError as error:
+        code = _complain(one_line(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        code = _complain("not enough memory; try a smaller --tile or --max-memory", 1)
+    except ModuleNotFoundError as error:
+        code = _complain(f"{one_line(error)}; `reslift doctor` says what is missing", 1)
+    except Exception as error:
+        code = _complain(*_outside_error(error))
+    if debug:
+        traceback.print_exc()
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        sys.stderr.write(help_text())
+        return UsageError.exit_code
+    first, rest = words[0], words[1:]
+    if first in ("-h", "--help"):
+        sys.stdout.write(help_text())
+        return 0
+    if first == "--version":
+        print(f"reslift {__version__}")
+        return 0
+    if first.startswith("-"):
+        raise UsageError(
+            f"unknown option {one_line(first)!r}; `reslift --help` lists what there is"
+        )
+    return _run(first, _load(look_up(first, COMMANDS, "command")), rest)
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module, _, name = target.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _run(name: str, function: Callable[..., Any], words: list[str]) -> int:
+    import typer
+
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command(name)(function)
+    try:
+        code = typer.main.get_command(app).main(
+            args=words, prog_name=f"reslift {name}", standalone_mode=False
+        )
+    except typer.Exit as stop:
+        code = stop.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
+
+
+def help_text() -> str:
+    """What `reslift --help` prints."""
+    width = max(map(len, COMMANDS)) + 2
+    commands = "".join(f"  {name:<{width}}{SUMMARIES[name]}\n" for name in COMMANDS)
+    return (
+        "Usage: reslift COMMAND [OPTIONS]\n\n"
+        "Lift the resolution of images with convolutional autoencoders.\n\n"
+        f"Commands:\n{commands}\n"
+        "Options:\n"
+        "  --version  Print the version.\n"
+        "  --debug    Show where an error comes from.\n"
+        "  --help     Print this; `reslift COMMAND --help` prints a command's options.\n"
+    )
+
+
+def _take_flag(words: list[str], flag: str) -> bool:
+    end = words.index("--") if "--" in words else len(words)
+    found = flag in words[:end]
+    words[:end] = [word for word in words[:end] if word != flag]
+    return found
+
+
+def _prepare_process() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _outside_error(error: Exception) -> tuple[str, int]:
+    """Text and code of an error that is not ours: the option parser's, or a defect."""
+    format_message = getattr(error, "format_message", None)
+    if format_message is not None:
+        return one_line(format_message()), int(getattr(error, "exit_code", 2))
+    kind = type(error).__name__
+    return f"internal error, {kind}: {one_line(error)}; --debug shows where", 1
+
+
+def _complain(text: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.write(f"reslift: {text}\n")
+    return code

@@ -1,0 +1,130 @@
+"""Writing a file so that its name never stands for half of it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reslift.errors import OutputError, OutputExists, one_line
+
+CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF}
+
+
+@contextmanager
+def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path to write to; on leaving, its content appears at `path`, whole.
+
+    The temporary file lies in the folder of `path` (which must exist), has a hidden name and the
+    suffix of `path`. It is flushed to the disk before it is renamed. On any exception,
+    KeyboardInterrupt included, it is removed and what was at `path` is untouched. Without
+    `overwrite`, a file that appears at `path` meanwhile is kept too.
+
+    Raises OutputExists if `path` exists and `overwrite` is False; OutputError if the file cannot be
+    written: no such folder, read-only, disk full, or `path` is a folder or a device.
+    """
+    path = Path(path)
+    _check_target(path, overwrite)
+    temporary = path.with_name(f".reslift-{secrets.token_hex(8)}.part{path.suffix}")
+    try:
+        with _own_errors(path):
+            _create(temporary, like=path)
+        try:
+            yield temporary
+        except OSError as error:
+            if error.errno in CANNOT_WRITE:
+                raise _output_error(path, error) from error
+            raise
+        with _own_errors(path):
+            _flush(temporary)
+            if overwrite:
+                os.replace(temporary, path)
+            else:
+                _rename_exclusively(temporary, path)
+            _flush_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _check_target(path: Path, overwrite: bool) -> None:
+    with _own_errors(path):
+        if not os.path.lexists(path):
+            return
+        mode = path.stat().st_mode if path.exists() else stat.S_IFREG
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise OutputError(f"{one_line(path)} is {kind}; name a file to write to")
+    if not overwrite:
+        raise _exists(path)
+
+
+def _create(temporary: Path, like: Path) -> None:
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    if like.exists():
+        temporary.chmod(stat.S_IMODE(like.stat().st_mode) | stat.S_IWUSR)
+
+
+def _flush(temporary: Path) -> None:
+    with open(temporary, "rb+") as handle:
+        os.fsync(handle.fileno())
+
+
+def _rename_exclusively(temporary: Path, path: Path) -> None:
+    try:
+        if os.name == "nt":
+            os.rename(temporary, path)
+        else:
+            os.link(temporary, path)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise _exists(path) from None
+        os.replace(temporary, path)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+
+
+@contextmanager
+def _own_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _output_error(path, error) from error
+
+
+def _output_error(path: Path, error: OSError) -> OutputError:
+    advice = {
+        errno.ENOSPC: "free some space or choose another disk",
+        errno.EDQUOT: "free some space or choose another disk",
+        errno.ENOENT: "make the folder first",
+        errno.ENOTDIR: "choose a folder",
+        errno.ENAMETOOLONG: "choose a shorter name",
+    }.get(error.errno or 0, "choose a place that can be written to")
+    return OutputError(f"cannot write {one_line(path)}: {error.strerror or error!r}; {advice}")
+
+
+def _exists(path: Path) -> OutputExists:
+    return OutputExists(f"{one_line(path)} exists; name another output or add --overwrite")
