@@ -1,0 +1,197 @@
+"""Checkpoints: one safetensors file, weights in the body, the card in the header.
+
+A checkpoint may only name a model in ``MODELS``, so a stranger's file brings numbers and never code.
+``read_card`` looks at the header alone and needs no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reslift.errors import CheckpointError, ResliftError, UnknownName, UsageError, look_up, one_line
+from reslift.files import atomic_write
+
+if TYPE_CHECKING:
+    from reslift.models import SRModel
+
+ZOO = Path(__file__).parent / "zoo"
+SUFFIX = ".safetensors"
+DEFAULT_MODEL = "lift-base"
+CARD_KEY = "reslift"
+MAX_HEADER_BYTES = 8 * 2**20
+MAX_ARGUMENT = 4096
+
+
+class Card(BaseModel):
+    """What a set of weights is: how to rebuild the model, and where the weights come from.
+
+    Attributes:
+        name: how ``reslift models`` lists it, ``lift-base-x4``.
+        model, arguments: entry of ``MODELS`` and its constructor's arguments.
+        scale: SR size ÷ LR size.
+        summary: one line on what it is for.
+        data: what the weights saw.
+        licence: terms under which they may be used.
+        recipe: the whole training recipe.
+        command: the command that made them.
+        scores: ``{"Set5": {"psnr_y": 32.0, "ssim_y": 0.89, "bicubic_psnr_y": 28.4, …}, …}``.
+        parameters: number of learned values.
+        version: version of reslift that wrote the file.
+        notes: anything a user should know.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    model: str
+    arguments: dict[str, Any]
+    scale: int = Field(ge=1)
+    summary: str = ""
+    data: str = ""
+    licence: str = ""
+    recipe: dict[str, Any] = {}
+    command: str = ""
+    scores: dict[str, dict[str, float]] = {}
+    parameters: int = 0
+    version: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def zoo() -> dict[str, Path]:
+    """The bundled checkpoints, ``{"lift-base-x4": path, …}``, by name."""
+    return {path.stem: path for path in sorted(ZOO.glob(f"*{SUFFIX}"))}
+
+
+def resolve(name: str | Path, scale: int | None = None) -> Path:
+    """The file that a zoo name, a file or a run folder stands for.
+
+    A zoo name may leave out its scale (``lift-base`` with ``scale=4`` is ``lift-base-x4``). A run
+    folder stands for its best checkpoint, else its last.
+
+    Raises:
+        UnknownName: neither a file nor a bundled name.
+        CheckpointError: a folder without a checkpoint, or a file of another kind.
+    """
+    path, bundled = Path(name), zoo()
+    for candidate in (str(name), f"{name}-x{scale}"):
+        if candidate in bundled:
+            return bundled[candidate]
+    if path.is_dir():
+        for stem in ("best", "last"):
+            if (path / f"{stem}{SUFFIX}").is_file():
+                return path / f"{stem}{SUFFIX}"
+        raise CheckpointError(f"{one_line(path)}: this folder holds no best or last{SUFFIX}")
+    if not path.exists():
+        if path.suffix:
+            raise CheckpointError(f"{one_line(path)}: there is no such file")
+        sizes = sorted({stem.rsplit("-x", 1)[0] for stem in bundled})
+        if str(name) in sizes:
+            raise UsageError(f"model {one_line(name)} is not bundled for scale {scale}")
+        look_up(str(name), dict.fromkeys([*sizes, *bundled]), "model")
+        raise UnknownName(f"unknown model {one_line(name)}")
+    return path
+
+
+def _header(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            size = struct.unpack("<Q", file.read(8))[0]
+            if not 2 <= size <= MAX_HEADER_BYTES:
+                raise ValueError("no safetensors header")
+            header = json.loads(file.read(size))
+        if not isinstance(header, dict):
+            raise ValueError("no safetensors header")
+    except OSError as error:
+        raise CheckpointError(f"{one_line(path)}: {one_line(error.strerror)}") from error
+    except (ValueError, struct.error, RecursionError) as error:
+        raise CheckpointError(
+            f"{one_line(path)}: not a reslift checkpoint, which is a {SUFFIX} file with a card"
+        ) from error
+    return header
+
+
+def read_card(path: Path) -> Card:
+    """The card in a checkpoint's header.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint of ours, or its card is not whole.
+    """
+    text = _header(path).get("__metadata__", {}).get(CARD_KEY)
+    if text is None:
+        raise CheckpointError(f"{one_line(path)}: its header holds no reslift card")
+    try:
+        return Card.model_validate_json(text)
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CheckpointError(f"{one_line(path)}: its card is damaged at '{place}'") from error
+
+
+def save(path: Path, model: SRModel, card: Card, *, half: bool = False) -> None:
+    """Write weights and card to one file, which appears only when it is whole.
+
+    Args:
+        path: ends in ``.safetensors``; an existing file is replaced.
+        model: its weights; non-persistent buffers are rebuilt from the arguments.
+        card: goes into the header.
+        half: store 16-bit floats; loading gives 32-bit ones back.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    weights = {
+        key: value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
+        for key, value in model.state_dict().items()
+    }
+    with atomic_write(path, overwrite=True) as temporary:
+        save_file(weights, str(temporary), metadata={CARD_KEY: card.model_dump_json()})
+
+
+def load(name: str | Path, scale: int | None = None) -> tuple[SRModel, Card]:
+    """Model, in evaluation mode on the CPU in fp32, and card of a zoo name, file or run folder.
+
+    Raises:
+        UnknownName: no such bundled model.
+        CheckpointError: the file is damaged, foreign, or does not fit the model it names.
+        UsageError: the model's scale is not the one asked for.
+    """
+    path = resolve(name, scale)
+    card = read_card(path)
+    if scale is not None and card.scale != scale:
+        raise UsageError(
+            f"model {one_line(name)} has scale {card.scale}, not {scale}: ask for "
+            f"--scale {card.scale} or for another model"
+        )
+    return _rebuild(path, card), card
+
+
+def _rebuild(path: Path, card: Card) -> SRModel:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from reslift.models import MODELS
+
+    misfit = f"{one_line(path)}: its weights do not fit the model it names ({one_line(card.model)})"
+    try:
+        kind = look_up(card.model, MODELS, "model")
+        if any(isinstance(v, int) and v > MAX_ARGUMENT for v in card.arguments.values()):
+            raise ValueError(f"an argument over {MAX_ARGUMENT}")
+        weights = load_file(str(path))
+        with torch.device("meta"):
+            shapes = {k: v.shape for k, v in kind(**card.arguments).state_dict().items()}
+        if shapes != {k: v.shape for k, v in weights.items()}:
+            raise ValueError("shapes differ")
+        model = kind(**card.arguments)
+        model.load_state_dict({k: v.float() for k, v in weights.items()})
+    except ResliftError as error:
+        raise CheckpointError(f"{one_line(path)}: {one_line(error)}") from error
+    except (TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(misfit) from error
+    if model.scale != card.scale:
+        raise CheckpointError(f"{one_line(path)}: card and weights differ in scale")
+    return model.eval().requires_grad_(False)

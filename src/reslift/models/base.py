@@ -1,0 +1,101 @@
+"""What every super-resolution autoencoder promises to the code around it."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+
+class SRModel(nn.Module, ABC):
+    """An autoencoder from LR to SR: ``sr = decode(encode(lr))``.
+
+    ::
+
+        lr (B, C, H, W) ──encode──▶ [features …, latent] ──decode──▶ sr (B, C, sH, sW)
+
+    A model says what it needs, so that callers guess nothing:
+
+    Attributes:
+        scale: integer factor s between LR and SR; 1 restores on the same grid.
+        channels: C, the number of image channels in and out.
+        multiple_of: ``encode`` takes only sizes that are multiples of this, and a tile may start
+            only on such positions.
+        halo: LR pixels on each side of an output pixel that can influence it, a multiple of
+            ``multiple_of``.
+        is_global: a layer looks at the whole image, so tiles would change the answer.
+        arguments: what the constructor was given; with the class's name this rebuilds the model.
+    """
+
+    is_global: ClassVar[bool] = False
+    scale: int
+    channels: int
+    multiple_of: int
+    halo: int
+    arguments: dict[str, Any]
+
+    @abstractmethod
+    def encode(self, lr: Tensor) -> list[Tensor]:
+        """Features of lr (B, C, H, W), H and W multiples of ``multiple_of``; the latent comes last."""
+
+    @abstractmethod
+    def decode(self, features: list[Tensor]) -> Tensor:
+        """The image (B, C, sH, sW), unclipped, that the features stand for."""
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Super-resolve images of any size.
+
+        Args:
+            lr: (B, C, H, W) float in [0, 1], H and W at least 1.
+
+        Returns:
+            (B, C, sH, sW) float, not clipped to [0, 1].
+
+        Raises:
+            ValueError: lr does not have this model's channels.
+        """
+        if lr.ndim != 4 or lr.shape[1] != self.channels:
+            raise ValueError(f"this model wants (B, {self.channels}, H, W), not {tuple(lr.shape)}")
+        height, width = lr.shape[2:]
+        sr = self.decode(self.encode(pad_to_multiple(lr, self.multiple_of)))
+        return sr[..., : height * self.scale, : width * self.scale]
+
+    def parameter_count(self) -> int:
+        """Number of learned values."""
+        return sum(p.numel() for p in self.parameters())
+
+    def macs(self, height: int, width: int) -> int:
+        """Multiply-adds of all convolutions and linear layers for one LR image of this size."""
+        total = 0
+
+        def count(layer: nn.Module, _: Any, output: Tensor) -> None:
+            nonlocal total
+            weight = layer.weight
+            assert isinstance(weight, Tensor)
+            if isinstance(layer, nn.Linear):
+                total += output.numel() * weight.shape[1]
+            elif isinstance(layer, nn.ConvTranspose2d):
+                positions = output[0, 0].numel() / (layer.stride[0] * layer.stride[1])
+                total += round(positions * weight.numel())
+            else:
+                total += output[0, 0].numel() * weight.numel()
+
+        # Fake tensors carry shapes only and, unlike the meta device, know autocast.
+        shadow = copy.deepcopy(self).cpu().float().eval()
+        for layer in shadow.modules():
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+                layer.register_forward_hook(count)
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            shadow(torch.empty(1, self.channels, height, width))
+        return total
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Repeat the right and bottom edges of (B, C, H, W) until both sides are multiples."""
+    bottom, right = -x.shape[2] % multiple, -x.shape[3] % multiple
+    return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x

@@ -1,0 +1,255 @@
+"""Recipes: what to train, as typed TOML. Unknown keys are refused and the near name suggested.
+
+A recipe lists only what differs from the defaults below; a run writes the whole into its folder.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Union, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reslift.errors import RecipeError, look_up, one_line, unknown
+
+PACKAGED = Path(__file__).parent / "recipes"
+CHECKOUT = Path(__file__).parents[2] / "recipes"
+
+Value = Union[bool, int, float, str]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelPart(Part):
+    """Which architecture: an entry of ``MODELS`` and its constructor's arguments."""
+
+    name: str = "lift"
+    arguments: dict[str, Value] = {}
+
+
+class DegradationPart(Part):
+    """How HR becomes LR: an entry of ``DEGRADATIONS`` and its arguments; the scale is the model's."""
+
+    name: str = "bicubic"
+    arguments: dict[str, Value] = {}
+
+
+class DataPart(Part):
+    """Where the pictures are.
+
+    Attributes:
+        name: entry of ``DATASETS``.
+        train: folders to train on; relative ones start at ``--data``, else at the current folder.
+        validation: folders to validate on; when empty, ``hold_out`` pictures are kept from ``train``.
+        exclude: file name patterns to leave out, ``["debian__*"]``.
+        hold_out: number of pictures, or share of them if below 1, kept for validation.
+        reject_flat: share of patches, the flattest ones, that is never drawn.
+        validation_crop: side of the centre crop, HR pixels, that validation looks at; 0 is all.
+    """
+
+    name: str = "folder"
+    train: tuple[str, ...] = (".",)
+    validation: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hold_out: float = Field(0.05, ge=0)
+    reject_flat: float = Field(0.3, ge=0, lt=1)
+    validation_crop: int = Field(768, ge=0)
+
+
+class Phase(Part):
+    """A stretch of training with one batch shape, one loss and one rate curve.
+
+    Attributes:
+        steps: optimiser steps.
+        batch, patch: patches a step, and their side in LR pixels.
+        rate, final_rate: learning rate at the start and, along a half cosine, at the end;
+            ``final_rate`` left out keeps it constant.
+        warmup: steps over which the rate rises from 0.
+        loss: entries of ``LOSSES`` and their weights.
+    """
+
+    steps: int = Field(ge=1)
+    batch: int = Field(16, ge=1)
+    patch: int = Field(48, ge=4)
+    rate: float = Field(5e-4, gt=0)
+    final_rate: float | None = Field(None, ge=0)
+    warmup: int = Field(0, ge=0)
+    loss: dict[str, float] = {"l1": 1.0}
+
+
+class OptimiserPart(Part):
+    """Adam, gradient clipping and the moving average (EMA) of the weights that is deployed."""
+
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 switches clipping off")
+    ema: float = Field(0.999, ge=0, lt=1)
+
+
+class WatchPart(Part):
+    """Validation, checkpoints and stopping.
+
+    Attributes:
+        validate_every: steps between validations.
+        save_minutes: minutes between states that ``--resume`` continues from.
+        patience: validations without an improvement before stopping; 0 never stops early.
+        min_delta: dB of PSNR-Y that count as an improvement.
+        epoch: steps an epoch of the progress bar holds; 0 means one validation interval.
+        tensorboard: write event files when tensorboard is installed.
+    """
+
+    validate_every: int = Field(1000, ge=1)
+    save_minutes: float = Field(5.0, gt=0)
+    patience: int = Field(0, ge=0)
+    min_delta: float = Field(0.0, ge=0)
+    epoch: int = Field(0, ge=0)
+    tensorboard: bool = True
+
+
+class EnginePart(Part):
+    """How the arithmetic is done. ``auto`` is bf16 where the chip has it and fp32 elsewhere.
+
+    Attributes:
+        precision: auto, fp32 or bf16.
+        compile: fuse the model with ``torch.compile``; worth its start-up on a GPU.
+        graph: replay each step as one CUDA graph; ignored elsewhere.
+        threads: CPU threads; 0 leaves torch's own choice.
+    """
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    graph: bool = False
+    threads: int = Field(0, ge=0)
+
+
+class Recipe(Part):
+    """Everything that decides the weights, but for the pictures themselves.
+
+    Attributes:
+        name: also the run folder's and the card's name.
+        init: zoo name, checkpoint or run folder to start from; what fits by name and shape is taken
+            over, so that an ×2 trunk starts an ×4 model.
+        licence: written into the card.
+    """
+
+    name: str
+    summary: str = ""
+    seed: int = 0
+    scale: int = Field(4, ge=1, le=8)
+    init: str | None = None
+    licence: str = ""
+    model: ModelPart = ModelPart()
+    degradation: DegradationPart = DegradationPart()
+    data: DataPart = DataPart()
+    optimiser: OptimiserPart = OptimiserPart()
+    watch: WatchPart = WatchPart()
+    engine: EnginePart = EnginePart()
+    phases: tuple[Phase, ...] = (Phase(steps=10_000),)
+
+    @model_validator(mode="after")
+    def _has_phases(self) -> Recipe:
+        if not self.phases:
+            raise ValueError("a recipe needs at least one phase")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+
+def recipes() -> dict[str, Path]:
+    """The bundled recipes by name, from the wheel or the checkout."""
+    folder = PACKAGED if PACKAGED.is_dir() else CHECKOUT
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_recipe(name: str | Path, sets: tuple[str, ...] = ()) -> Recipe:
+    """A recipe from a bundled name or a TOML file, with ``key=value`` changes applied.
+
+    Args:
+        name: ``lift-base-x4`` or a path.
+        sets: dotted keys, list places by number: ``phases.0.steps=200``. Values are TOML; what is
+            not TOML is text.
+
+    Raises:
+        RecipeError: the file cannot be read, a key is unknown or a value does not fit.
+        UnknownName: no such bundled recipe.
+    """
+    path = Path(name)
+    if path.suffix != ".toml" and not path.is_file():
+        path = look_up(str(name), recipes(), "recipe")
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{one_line(path)}: {one_line(error.strerror)}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{one_line(path)}: not TOML: {one_line(error)}") from error
+    tree.setdefault("name", path.stem)
+    for change in sets:
+        _apply(tree, change)
+    return parse(tree, one_line(path))
+
+
+def parse(tree: dict[str, Any], origin: str) -> Recipe:
+    """A recipe from a nested dict; errors begin with ``origin``."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise RecipeError(f"{origin}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] != "extra_forbidden":
+        return f"{place or 'recipe'}: {one_line(first['msg'])}, given {one_line(first['input'])}"
+    part: Any = Recipe
+    for key in first["loc"][:-1]:
+        if isinstance(key, str):
+            kind = part.model_fields[key].annotation
+            part = next((k for k in (kind, *get_args(kind)) if hasattr(k, "model_fields")), part)
+    where = ".".join(map(str, first["loc"][:-1])) or "the recipe"
+    return unknown(str(first["loc"][-1]), part.model_fields, f"key in {where}")
+
+
+def _apply(tree: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise RecipeError(f"--set wants key=value, not {one_line(change)!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    node: Any = tree
+    try:
+        for name in parents:
+            node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
+        node[int(last) if isinstance(node, list) else last] = value
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise RecipeError(f"--set {one_line(change)}: there is no such place") from error
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The whole recipe, defaults included, as TOML that ``load_recipe`` reads back."""
+    tree = recipe.model_dump(mode="json", exclude_none=True)
+    lines = [f"{k} = {_toml(v)}" for k, v in tree.items() if not isinstance(v, dict) and k != "phases"]
+    for key, table in tree.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{key}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
+    for phase in tree["phases"]:
+        lines += ["", "[[phases]]", *(f"{k} = {_toml(v)}" for k, v in phase.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
