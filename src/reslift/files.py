@@ -1,4 +1,4 @@
-"""Writing a file so that its name never stands for half of it."""
+"""Writing a file so that its name never stands for half of it; where the own files lie."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reslift.errors import OutputError, OutputExists, one_line
+from reslift.errors import InputError, OutputError, OutputExists, one_line
 
 CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -128,3 +128,12 @@ def _output_error(path: Path, error: OSError) -> OutputError:
 
 def _exists(path: Path) -> OutputExists:
     return OutputExists(f"{one_line(path)} exists; name another output or add --overwrite")
+
+
+def recipes_folder() -> Path:
+    """Where the recipes of this installation are: in the package, or beside `src` in a checkout."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "recipes", here.parents[1] / "recipes"):
+        if folder.is_dir():
+            return folder
+    raise InputError(f"{one_line(here / 'recipes')} is missing; install reslift again")

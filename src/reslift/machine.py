@@ -1,0 +1,128 @@
+"""What the machine offers, found without torch: memory, processors, disk, in words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+GIB = 1024**3
+
+CPU_FEATURES: dict[str, str] = {
+    "amx_bf16": "AMX bf16 (matrix units: bf16 is several times faster than fp32)",
+    "amx_int8": "AMX int8",
+    "avx512_bf16": "AVX512-BF16 (bf16 is about twice as fast as fp32)",
+    "avx512_vnni": "AVX512-VNNI (fast int8)",
+    "avx_vnni": "AVX-VNNI (fast int8)",
+    "avx512f": "AVX512",
+    "avx2": "AVX2",
+}
+
+
+def facts() -> dict[str, str]:
+    """One line of text for each thing worth knowing about this machine."""
+    return {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": f"{platform.python_version()} {sys.executable}",
+        "processor": f"{usable_cores()} usable cores of {os.cpu_count()}; {_cpu_features()}",
+        "memory": _memory_text(),
+        "disk": _disk_text(),
+    }
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: affinity and, on Linux, the container's quota."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    quota = _first_line("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit():
+        cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
+    return cores
+
+
+def total_memory() -> int | None:
+    """Bytes of memory that this process may use, or None where it cannot be found."""
+    total: int | None = None
+    if sys.platform == "win32":
+        return _windows_memory()
+    with contextlib.suppress(ValueError, OSError):
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _first_line("/sys/fs/cgroup/memory.max")
+    if limit.isdigit():
+        total = min(total or int(limit), int(limit))
+    return total
+
+
+def available_memory() -> int | None:
+    """Bytes free to use now, the container's limit respected; None where it cannot be found."""
+    total = total_memory()
+    free = _meminfo("MemAvailable")
+    used = _first_line("/sys/fs/cgroup/memory.current")
+    limit = _first_line("/sys/fs/cgroup/memory.max")
+    if used.isdigit() and limit.isdigit():
+        within = int(limit) - int(used)
+        free = within if free is None else min(free, within)
+    return total if free is None else max(free, 0)
+
+
+def _cpu_features() -> str:
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return "Apple silicon"
+    text = ""
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    found = [words for flag, words in CPU_FEATURES.items() if flag in flags]
+    return ", ".join(found) or "instruction sets not known here"
+
+
+def _memory_text() -> str:
+    total, free = total_memory(), available_memory()
+    if total is None:
+        return "size not known here"
+    return f"{total / GIB:.1f} GiB, {(free or total) / GIB:.1f} GiB free"
+
+
+def _disk_text() -> str:
+    places = {"here": Path.cwd(), "for temporary files": Path(tempfile.gettempdir())}
+    parts = []
+    for words, folder in places.items():
+        with contextlib.suppress(OSError):
+            parts.append(f"{shutil.disk_usage(folder).free / GIB:.1f} GiB free {words}")
+    return ", ".join(parts) or "size not known here"
+
+
+def _windows_memory() -> int | None:
+    import ctypes
+
+    class Status(ctypes.Structure):
+        _fields_ = [
+            ("length", ctypes.c_ulong),
+            ("load", ctypes.c_ulong),
+            *[(name, ctypes.c_ulonglong) for name in ("total", "free", "a", "b", "c", "d", "e")],
+        ]
+
+    status = Status()
+    status.length = ctypes.sizeof(Status)
+    call = ctypes.windll.kernel32.GlobalMemoryStatusEx  # type: ignore[attr-defined,unused-ignore]
+    return int(status.total) if call(ctypes.byref(status)) else None
+
+
+def _meminfo(key: str) -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{key}:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
