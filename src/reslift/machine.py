@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 GIB = 1024**3
+LIKELY_RESIDENT = GIB // 2
 
 CPU_FEATURES: dict[str, str] = {
     "amx_bf16": "AMX bf16 (matrix units: bf16 is several times faster than fp32)",
@@ -68,6 +69,18 @@ def available_memory() -> int | None:
         within = int(limit) - int(used)
         free = within if free is None else min(free, within)
     return total if free is None else max(free, 0)
+
+
+def resident_memory() -> int:
+    """Bytes that this process holds in memory now (or at most, where only that is known)."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(ImportError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return LIKELY_RESIDENT
 
 
 def _cpu_features() -> str:

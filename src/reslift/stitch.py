@@ -1,0 +1,175 @@
+"""Computing an image cell by cell: read, fill, run, check, round, store.
+
+::
+
+    pixels (H,W,C) ── cell + halo ── float ── bleed under alpha ── model, group by group of planes
+    out (sH,sW,C) ─── rounded ────── core, checked ──────────────────────┘
+
+Only cells are ever float. Which cells there are is fixed by `tiles.grid`; how many are held before
+they are stored (`tile`, `max_memory`, a retreat after running out of memory) changes no byte.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reslift import machine
+from reslift.backends import Backend
+from reslift.errors import DeviceError, InputError, LimitError, ResliftError, UsageError
+from reslift.models import SRModel
+from reslift.pixels import alpha as transparency
+from reslift.pixels import planes as rule
+from reslift.pixels import tiles
+from reslift.pixels.planes import Pixels, Planes
+from reslift.pixels.tiles import Box
+
+MOST_RINGS = 32
+MEBI = 2**20
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Stitcher:
+    """Runs `model` through `backend` over images of any size.
+
+    Attributes:
+        tile: side in LR pixels of what is held at once, in whole cells; None is one cell.
+        max_memory: bytes that the whole process should stay under; None is what the machine has.
+        cell: longest side of a cell; part of what defines the answer.
+    """
+
+    model: SRModel
+    backend: Backend
+    tile: int | None = None
+    max_memory: int | None = None
+    cell: int = tiles.CELL
+
+    def __post_init__(self) -> None:
+        if self.tile is not None and self.tile < 1:
+            raise UsageError(f"tile {self.tile}: a tile is a number of pixels from 1 up")
+        self._context = tiles.round_up(
+            max(self.model.halo, transparency.REACH), self.model.multiple_of
+        )
+
+    def run(self, image: Planes, out: Pixels, progress: Progress | None = None) -> None:
+        """Fill out (sH, sW, C), of the dtype of the result, from image (H, W, C).
+
+        `progress` is called with the number of output pixels that each finished cell adds.
+
+        Raises:
+            InputError: the model looks at the whole image and the image needs several cells.
+            LimitError: `max_memory` is too small for one cell.
+            DeviceError: one cell alone runs out of memory.
+            ResliftError: the model answers NaN or infinity.
+        """
+        height, width = image.pixels.shape[:2]
+        cells = tiles.grid(height, width, self.model.multiple_of, self.cell)
+        if self.model.is_global and len(cells) > 1:
+            raise InputError(
+                f"this model looks at the whole image and cannot be tiled: {width}x{height} is "
+                f"more than its {self.cell}x{self.cell}; use another model or a smaller image"
+            )
+        for core, piece in self._pieces(image, cells, out):
+            out[core.slices(scale=self.model.scale)] = piece
+            if progress is not None:
+                progress(core.pixels * self.model.scale**2)
+
+    def _pieces(self, image: Planes, cells: list[Box], out: Pixels) -> Iterator[tuple[Box, Pixels]]:
+        size, done = self._held_cells(image, cells), 0
+        while done < len(cells):
+            group = cells[done : done + size]
+            pieces = self._try(image, group, out)
+            if pieces is None:
+                self.backend.release()
+                size = max(1, len(group) // 2)
+                continue
+            yield from zip(group, pieces, strict=True)
+            done += len(group)
+
+    def _try(self, image: Planes, group: list[Box], out: Pixels) -> list[Pixels] | None:
+        """The pieces of a group; None where a group of several cells ran out of memory."""
+        try:
+            return [rule.from_float(self._compute(image, core), out.dtype) for core in group]
+        except (RuntimeError, MemoryError) as error:
+            if not self.backend.is_out_of_memory(error):
+                raise
+            if len(group) == 1:
+                raise DeviceError(self._too_little(group[0])) from error
+            return None
+
+    def _too_little(self, core: Box) -> str:
+        need = self.backend.cell_bytes(core.height, core.width) // MEBI + 1
+        return (
+            f"out of memory on {self.backend.device} with one cell of {core.width}x{core.height} "
+            f"pixels, which needs about {need} MiB; close other programs, or use a smaller model"
+        )
+
+    def _compute(self, image: Planes, core: Box) -> Tensor:
+        """The unrounded answer (1, C, sh, sw) for one cell."""
+        height, width, bands = image.pixels.shape
+        outer = core.grown(self._context, height, width)
+        rings = min(self.model.halo + transparency.REACH, MOST_RINGS) if image.alpha else 0
+        wide = outer.grown(rings, height, width)
+        lr = rule.to_float(image.pixels[wide.slices()])
+        if image.alpha:
+            lr = torch.cat((transparency.bleed(lr[:, :-1], lr[:, -1:], rings), lr[:, -1:]), 1)
+        lr = lr[(..., *outer.slices(wide))]
+        parts = []
+        for group in rule.groups(bands, image.space, image.alpha, self.model.channels):
+            is_alpha = image.alpha and group == (bands - 1,)
+            answer = self._alpha if is_alpha else self._answer
+            parts.append(answer(lr[:, list(group)])[(..., *core.slices(outer, self.model.scale))])
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+
+    def _answer(self, planes: Tensor) -> Tensor:
+        sr = rule.through(self.backend.run, planes, self.model.channels)
+        if not math.isfinite(float(sr.sum())):
+            raise ResliftError(
+                f"the model answered NaN or infinity ({self.backend.precision} on "
+                f"{self.backend.device}); nothing was saved; try --device cpu or another model"
+            )
+        return sr
+
+    def _alpha(self, plane: Tensor) -> Tensor:
+        first = plane[0, 0, 0, 0]
+        if bool((plane == first).all()):
+            scale = self.model.scale
+            height, width = plane.shape[2] * scale, plane.shape[3] * scale
+            return first.expand(1, 1, height, width)
+        return transparency.within_neighbours(self._answer(plane), plane, self.model.scale)
+
+    def _held_cells(self, image: Planes, cells: list[Box]) -> int:
+        wanted = 1 if self.tile is None else max(1, self.tile // self.cell) ** 2
+        largest = max(cells, key=lambda box: box.pixels)
+        outer = largest.grown(self._context, *image.pixels.shape[:2])
+        need = self.backend.cell_bytes(outer.height, outer.width)
+        free = self._free_memory(need)
+        held: int = largest.pixels * self.model.scale**2 * image.pixels.shape[2] * 4
+        return max(1, min(wanted, len(cells), 1 + (free - need) // held))
+
+    def _free_memory(self, need: int) -> int:
+        """Bytes that may still be taken; refuses where they are fewer than one cell needs."""
+        on_cpu = self.backend.device == "cpu"
+        if self.max_memory is None:
+            free = machine.available_memory()
+            if free is None or not on_cpu:
+                return need
+            if free < need:
+                raise DeviceError(
+                    f"{free // MEBI} MiB of memory are free and one cell of this model needs about "
+                    f"{need // MEBI} MiB; close other programs, or use a smaller model"
+                )
+            return free
+        used = machine.resident_memory()
+        if on_cpu and self.max_memory - used < need:
+            least = math.ceil((used + need) / MEBI)
+            raise LimitError(
+                f"--max-memory {self.max_memory // MEBI}MiB is too little: the program and one "
+                f"cell of this model need about {least}MiB; raise it to --max-memory {least}MiB"
+            )
+        return max(need, self.max_memory - used)

@@ -1,0 +1,186 @@
+"""The Upscaler: read → planes → cells → model → whole numbers → write.
+
+::
+
+    file ── formats.read ──┐                                    ┌── formats.write ── file
+    array, PIL, tensor ────┴─ planes ── stitch (cells, model) ──┴── the same kind, dtype, layout
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from reslift import arrays, checkpoint, formats
+from reslift.backends import BACKENDS
+from reslift.canvas import IN_MEMORY, canvas
+from reslift.checkpoint import DEFAULT_MODEL, Card
+from reslift.errors import OutputError, UsageError, look_up, one_line
+from reslift.limits import DEFAULT, Limits, parse_amount
+from reslift.models import SRModel
+from reslift.pixels.planes import Pixels, Planes
+from reslift.stitch import Progress, Stitcher
+
+AnyImage = TypeVar(
+    "AnyImage", "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", Image.Image, torch.Tensor
+)
+DEFAULT_SCALE = 4
+
+
+class Upscaler:
+    """A model made ready for whole images of any size.
+
+    Args:
+        model: moved to `device`, in fp32.
+        card: what its weights are.
+        device: "auto" (CUDA, then MPS, then the CPU), "cpu", "cuda" or "mps".
+        tile: LR pixels on a side that are held at once; changes memory, never the result.
+        max_memory: bytes, or a text like "2G", that the process should stay under.
+        limits: how large inputs and results may be.
+        backend: an engine of ``BACKENDS``.
+
+    Raises:
+        UsageError: a value that cannot be. DeviceError: a device that is not usable here.
+    """
+
+    def __init__(
+        self,
+        model: SRModel,
+        card: Card,
+        *,
+        device: str = "auto",
+        tile: int | None = None,
+        max_memory: int | str | None = None,
+        limits: Limits = DEFAULT,
+        backend: str = "torch",
+    ) -> None:
+        self.model, self.card, self.limits = model, card, limits
+        self.scale = model.scale
+        memory = parse_amount(max_memory) if isinstance(max_memory, str) else max_memory
+        if memory is not None and memory < 1:
+            raise UsageError(f"max_memory {memory}: give a number of bytes from 1 up, or like 2G")
+        engine = look_up(backend, BACKENDS, "backend")(model, device)
+        self._stitcher = Stitcher(model, engine, tile, memory)
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        return self._stitcher.backend.device
+
+    def __call__(self, image: AnyImage) -> AnyImage:
+        """Upscale one image, or a batch of tensors, into a new one.
+
+        Args:
+            image: one of
+
+                - NumPy (H, W) or (H, W, C), uint8, uint16 or float32 in [0, 1]; C = 1 gray,
+                  2 gray + alpha, 3 RGB, 4 RGB + alpha, more: bands, each alone;
+                - a PIL image of mode L, LA, RGB, RGBA, CMYK, I;16 (kept), or 1 and P (which become
+                  L, RGB or RGBA); profile, EXIF and resolution go along;
+                - a tensor (C, H, W) or (B, C, H, W), uint8 or float in [0, 1], C as above.
+
+        Returns:
+            The same kind, dtype, layout and device, each side `scale` times as long; floats are
+            clipped to [0, 1].
+
+        Raises:
+            InputError: not such an image. LimitError: too large for `limits` or `max_memory`.
+            DeviceError: out of memory. ResliftError: the model answers NaN.
+        """
+        pictures, pack = arrays.unpack(image)
+        results = []
+        for picture in pictures:
+            out = np.empty(self._shape(picture.pixels, "the image"), picture.pixels.dtype)
+            self._stitcher.run(picture, out)
+            results.append(out)
+        answer: AnyImage = pack(results)
+        return answer
+
+    def upscale_file(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        format: str | None = None,
+        quality: int = 95,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        """Upscale one image file into another; folders on the way to it are made.
+
+        Args:
+            source: an image file, known by its content.
+            target: its suffix sets the format, unless `format` does.
+            quality: of JPEG and WebP, 1 to 100.
+            overwrite: replace an existing target.
+            progress: called with the output pixels that were just finished.
+
+        Returns:
+            Notes: one sentence for each thing that the formats could not keep.
+
+        Raises:
+            InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot
+            be written. DeviceError, ResliftError: as for calling. Nothing is left behind.
+        """
+        picture = formats.read(source, self.limits)
+        planes = Planes(picture.pixels, picture.space, picture.alpha)
+        shape = self._shape(planes.pixels, source)
+        _make_folder(target.parent)
+        memory = self._stitcher.max_memory
+        in_memory = IN_MEMORY if memory is None else min(IN_MEMORY, memory // 8)
+        with canvas(shape, planes.pixels.dtype, target.parent, in_memory=in_memory) as out:
+            self._stitcher.run(planes, out, progress)
+            written = formats.write(
+                target,
+                replace(picture, pixels=out),
+                format=format,
+                quality=quality,
+                overwrite=overwrite,
+            )
+        return (*picture.notes, *written)
+
+    def _shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
+        height, width, bands = pixels.shape
+        self.limits.check("input_pixels", height * width, one_line(what))
+        self.limits.check(
+            "output_pixels", height * width * self.scale**2, f"{one_line(what)} enlarged"
+        )
+        return height * self.scale, width * self.scale, bands
+
+
+def load(
+    name_or_file: str | Path = DEFAULT_MODEL,
+    scale: int | None = None,
+    device: str = "auto",
+    tile: int | None = None,
+    max_memory: int | str | None = None,
+    limits: Limits = DEFAULT,
+) -> Upscaler:
+    """An Upscaler from a bundled model, a checkpoint file or a run folder.
+
+    Args:
+        name_or_file: "lift-base", a name that `reslift models` lists, or a path.
+        scale: 2, 3 or 4; None is 4, or what the name or file is for.
+        device, tile, max_memory, limits: as for `Upscaler`.
+
+    Raises:
+        UnknownName, CheckpointError, UsageError: no such model, a damaged one, another scale.
+    """
+    path = checkpoint.resolve(name_or_file, scale or DEFAULT_SCALE)
+    model, card = checkpoint.load(path, scale)
+    return Upscaler(model, card, device=device, tile=tile, max_memory=max_memory, limits=limits)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {one_line(folder)}: {error.strerror or error!r}; "
+            "choose another place with -o"
+        ) from error
