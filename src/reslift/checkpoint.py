@@ -141,14 +141,14 @@ def save(path: Path, model: SRModel, card: Card, *, half: bool = False) -> None:
         half: store 16-bit floats; loading gives 32-bit ones back.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     weights = {
         key: value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
         for key, value in model.state_dict().items()
     }
     with atomic_write(path, overwrite=True) as temporary:
-        save_file(weights, str(temporary), metadata={CARD_KEY: card.model_dump_json()})
+        temporary.write_bytes(to_bytes(weights, metadata={CARD_KEY: card.model_dump_json()}))
 
 
 def load(name: str | Path, scale: int | None = None) -> tuple[SRModel, Card]:

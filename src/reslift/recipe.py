@@ -13,9 +13,7 @@ from typing import Any, Literal, Union, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reslift.errors import RecipeError, look_up, one_line, unknown
-
-PACKAGED = Path(__file__).parent / "recipes"
-CHECKOUT = Path(__file__).parents[2] / "recipes"
+from reslift.files import recipes_folder
 
 Value = Union[bool, int, float, str]
 
@@ -48,6 +46,7 @@ class DataPart(Part):
         exclude: file name patterns to leave out, ``["debian__*"]``.
         hold_out: number of pictures, or share of them if below 1, kept for validation.
         reject_flat: share of patches, the flattest ones, that is never drawn.
+        augment: ``all`` draws flips and quarter turns, ``mirror`` left-right flips only.
         validation_crop: side of the centre crop, HR pixels, that validation looks at; 0 is all.
     """
 
@@ -57,6 +56,7 @@ class DataPart(Part):
     exclude: tuple[str, ...] = ()
     hold_out: float = Field(0.05, ge=0)
     reject_flat: float = Field(0.3, ge=0, lt=1)
+    augment: Literal["all", "mirror", "none"] = "all"
     validation_crop: int = Field(768, ge=0)
 
 
@@ -164,8 +164,7 @@ class Recipe(Part):
 
 def recipes() -> dict[str, Path]:
     """The bundled recipes by name, from the wheel or the checkout."""
-    folder = PACKAGED if PACKAGED.is_dir() else CHECKOUT
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for path in sorted(recipes_folder().glob("*.toml"))}
 
 
 def load_recipe(name: str | Path, sets: tuple[str, ...] = ()) -> Recipe:

@@ -1,0 +1,136 @@
+"""The run folder: everything that a training leaves behind, and all that resuming needs.
+
+::
+
+    recipe.toml        the whole recipe, defaults included
+    environment.json   versions, device, threads, command
+    data.json          the pictures of each split
+    log.jsonl          a line a validation
+    state.pt           what ``--resume`` continues from
+    best, last .safetensors   the averaged weights with their card
+    curves.svg         loss and PSNR-Y over steps, bicubic beside them
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reslift.errors import CheckpointError, OutputError, OutputExists, one_line
+from reslift.files import atomic_write
+from reslift.recipe import Recipe, load_recipe, to_toml
+
+LOG, STATE = "log.jsonl", "state.pt"
+BEFORE_TRAINING = {"recipe.toml", "environment.json", "data.json"}
+
+
+class Run:
+    """A run folder, created or opened.
+
+    Args:
+        folder: where it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path, recipe: Recipe, facts: dict[str, Any]) -> Run:
+        """A new folder with the recipe and the facts of the machine in it.
+
+        Raises:
+            OutputExists: the folder holds something else than the start of a run that never trained.
+            OutputError: it cannot be made.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if {path.name for path in folder.iterdir()} - BEFORE_TRAINING:
+                raise OutputExists(
+                    f"{one_line(folder)} is not empty: continue it with --resume, or name another "
+                    f"folder with --out"
+                )
+        except OSError as error:
+            raise OutputError(f"cannot make {one_line(folder)}: {one_line(error)}") from error
+        run = cls(folder)
+        run.write_text("recipe.toml", to_toml(recipe))
+        run.write_json("environment.json", {**environment(), **facts})
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """An existing run.
+
+        Raises:
+            CheckpointError: the folder holds no recipe.
+        """
+        if not (folder / "recipe.toml").is_file():
+            raise CheckpointError(f"{one_line(folder)}: not a run folder: it holds no recipe.toml")
+        return cls(folder)
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was started with."""
+        return load_recipe(self.folder / "recipe.toml")
+
+    def facts(self) -> dict[str, Any]:
+        """What ``environment.json`` holds."""
+        facts: dict[str, Any] = json.loads(self._read("environment.json"))
+        return facts
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise CheckpointError(
+                f"{one_line(self.folder / name)}: {one_line(error.strerror)}"
+            ) from error
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a text file of the folder, whole or not at all."""
+        with atomic_write(self.folder / name, overwrite=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Replace a JSON file of the folder."""
+        self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+    def log(self, rows: list[dict[str, Any]]) -> None:
+        """Replace the log by these rows; whole, so that it always agrees with the state."""
+        self.write_text(LOG, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Replace the state; the old one survives a kill at any moment."""
+        with atomic_write(self.folder / STATE, overwrite=True) as temporary:
+            torch.save(state, temporary)
+
+    def load_state(self, device: torch.device) -> dict[str, Any] | None:
+        """The last saved state, or None when the run had not saved one yet.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        path = self.folder / STATE
+        if not path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        except Exception as error:
+            raise CheckpointError(f"{one_line(path)}: damaged: {one_line(error)}") from error
+        return state
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, as a run records them."""
+    from reslift import __version__
+
+    return {
+        "reslift": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+    }

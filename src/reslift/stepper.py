@@ -1,0 +1,189 @@
+"""One optimisation step, eager or replayed as a CUDA graph, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reslift.datasets.patches import PatchBank
+from reslift.losses import LOSSES
+from reslift.models import SRModel
+from reslift.recipe import Phase, Recipe
+from reslift.errors import RecipeError, look_up
+
+GRAPH_WARMUP = 4
+
+
+def rate_at(phase: Phase, step: int) -> float:
+    """Learning rate at ``step`` of a phase: warm-up, then constant or half a cosine."""
+    if step < phase.warmup:
+        return phase.rate * (step + 1) / phase.warmup
+    if phase.final_rate is None:
+        return phase.rate
+    share = (step - phase.warmup) / max(1, phase.steps - phase.warmup)
+    return phase.final_rate + (phase.rate - phase.final_rate) * (1 + math.cos(math.pi * share)) / 2
+
+
+def ema_share(decay: float, step: int) -> float:
+    """Weight of the newest parameters in the average; larger at first, so that short runs count."""
+    return 1 - min(decay, (1 + step) / (10 + step))
+
+
+def objective(phase: Phase, sr: Tensor, hr: Tensor) -> Tensor:
+    """Weighted sum of the phase's losses."""
+    total = sr.new_zeros(())
+    for name, weight in phase.loss.items():
+        total = total + weight * look_up(name, LOSSES, "loss")(sr, hr)
+    return total
+
+
+class Stepper:
+    """Model, optimiser and EMA, advanced one step at a time.
+
+    Args:
+        model: on its device; trained in place.
+        bank: where patches come from.
+        recipe: losses, rates, clipping, EMA, graph.
+        precision: ``fp32`` or ``bf16`` (autocast).
+        share: ``(rank, world)`` under data-parallel training: which part of each batch is ours.
+
+    Attributes:
+        average: the EMA model, in evaluation mode; what is validated and deployed.
+    """
+
+    def __init__(
+        self,
+        model: SRModel,
+        bank: PatchBank,
+        recipe: Recipe,
+        precision: str,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        for name in {name for phase in recipe.phases for name in phase.loss}:
+            look_up(name, LOSSES, "loss")
+        self.model, self.bank, self.recipe = model, bank, recipe
+        self.device, self.precision, self.share = bank.device, precision, share
+        self.average = copy.deepcopy(model).eval().requires_grad_(False)
+        self.weights = [p for p in model.parameters() if p.requires_grad]
+        self._average_weights = list(self.average.parameters())
+        cuda = self.device.type == "cuda"
+        self._graphed = recipe.engine.graph and cuda and share[1] == 1
+        self._rate = torch.zeros((), device=self.device)
+        self._ema = torch.zeros((), device=self.device)
+        self.loss = torch.zeros((), device=self.device)
+        self.optimiser = torch.optim.Adam(
+            self.weights,
+            lr=self._rate if cuda else 1e-3,
+            betas=recipe.optimiser.betas,
+            weight_decay=recipe.optimiser.weight_decay,
+            capturable=cuda,
+            fused=cuda,
+        )
+        self.network = self._wrap(model)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graph_phase: Phase | None = None
+        self._eager_steps = 0
+        self._picks = torch.empty(0)
+
+    def _wrap(self, model: SRModel) -> nn.Module:
+        network: nn.Module = model
+        if self.share[1] > 1:
+            network = nn.parallel.DistributedDataParallel(model)
+        if self.recipe.engine.compile:
+            network = torch.compile(network)  # type: ignore[assignment]
+        return network
+
+    def phase_at(self, step: int) -> tuple[Phase, int]:
+        """The phase that a step belongs to, and its number within it."""
+        for phase in self.recipe.phases:
+            if step < phase.steps:
+                return phase, step
+            step -= phase.steps
+        raise RecipeError("the recipe has no such step")
+
+    def step(self, step: int) -> Tensor:
+        """Do one step; gives the loss, a number on the device that the next step overwrites."""
+        phase, inner = self.phase_at(step)
+        rank, world = self.share
+        picks = self.bank.picks(step, phase.batch, phase.patch)[rank::world]
+        self._set_rates(rate_at(phase, inner), ema_share(self.recipe.optimiser.ema, step))
+        if not self._graphed:
+            self._advance(phase, picks.to(self.device))
+            return self.loss
+        if phase != self._graph_phase:
+            self._graph, self._graph_phase, self._eager_steps = None, phase, 0
+            self._picks = picks.to(self.device)
+        self._picks.copy_(picks)
+        if self._graph is not None:
+            self._graph.replay()
+        elif self._eager_steps < GRAPH_WARMUP:
+            self._eager_steps += 1
+            self._on_side_stream(phase)
+        else:
+            self._capture(phase)
+        return self.loss
+
+    def _set_rates(self, rate: float, share: float) -> None:
+        self._ema.fill_(share)
+        if self.device.type == "cuda":
+            self._rate.fill_(rate)
+        else:
+            self.optimiser.param_groups[0]["lr"] = rate
+
+    def _on_side_stream(self, phase: Phase) -> None:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            self._advance(phase, self._picks)
+        torch.cuda.current_stream().wait_stream(stream)
+
+    def _capture(self, phase: Phase) -> None:
+        torch.cuda.synchronize()
+        self.optimiser.zero_grad(set_to_none=True)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._advance(phase, self._picks)
+        self._graph.replay()
+
+    def _advance(self, phase: Phase, picks: Tensor) -> None:
+        lr, hr = self.bank.gather(picks, phase.patch)
+        self.optimiser.zero_grad(set_to_none=True)
+        with self.arithmetic():
+            sr = self.network(lr)
+        loss = objective(phase, sr.float(), hr)
+        loss.backward()
+        if self.recipe.optimiser.clip:
+            nn.utils.clip_grad_norm_(self.weights, self.recipe.optimiser.clip)
+        self.optimiser.step()
+        self.loss.copy_(loss.detach())
+        with torch.no_grad():
+            gap = torch._foreach_sub(self.weights, self._average_weights)
+            torch._foreach_mul_(gap, self._ema)
+            torch._foreach_add_(self._average_weights, gap)
+
+    def arithmetic(self) -> contextlib.AbstractContextManager[Any]:
+        """Autocast to bf16, or nothing in fp32."""
+        if self.precision == "bf16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, as plain tensors, numbers and dicts."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what ``state`` gave."""
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.device.type == "cuda":
+            self.optimiser.param_groups[0]["lr"] = self._rate

@@ -1,0 +1,379 @@
+"""``fit``: from a recipe and pictures to a run folder. The loop, read top to bottom."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from reslift import checkpoint
+from reslift.backends.torch import choose_device
+from reslift.checkpoint import Card
+from reslift.curves import draw_curves
+from reslift.datasets import DATASETS
+from reslift.datasets.base import Splits
+from reslift.datasets.patches import PatchBank
+from reslift.degradations import Degradation, make_degradation
+from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_line
+from reslift.models import MODELS, SRModel
+from reslift.recipe import Recipe
+from reslift.run import Run, environment
+from reslift.stepper import Stepper
+from reslift.validation import Validator
+
+Row = dict[str, Any]
+
+
+class Watcher(Protocol):
+    """Who wants to see a training: the command line's progress bars, a test, nobody."""
+
+    def started(self, recipe: Recipe, step: int, facts: Row) -> None: ...
+
+    def stepped(self, step: int) -> None: ...
+
+    def validated(self, row: Row) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def started(self, recipe: Recipe, step: int, facts: Row) -> None:
+        pass
+
+    def stepped(self, step: int) -> None:
+        pass
+
+    def validated(self, row: Row) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def fit(
+    recipe: Recipe,
+    run: Run,
+    *,
+    data: Path,
+    device: str = "auto",
+    minutes: float | None = None,
+    watcher: Watcher | None = None,
+    share: tuple[int, int] = (0, 1),
+) -> bool:
+    """Train until the recipe's steps are done, patience runs out or the minutes are over.
+
+    Starts from the run's saved state when it has one. A stopped and resumed training gives, on the
+    CPU in the same precision, the very weights of an uninterrupted one.
+
+    Args:
+        recipe: what to train.
+        run: its folder.
+        data: root of the recipe's relative picture folders.
+        device: auto, cpu, cuda or mps.
+        minutes: stop, with the state saved, after this long.
+        watcher: is told of each step and validation.
+        share: (rank, world) of a data-parallel process.
+
+    Returns:
+        Whether the training is finished; False when it can be resumed.
+
+    Raises:
+        ResliftError: pictures, recipe or initial weights cannot be used, or the loss is not finite.
+        KeyboardInterrupt: after saving the state.
+    """
+    watcher = watcher or Silent()
+    session = Session(recipe, run, data, device, share, watcher)
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    with stop_politely() as asked:
+        while not session.finished:
+            session.advance()
+            if asked.is_set() or session.agree(time.monotonic() > deadline):
+                break
+        session.close()
+    if asked.is_set():
+        raise KeyboardInterrupt
+    return session.finished
+
+
+class Session:
+    """One sitting of a training: what ``fit`` moves forward step by step."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        run: Run,
+        data: Path,
+        device: str,
+        share: tuple[int, int],
+        watcher: Watcher,
+    ) -> None:
+        self.recipe, self.run, self.watcher, self.share = recipe, run, watcher, share
+        self.device = torch.device(choose_device(device))
+        torch.backends.cudnn.benchmark = True
+        state = run.load_state(self.device)
+        self.threads = _set_threads(state["threads"] if state else recipe.engine.threads)
+        self.precision = state["precision"] if state else choose_precision(recipe, self.device)
+        _check_share(recipe, share)
+
+        degradation = make_degradation(
+            recipe.degradation.name, recipe.scale, recipe.degradation.arguments
+        )
+        splits = look_up(recipe.data.name, DATASETS, "data set")(recipe.data, data, recipe.seed)
+        model = start_model(recipe).to(self.device, memory_format=torch.channels_last)
+        self.bank = self._fill_bank(splits, degradation)
+        self.validator = Validator(
+            splits.validation, degradation, self.device, recipe.data.validation_crop
+        )
+        self.stepper = Stepper(model, self.bank, recipe, self.precision, share)
+        self.rows: list[Row] = []
+        self.step, self.waited, self.best, self.elapsed = 0, 0, -math.inf, 0.0
+        if state:
+            self._restore(state)
+        self._loss_sum = torch.zeros((), device=self.device)
+        self._loss_count = 0
+        self._since = time.monotonic()
+        self._saved_at = self._since
+        self._open_log(splits)
+
+    def _fill_bank(self, splits: Splits, degradation: Degradation) -> PatchBank:
+        part = self.recipe.data
+        bank = PatchBank(
+            splits.train,
+            degradation,
+            self.device,
+            reject_flat=part.reject_flat,
+            augment=part.augment,
+            seed=self.recipe.seed,
+        )
+        for patch in {phase.patch for phase in self.recipe.phases}:
+            bank.spots(patch)
+        for line in bank.unreadable:
+            self.watcher.note(f"left out: {line}")
+        return bank
+
+    def _open_log(self, splits: Splits) -> None:
+        facts = {
+            "device": str(self.device),
+            "precision": self.precision,
+            "threads": self.threads,
+            "parameters": self.stepper.model.parameter_count(),
+            "pictures": len(self.bank.names),
+            "megapixels": round(len(self.bank.hr) / 1e6, 2),
+            "bicubic_psnr_y": self.validator.baseline,
+        }
+        if self._leads and self.step == 0:
+            self.run.write_json("environment.json", {**self.run.facts(), **facts})
+            names = {"train": self.bank.names, "validation": list(splits.validation.names)}
+            self.run.write_json("data.json", names)
+        self.watcher.started(self.recipe, self.step, facts)
+
+    @property
+    def _leads(self) -> bool:
+        return self.share[0] == 0
+
+    @property
+    def finished(self) -> bool:
+        """All steps done, or patience used up."""
+        patience = self.recipe.watch.patience
+        return self.step >= self.recipe.steps or (patience > 0 and self.waited >= patience)
+
+    def agree(self, stop: bool) -> bool:
+        """Whether the leading process wants to stop, known to all processes."""
+        if self.share[1] == 1:
+            return stop
+        word = torch.tensor(int(stop), device=self.device)
+        torch.distributed.broadcast(word, 0)
+        return bool(word.item())
+
+    def advance(self) -> None:
+        """One step and whatever is due after it."""
+        self._loss_sum += self.stepper.step(self.step)
+        self._loss_count += 1
+        self.step += 1
+        self.watcher.stepped(self.step)
+        watch = self.recipe.watch
+        if self.step % watch.validate_every == 0 or self.step == self.recipe.steps:
+            self._validate()
+        if time.monotonic() - self._saved_at > 60 * watch.save_minutes:
+            self._save_state()
+
+    def _validate(self) -> None:
+        loss = (self._loss_sum / self._loss_count).item()
+        self._loss_sum.zero_()
+        self._loss_count = 0
+        if not math.isfinite(loss):
+            raise ResliftError(
+                f"the loss is not finite at step {self.step}: the run keeps its last good state; "
+                f"lower phases.rate"
+            )
+        psnr = self.validator.score(self.stepper.average)
+        better = psnr > self.best + (self.recipe.watch.min_delta if self.rows else 0.0)
+        self.waited = 0 if better else self.waited + 1
+        self.best = max(psnr, self.best)
+        row = {
+            "step": self.step,
+            "loss": loss,
+            "psnr_y": psnr,
+            "bicubic_psnr_y": self.validator.baseline,
+            "rate": self._rate(),
+            "seconds": round(self._seconds(), 1),
+        }
+        self.rows.append(row)
+        if self._leads:
+            if better or self.step == self.recipe.watch.validate_every:
+                self._save_weights("best", psnr)
+            self.run.log(self.rows)
+            self.run.write_text("curves.svg", draw_curves(self.rows, self.recipe.name))
+        self.watcher.validated(row)
+
+    def _rate(self) -> float:
+        from reslift.stepper import rate_at
+
+        return rate_at(*self.stepper.phase_at(self.step - 1))
+
+    def _seconds(self) -> float:
+        return self.elapsed + time.monotonic() - self._since
+
+    def close(self) -> None:
+        """Save everything; the run folder is whole afterwards."""
+        if self._leads:
+            self._save_state()
+            self._save_weights("last", self.rows[-1]["psnr_y"] if self.rows else math.nan)
+
+    def _save_state(self) -> None:
+        self._saved_at = time.monotonic()
+        if not self._leads:
+            return
+        self.run.save_state(
+            {
+                **self.stepper.state(),
+                "step": self.step,
+                "waited": self.waited,
+                "best": self.best,
+                "elapsed": self._seconds(),
+                "threads": self.threads,
+                "precision": self.precision,
+                "loss_sum": self._loss_sum,
+                "loss_count": self._loss_count,
+                "random": torch.get_rng_state(),
+                "rows": json.dumps(self.rows),
+            }
+        )
+
+    def _restore(self, state: Row) -> None:
+        self.stepper.restore(state)
+        self.step, self.waited, self.best = state["step"], state["waited"], state["best"]
+        self.elapsed = state["elapsed"]
+        self.rows = json.loads(state["rows"])
+        torch.set_rng_state(state["random"].cpu())
+
+    def _save_weights(self, stem: str, psnr: float) -> None:
+        path = self.run.folder / f"{stem}{checkpoint.SUFFIX}"
+        checkpoint.save(path, self.stepper.average, self._card(psnr))
+
+    def _card(self, psnr: float) -> Card:
+        recipe, model = self.recipe, self.stepper.average
+        scores: dict[str, dict[str, float]] = {}
+        if math.isfinite(psnr):
+            held_out = {"psnr_y": psnr, "bicubic_psnr_y": self.validator.baseline}
+            scores = {"validation": held_out}
+        return Card(
+            name=recipe.name,
+            model=recipe.model.name,
+            arguments=model.arguments,
+            scale=recipe.scale,
+            summary=recipe.summary,
+            data=f"{len(self.bank.names)} pictures, {len(self.bank.hr) / 1e6:.1f} MP, "
+            f"from {', '.join(Path(f).name for f in recipe.data.train)}",
+            licence=recipe.licence,
+            recipe=recipe.model_dump(mode="json", exclude_none=True),
+            command=shlex.join(["reslift", "train", recipe.name]),
+            scores=scores,
+            parameters=model.parameter_count(),
+            version=environment()["reslift"],
+            notes=(f"step {self.step} of {recipe.steps}",),
+        )
+
+
+def start_model(recipe: Recipe) -> SRModel:
+    """The recipe's model, seeded, with the weights of ``init`` that fit by name and shape.
+
+    Raises:
+        RecipeError: the arguments do not fit the model, or nothing of ``init`` fits.
+    """
+    kind = look_up(recipe.model.name, MODELS, "model")
+    torch.manual_seed(recipe.seed)
+    try:
+        model = kind(scale=recipe.scale, **recipe.model.arguments)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"model {recipe.model.name}: {one_line(error)}") from error
+    if recipe.init:
+        source, _ = checkpoint.load(recipe.init, None if Path(recipe.init).exists() else recipe.scale)
+        own = model.state_dict()
+        fitting = {
+            key: value
+            for key, value in source.state_dict().items()
+            if key in own and own[key].shape == value.shape
+        }
+        if not fitting:
+            raise RecipeError(f"init {one_line(recipe.init)}: none of its weights fits this model")
+        model.load_state_dict(fitting, strict=False)
+    return model.train()
+
+
+def choose_precision(recipe: Recipe, device: torch.device) -> str:
+    """The recipe's precision; ``auto`` is bf16 on CUDA and on CPUs with AMX or AVX512-BF16."""
+    if recipe.engine.precision != "auto":
+        return recipe.engine.precision
+    if device.type == "cuda":
+        return "bf16"
+    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+        return "bf16"
+    return "fp32"
+
+
+def _set_threads(threads: int) -> int:
+    if threads:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def _check_share(recipe: Recipe, share: tuple[int, int]) -> None:
+    for phase in recipe.phases:
+        if phase.batch % share[1]:
+            raise UsageError(f"a batch of {phase.batch} does not divide among {share[1]} devices")
+
+
+@contextmanager
+def stop_politely() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM ask to stop at the next step; a second one stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(*_: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        sys.stderr.write("stopping after this step; once more to stop at once\n")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
