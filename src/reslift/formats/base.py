@@ -1,0 +1,200 @@
+"""What a picture is between reading and writing, and what a format must be able to do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
+
+from reslift.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from reslift.limits import Limits
+
+Space = Literal["gray", "rgb", "cmyk"]
+Unit = Literal["inch", "cm", "m", "none"]
+Resolution = tuple[float, float, Unit]
+Extra = tuple[tuple[str, bytes], ...]
+COLOURS: dict[Space, int] = {"gray": 1, "rgb": 3, "cmyk": 4}
+METRES: dict[str, float] = {"inch": 0.0254, "cm": 0.01, "m": 1.0}
+
+
+class Kind(Protocol):
+    """What is asked of a Header or a Picture to know whether a format can hold it."""
+
+    @property
+    def space(self) -> Space: ...
+    @property
+    def alpha(self) -> bool: ...
+    @property
+    def bits(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Header:
+    """The Picture that `read` would return, without its pixels.
+
+    width, height: pixels, after the orientation tag is applied. bands: 1 to 5, alpha included.
+    bits: 8 or 16 a sample. format: the name of the format found in the content.
+    """
+
+    width: int
+    height: int
+    bands: int
+    bits: int
+    format: str
+    space: Space
+    alpha: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A still picture and everything that goes with it.
+
+    pixels: (height, width, bands) uint8 or uint16, C-contiguous; may be a memory map. Alpha, where
+    there is one, is the last band and straight (colours are not multiplied by it). In "cmyk" 0 is
+    no ink. exif: a TIFF structure, without the JPEG prefix; the orientation is applied and its tag
+    says 1. resolution: pixels a unit, across and down; "none" gives only their ratio. lossless: the
+    file it came from kept every pixel. extra: pieces that only the same format can take back.
+    notes: what was changed on the way in, a sentence each.
+    """
+
+    pixels: np.ndarray
+    space: Space
+    alpha: bool
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    resolution: Resolution | None = None
+    format: str = "png"
+    notes: tuple[str, ...] = ()
+    lossless: bool = False
+    extra: Extra = ()
+
+    def __post_init__(self) -> None:
+        if self.space not in get_args(Space):
+            raise UsageError(f"a picture is {', '.join(get_args(Space))}, not {self.space!r}")
+        shape, bands = self.pixels.shape, COLOURS[self.space] + self.alpha
+        if len(shape) != 3 or shape[2] != bands or 0 in shape:
+            raise UsageError(
+                f"pixels of shape {shape} given; a {self.space} picture with alpha={self.alpha} "
+                f"is (height, width, {bands})"
+            )
+        if self.pixels.dtype.name not in ("uint8", "uint16") or not self.pixels.flags.c_contiguous:
+            raise UsageError(
+                f"{self.pixels.dtype} pixels given; wanted are C-contiguous uint8 or uint16"
+            )
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def bits(self) -> int:
+        """8 or 16 bits a sample."""
+        return int(self.pixels.dtype.itemsize) * 8
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a file says before its pixels are decoded; width and height as stored."""
+
+    width: int
+    height: int
+    space: Space
+    alpha: bool
+    bits: int
+    orientation: int = 1
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    resolution: Resolution | None = None
+    lossless: bool = False
+    extra: Extra = ()
+    notes: tuple[str, ...] = ()
+    private: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bands(self) -> int:
+        """Colours and alpha."""
+        return COLOURS[self.space] + self.alpha
+
+
+@dataclass(frozen=True)
+class Holds:
+    """What a format can keep; the rest is converted or dropped, and said so (`fit`)."""
+
+    spaces: tuple[Space, ...]
+    alpha: tuple[Space, ...]
+    bits: tuple[int, ...] = (8,)
+    longest: int = 2**31 - 1
+    most_bytes: int | None = None
+    exif: bool = True
+    xmp: bool = True
+
+
+class Format(ABC):
+    """One still-image format. `label` is for people, `suffixes` are lower case with their dot."""
+
+    name: str
+    label: str
+    suffixes: tuple[str, ...]
+    holds: Holds
+
+    @abstractmethod
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file that begins with `head` (up to 64 bytes) is of this format."""
+
+    @abstractmethod
+    def inspect(self, file: BinaryIO) -> Facts:
+        """Read everything but the pixels. Any exception stands for a damaged file."""
+
+    @abstractmethod
+    def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
+        """The pixels as stored, (facts.height, facts.width, facts.bands), and notes on them."""
+
+    @abstractmethod
+    def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
+        """Write `image` (a pyvips image that this format holds) with the metadata of `picture`.
+
+        Returns notes on metadata that the file could not take.
+        """
+
+
+def damaged(why: str) -> InputError:
+    """The cause of a refusal; the boundary in `formats` puts the name of the file before it."""
+    return InputError(why)
+
+
+def per_metre(resolution: Resolution) -> tuple[int, int] | None:
+    """Pixels a metre as whole numbers, or None where only a ratio is known or it is absurd."""
+    across, down, unit = resolution
+    if unit == "none":
+        return None
+    values = (round(across / METRES[unit]), round(down / METRES[unit]))
+    return values if all(0 < value < 2**31 for value in values) else None
+
+
+def exactly(file: BinaryIO, count: int, what: str) -> bytes:
+    """The next `count` bytes; InputError where the file ends before."""
+    data = file.read(count)
+    if len(data) != count:
+        raise damaged(f"truncated: the file ends inside {what}")
+    return data
+
+
+def size_of(file: BinaryIO) -> int:
+    """The length of the file in bytes; its position is kept."""
+    here = file.tell()
+    size = file.seek(0, 2)
+    file.seek(here)
+    return size

@@ -1,0 +1,134 @@
+"""Making a picture fit a format: what will change is told in advance, then done, never silently.
+
+CMYK ──ICC──► sRGB      alpha ──► composited on white      16 bits ──► 8      gray ──► RGB
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from reslift.errors import OutputError
+from reslift.formats import vips
+from reslift.formats.base import COLOURS, Format, Kind, Picture, Space
+
+WHITE: dict[Space, float] = {"gray": 1.0, "rgb": 1.0, "cmyk": 0.0}
+ICC_SPACES: dict[bytes, Space] = {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk"}
+
+
+def check_size(into: Format, width: int, height: int, kind: Kind) -> None:
+    """OutputError where `into` has no room for a picture of width × height."""
+    holds = into.holds
+    what = f"{width}×{height} pixels are too large for {into.label}, which ends at"
+    advice = "choose another format (PNG, TIFF), a smaller scale or a part of the picture"
+    if max(width, height) > holds.longest:
+        raise OutputError(f"{what} {holds.longest:,} a side; {advice}")
+    bands = COLOURS[space_in(into, kind)] + alpha_in(into, kind)
+    if holds.most_bytes is not None and width * height * bands > holds.most_bytes:
+        raise OutputError(f"{what} {holds.most_bytes:,} bytes; {advice}")
+
+
+def space_in(into: Format, kind: Kind) -> Space:
+    """The space in which `into` keeps a picture of this kind."""
+    holds = into.holds
+    wanted = kind.space
+    if wanted in holds.spaces and not (kind.alpha and holds.alpha and wanted not in holds.alpha):
+        return wanted
+    return "rgb"
+
+
+def alpha_in(into: Format, kind: Kind) -> bool:
+    """Whether `into` keeps the alpha of a picture of this kind."""
+    return kind.alpha and space_in(into, kind) in into.holds.alpha
+
+
+def changes(into: Format, kind: Kind) -> tuple[str, ...]:
+    """What of a picture of this kind `into` cannot hold, and what it becomes; a sentence each."""
+    notes = []
+    space = space_in(into, kind)
+    if kind.space == "cmyk" and space == "rgb":
+        notes.append(f"{into.label} has no CMYK: converted to sRGB")
+    if kind.space == "gray" and space == "rgb":
+        with_alpha = " with alpha" if "gray" in into.holds.spaces else ""
+        notes.append(f"{into.label} has no gray{with_alpha}: written with equal R, G and B")
+    if kind.alpha and not alpha_in(into, kind):
+        notes.append(f"{into.label} has no alpha: composited on white")
+    if kind.bits not in into.holds.bits:
+        notes.append(f"{into.label} holds 8 bits a sample: {kind.bits} bits are rounded to 8")
+    return tuple(notes)
+
+
+def losses(into: Format, picture: Picture) -> tuple[str, ...]:
+    """Metadata of `picture` that `into` has no place for."""
+    notes = []
+    if picture.exif and not into.holds.exif:
+        notes.append(f"{into.label} has no EXIF: it is dropped")
+    if picture.xmp and not into.holds.xmp:
+        notes.append(f"{into.label} has no XMP: it is dropped")
+    if picture.extra and picture.format != into.name:
+        names = ", ".join(dict.fromkeys(name for name, _ in picture.extra))
+        notes.append(f"not kept in {into.label}: {names}")
+    return tuple(notes)
+
+
+def fitted(into: Format, picture: Picture) -> tuple[Any, Picture]:
+    """A lazy pyvips image that `into` holds, and the picture with the metadata that goes with it.
+
+    The pixels of the returned picture are those given; `image` is what is to be written.
+    """
+    image = vips.image_of(picture)
+    space, bits = space_in(into, picture), picture.bits
+    icc = picture.icc
+    if picture.alpha and not alpha_in(into, picture):
+        top = 2**bits - 1
+        paper = [top * WHITE[picture.space]] * COLOURS[picture.space]
+        image = image.flatten(background=paper, max_alpha=top)
+    if picture.space != space:
+        image, icc = _to_rgb(image, picture, image.bands > COLOURS[picture.space])
+    if bits not in into.holds.bits:
+        image = image.linear(1 / 257, 0).rint().cast("uchar")
+        bits = 8
+    image = image.copy(interpretation=vips.INTERPRETATIONS[space, bits])
+    return image, replace(picture, icc=icc)
+
+
+def _to_rgb(image: Any, picture: Picture, alpha: bool) -> tuple[Any, bytes | None]:
+    """Three bands (and alpha), and the profile that they are in; None is sRGB."""
+    count = COLOURS[picture.space]
+    colours = image.extract_band(0, n=count)
+    usable = picture.icc is not None and ICC_SPACES.get(picture.icc[16:20]) == picture.space
+    icc = None
+    if picture.space == "cmyk" or usable:
+        colours = _through_profile(colours, picture.icc if usable else None, picture.bits)
+    else:
+        colours = colours.bandjoin([colours, colours])
+        icc = picture.icc
+    return (colours.bandjoin(image.extract_band(count)) if alpha else colours), icc
+
+
+def _through_profile(colours: Any, icc: bytes | None, bits: int) -> Any:
+    """Relative colorimetric, by the generic CMYK profile of libvips where none is given."""
+    if icc is not None:
+        colours = colours.copy()
+        colours.set_type(vips.library().GValue.blob_type, "icc-profile-data", icc)
+    return colours.icc_transform(
+        "srgb",
+        embedded=icc is not None,
+        input_profile="cmyk" if colours.bands == 4 else "srgb",
+        intent="relative",
+        black_point_compensation=True,
+        depth=bits,
+    )
+
+
+def profile_notes(icc: bytes | None, space: Space) -> tuple[str, ...]:
+    """What is odd about an ICC profile that is kept as it is."""
+    if icc is None:
+        return ()
+    if len(icc) < 132 or icc[36:40] != b"acsp" or int.from_bytes(icc[:4], "big") > len(icc):
+        return ("the ICC profile is damaged; it is kept as it is",)
+    found = ICC_SPACES.get(icc[16:20])
+    if found == space:
+        return ()
+    name = found or icc[16:20].decode("latin-1").strip()
+    return (f"the ICC profile is for {name}, the picture is {space}; it is kept as it is",)

@@ -1,0 +1,286 @@
+"""TIFF: tags are read and written here, pixels by libvips (tiled separate planes by tifffile).
+
+libvips writes the pixels; then one more directory goes to the end of the file, which holds its tags
+and those for EXIF, GPS, XMP, ICC and resolution, and the header is turned to it.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from reslift.formats import exif as exif_block
+from reslift.formats import vips
+from reslift.formats.base import (
+    COLOURS,
+    Facts,
+    Format,
+    Holds,
+    Picture,
+    Space,
+    damaged,
+    size_of,
+)
+from reslift.formats.ifd import Entry, Structure, Tag
+
+if TYPE_CHECKING:
+    from reslift.limits import Limits
+
+SUBFILE, WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 262, 274
+SAMPLES, PLANAR, EXTRA_SAMPLES, SAMPLE_FORMAT, INK_SET = 277, 284, 338, 339, 332
+OFFSETS, COUNTS, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 273, 279, 322, 323, 324, 325
+XMP, IPTC, PHOTOSHOP, ICC, DNG, GEO_KEYS = 700, 33723, 34377, 34675, 50706, 34735
+PALETTE = 3
+SPACES: dict[int, Space] = {0: "gray", 1: "gray", 2: "rgb", 3: "rgb", 5: "cmyk", 6: "rgb"}
+EXTRAS = {"IPTC": IPTC, "Photoshop": PHOTOSHOP}
+ASSOCIATED, STRAIGHT = 1, 2
+REDUCED, MASK = 1, 4
+MOST_PAGES = 100_000
+MOST_STRIPS = 4_000_000
+CLASSIC_BYTES = 2**32 - 2**26
+SETTINGS = {"compression": "deflate", "predictor": "horizontal"}
+
+
+class Tiff(Format):
+    """TIFF: gray, RGB or CMYK, with or without alpha, 8 or 16 bit; classic and BigTIFF."""
+
+    name = "tiff"
+    label = "TIFF"
+    suffixes = (".tif", ".tiff", ".btf", ".tf8")
+    holds = Holds(spaces=("gray", "rgb", "cmyk"), alpha=("gray", "rgb", "cmyk"), bits=(8, 16))
+
+    def recognises(self, head: bytes) -> bool:
+        """By the byte order mark and the version."""
+        return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and head[8:10] != b"CR"
+
+    def inspect(self, file: BinaryIO) -> Facts:
+        """Read the first directory; every strip or tile it names must lie within the file."""
+        structure = Structure(file)
+        tags, following = structure.directory(structure.first)
+        layout = _layout(structure, tags)
+        _check_extent(structure, tags, layout)
+        icc, xmp = (_blob(structure, tags.get(tag)) for tag in (ICC, XMP))
+        orientation = structure.integers(tags.get(ORIENTATION))
+        return Facts(
+            layout["width"],
+            layout["height"],
+            layout["space"],
+            layout["alpha"],
+            8 if layout["bits"] <= 8 and layout["sample"] == 1 else 16,
+            orientation=orientation[0] if orientation and 1 <= orientation[0] <= 8 else 1,
+            icc=icc,
+            exif=_exif(structure, tags),
+            xmp=xmp,
+            resolution=exif_block.resolution_of(structure, tags),
+            lossless=True,
+            extra=tuple(
+                (name, blob)
+                for name, tag in EXTRAS.items()
+                if (blob := _blob(structure, tags.get(tag)))
+            ),
+            notes=_changes(layout, _pages(structure, following), GEO_KEYS in tags),
+            private=layout,
+        )
+
+    def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
+        """Integers of 8 and 16 bits as they are, everything else mapped to 16 bits."""
+        layout = facts.private
+        limits.check("input_pixels", layout["tile"], "a tile of the TIFF")
+        if layout["separate"] and layout["tile"]:
+            pixels = _decode_planes(file, facts)
+        else:
+            pixels = vips.decode("tiffload_source", file, facts, limits, unlimited=True)
+        notes: list[str] = []
+        if pixels.dtype.name not in ("uint8", "uint16"):
+            pixels, note = _to_16_bits(pixels)
+            notes.append(note)
+        if facts.alpha and layout["extra"] == ASSOCIATED:
+            pixels = _straight(pixels)
+        return pixels, notes
+
+    def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
+        """Compressed without loss; BigTIFF where 4 GiB might not be enough."""
+        big = picture.pixels.nbytes > CLASSIC_BYTES
+        with open(path, "w+b") as file:
+            vips.save(image, "tiffsave_target", file, picture, bigtiff=big, **SETTINGS)
+            _graft(file, picture)
+        return []
+
+
+def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
+    def one(tag: int, default: int) -> int:
+        return (structure.integers(tags.get(tag)) or (default,))[0]
+
+    if DNG in tags or one(SUBFILE, 0) & REDUCED:
+        raise damaged("a camera raw file, or a thumbnail first; develop it to TIFF or PNG before")
+    bits = set(structure.integers(tags.get(BITS)) or (1,))
+    kinds = set(structure.integers(tags.get(SAMPLE_FORMAT)) or (1,))
+    photometric, samples = one(PHOTOMETRIC, 1), one(SAMPLES, 1)
+    if photometric not in SPACES or (photometric == 5 and one(INK_SET, 1) != 1):
+        raise damaged(
+            f"TIFF of photometric kind {photometric} is not supported; save it as gray, RGB or CMYK"
+        )
+    space = SPACES[photometric]
+    extra = samples - (1 if photometric == PALETTE else COLOURS[space])
+    if len(bits) != 1 or len(kinds) != 1 or extra not in (0, 1):
+        raise damaged(
+            f"TIFF with {samples} samples of {sorted(bits)} bits as {space} is not supported; "
+            "wanted: gray, RGB or CMYK, with one alpha channel at most, all of one depth"
+        )
+    extra_kind = (structure.integers(tags.get(EXTRA_SAMPLES)) or (0,))[0] if extra else 0
+    return {
+        "width": one(WIDTH, 0),
+        "height": one(HEIGHT, 0),
+        "space": space,
+        "alpha": bool(extra),
+        "extra": extra_kind,
+        "bits": bits.pop(),
+        "sample": kinds.pop(),
+        "photometric": photometric,
+        "separate": one(PLANAR, 1) == 2,
+        "tile": one(TILE_WIDTH, 0) * one(TILE_HEIGHT, 0),
+    }
+
+
+def _check_extent(structure: Structure, tags: dict[int, Entry], layout: dict[str, Any]) -> None:
+    """libvips shows black where an uncompressed file is cut off, so the file is measured."""
+    offsets, counts = tags.get(TILE_OFFSETS), tags.get(TILE_COUNTS)
+    if offsets is None:
+        offsets, counts = tags.get(OFFSETS), tags.get(COUNTS)
+    if offsets is None or layout["width"] < 1 or layout["height"] < 1:
+        raise damaged("a TIFF directory without a picture")
+    if offsets.count > MOST_STRIPS or (counts is not None and counts.count != offsets.count):
+        raise damaged("TIFF strips that do not add up")
+    starts = structure.integers(offsets)
+    lengths = structure.integers(counts) or (1,) * len(starts)
+    size = size_of(structure.file)
+    if any(start + length > size for start, length in zip(starts, lengths, strict=True)):
+        raise damaged("truncated: the file ends inside the pixels")
+
+
+def _blob(structure: Structure, entry: Entry | None) -> bytes | None:
+    return structure.data(entry) or None if entry else None
+
+
+def _exif(structure: Structure, tags: dict[int, Entry]) -> bytes | None:
+    """A block of the descriptive tags and the EXIF and GPS directories; None where all are absent.
+
+    Shape notes of tifffile and ImageJ describe the stored array and would be wrong afterwards.
+    """
+    main, below = exif_block.tags_of(structure, tags)
+    stale = (b'{"shape":', b"ImageJ=")
+    main = [tag for tag in main if tag.tag != 270 or not tag.data.startswith(stale)]
+    return exif_block.block_of(main, below) if main or below else None
+
+
+def _pages(structure: Structure, following: int) -> int:
+    """Pages in the file, up to a damaged or a repeated one; overviews and masks are none."""
+    seen, pages = {structure.first}, 1
+    while following and following not in seen and len(seen) < MOST_PAGES:
+        seen.add(following)
+        try:
+            following, first = structure.following(following)
+        except Exception:
+            break
+        tag, _, _, kind = struct.unpack(
+            structure.order + ("HHQI" if structure.big else "HHII"),
+            first[: 16 if structure.big else 12],
+        )
+        pages += tag != SUBFILE or not kind & (REDUCED | MASK)
+    return pages
+
+
+def _changes(layout: dict[str, Any], pages: int, geo: bool) -> tuple[str, ...]:
+    notes = []
+    if layout["photometric"] == PALETTE:
+        notes.append(f"palette image becomes 8-bit {'RGBA' if layout['alpha'] else 'RGB'}")
+    elif layout["bits"] < 8:
+        notes.append(f"{layout['bits']}-bit image becomes 8-bit {layout['space']}")
+    if layout["alpha"] and layout["extra"] == ASSOCIATED:
+        notes.append("premultiplied alpha becomes straight alpha")
+    elif layout["alpha"] and layout["extra"] != STRAIGHT:
+        notes.append("the unnamed extra channel is taken for alpha")
+    if pages > 1:
+        notes.append(f"{pages} pages: only the first is used")
+    if geo:
+        notes.append("the georeference (GeoTIFF tags) is not kept")
+    return tuple(notes)
+
+
+def _decode_planes(file: BinaryIO, facts: Facts) -> np.ndarray:
+    import logging
+
+    import tifffile
+
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    file.seek(0)
+    with tifffile.TiffFile(file, name="picture.tif") as opened:
+        planes = opened.pages[0].asarray()
+    if planes.shape != (facts.bands, facts.height, facts.width):
+        raise damaged(f"planes of the shape {planes.shape}")
+    return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+
+
+def _to_16_bits(pixels: np.ndarray) -> tuple[np.ndarray, str]:
+    """Floats in 0…1 go to 0…65535; anything else is stretched from its smallest to its largest."""
+    finite = np.isfinite(pixels)
+    if not finite.any():
+        raise damaged("no finite sample in the picture")
+    low, high = float(pixels[finite].min()), float(pixels[finite].max())
+    name = pixels.dtype.name
+    if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    scale = 65535.0 / (high - low) if high > low else 0.0
+    mapped = np.zeros(pixels.shape, np.uint16)
+    for row, ok, out in zip(pixels, finite, mapped, strict=True):
+        values = np.where(ok, row, low).astype(np.float64)
+        out[...] = np.rint((values - low) * scale).astype(np.uint16)
+    missing = int(pixels.size - np.count_nonzero(finite))
+    note = f"{name} samples become 16 bits: {low:g}…{high:g} is mapped to 0…65535"
+    return mapped, note + (f", {missing} samples that are no number to 0" if missing else "")
+
+
+def _straight(pixels: np.ndarray) -> np.ndarray:
+    top = int(np.iinfo(pixels.dtype).max)
+    divided = pixels.copy()
+    for row, out in zip(pixels, divided, strict=True):
+        alpha = row[:, -1:].astype(np.float64)
+        colour = row[:, :-1] * (top / np.maximum(alpha, 1))
+        out[:, :-1] = np.rint(np.minimum(colour, top)).astype(pixels.dtype)
+    return divided
+
+
+def _graft(file: Any, picture: Picture) -> None:
+    """Append the directory that also names the metadata, and turn the header to it."""
+    structure = Structure(file)
+    tags, _ = structure.directory(structure.first)
+    kept = {}
+    for tag, entry in tags.items():
+        if tag in (exif_block.X_RESOLUTION, exif_block.Y_RESOLUTION, exif_block.RESOLUTION_UNIT):
+            continue
+        file.seek(entry.record)
+        kept[tag] = file.read(20 if structure.big else 12)
+    main, below = _metadata(picture)
+    offset = exif_block.graft(file, main, below, kept, structure.big)
+    file.seek(8 if structure.big else 4)
+    file.write(struct.pack("<Q" if structure.big else "<I", offset))
+
+
+def _metadata(picture: Picture) -> tuple[list[Tag], dict[int, list[Tag]]]:
+    from io import BytesIO
+
+    main: list[Tag] = []
+    below: dict[int, list[Tag]] = {}
+    if picture.exif and exif_block.readable(picture.exif):
+        structure = Structure(BytesIO(picture.exif))
+        main, below = exif_block.tags_of(structure, structure.directory(structure.first)[0])
+    if picture.resolution:
+        main += exif_block.resolution_tags(picture.resolution)
+    blobs = [(XMP, 1, picture.xmp), (ICC, 7, picture.icc)]
+    if picture.format == "tiff":
+        blobs += [(EXTRAS[name], 1, data) for name, data in picture.extra]
+    main += [Tag(tag, kind, len(data), data) for tag, kind, data in blobs if data]
+    return main, below

@@ -1,0 +1,195 @@
+"""The one place that talks to libvips: it decodes, converts and encodes pixels, never metadata."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from reslift.errors import LimitError
+from reslift.formats.base import Facts, Picture, damaged
+
+if TYPE_CHECKING:
+    from reslift.limits import Limits
+
+DTYPES = {"uchar": "uint8", "char": "int8", "ushort": "uint16", "short": "int16"}
+DTYPES |= {"uint": "uint32", "int": "int32", "float": "float32", "double": "float64"}
+INTERPRETATIONS = {
+    ("gray", 8): "b-w",
+    ("gray", 16): "grey16",
+    ("rgb", 8): "srgb",
+    ("rgb", 16): "rgb16",
+    ("cmyk", 8): "cmyk",
+    ("cmyk", 16): "cmyk",
+}
+
+
+@functools.cache
+def library() -> Any:
+    """pyvips, with its cache off (it returns stale pixels for a rewritten path)."""
+    import pyvips
+
+    pyvips.cache_set_max(0)
+    pyvips.block_untrusted_set(True)
+    return pyvips
+
+
+def decode(loader: str, file: BinaryIO, facts: Facts, limits: Limits, **options: Any) -> np.ndarray:
+    """The pixels that `loader` (a source loader of libvips) finds, in its own sample type.
+
+    Raises InputError where the size is not the one in `facts`, LimitError where decoding takes
+    longer than `limits.decode_seconds`, and whatever pyvips raises for damaged content.
+    """
+    load = getattr(library().Image, loader)
+    image = load(_source(file), access="sequential", fail_on="truncated", **options)
+    if (image.width, image.height, image.bands) != (facts.width, facts.height, facts.bands):
+        raise damaged(
+            f"the header says {facts.width}×{facts.height} with {facts.bands} bands, the content "
+            f"{image.width}×{image.height} with {image.bands}"
+        )
+    if image.format not in DTYPES:
+        raise damaged(f"samples of the type {image.format} are not supported")
+    with _deadline(image, limits):
+        data = image.write_to_memory()
+    shape = (image.height, image.width, image.bands)
+    return np.frombuffer(data, DTYPES[image.format]).reshape(shape)
+
+
+def _source(file: BinaryIO) -> Any:
+    """A source on the open file, so that what was inspected is what is decoded."""
+    file.seek(0)
+    if os.name == "nt":
+        return library().Source.new_from_memory(file.read())
+    try:
+        descriptor = file.fileno()
+    except (OSError, io.UnsupportedOperation):
+        return library().Source.new_from_memory(file.read())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return library().Source.new_from_descriptor(descriptor)
+
+
+@contextmanager
+def _deadline(image: Any, limits: Limits) -> Iterator[None]:
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        image.set_kill(True)
+
+    timer = threading.Timer(limits.decode_seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if late.is_set():
+            raise LimitError(
+                f"decoding takes longer than the limit decode_seconds of {limits.decode_seconds} "
+                f"seconds; raise it with {limits.option('decode_seconds')}"
+            ) from error
+        raise
+    finally:
+        timer.cancel()
+
+
+def image_of(picture: Picture) -> Any:
+    """A pyvips image on the memory of the pixels; nothing is copied, memory maps are not read."""
+    pixels = picture.pixels
+    image = library().Image.new_from_memory(
+        pixels.data,
+        picture.width,
+        picture.height,
+        pixels.shape[2],
+        "uchar" if picture.bits == 8 else "ushort",
+    )
+    return image.copy(interpretation=INTERPRETATIONS[picture.space, picture.bits])
+
+
+class Head:
+    """A file that holds back what is written until the head of it can be replaced.
+
+    replace: given what was written so far, the new beginning, or None while more is needed.
+    """
+
+    def __init__(self, file: BinaryIO, replace: Callable[[bytes], bytes | None]) -> None:
+        self.file = file
+        self.replace = replace
+        self.held: bytes | None = b""
+
+    def write(self, data: bytes) -> int:
+        """Write through once the head is replaced."""
+        if self.held is None:
+            return self.file.write(data)
+        self.held += data
+        head = self.replace(self.held)
+        if head is not None:
+            self.file.write(head)
+            self.held = None
+        return len(data)
+
+
+def save(image: Any, saver: str, sink: BinaryIO | Head, picture: Picture, **options: Any) -> None:
+    """Write `image` with the target saver `saver` to `sink`, without any metadata.
+
+    An exception of `sink` (a full disk) is raised as it is. picture: whose pixels `image` shows.
+    """
+    failures: list[BaseException] = []
+    forget = _forgetter(picture.pixels)
+
+    def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            if failures:
+                return -1
+            try:
+                return call(*arguments)
+            except BaseException as error:
+                failures.append(error)
+                return -1
+
+        return run
+
+    def write(data: bytes) -> int:
+        sink.write(data)
+        forget(len(data))
+        return len(data)
+
+    target = library().TargetCustom()
+    target.on_write(guarded(write))
+    if not isinstance(sink, Head):
+        target.on_read(guarded(sink.read))
+        target.on_seek(guarded(sink.seek))
+    try:
+        getattr(image, saver)(target, keep="none", **options)
+    except library().Error:
+        if failures:
+            raise failures[0] from None
+        raise
+    if failures:
+        raise failures[0]
+
+
+def _forgetter(pixels: np.ndarray) -> Callable[[int], None]:
+    """For a shared memory map: now and then give its pages back, so that memory stays flat."""
+    import mmap
+
+    base = pixels
+    while isinstance(base, np.ndarray) and base.base is not None:
+        base = base.base
+    shared = getattr(pixels, "mode", "c") in ("r", "r+", "w+")
+    if not (isinstance(base, mmap.mmap) and shared and hasattr(mmap, "MADV_DONTNEED")):
+        return lambda written: None
+    since = [0]
+
+    def forget(written: int) -> None:
+        since[0] += written
+        if since[0] > 16 * 2**20:
+            since[0] = 0
+            base.madvise(mmap.MADV_DONTNEED)
+
+    return forget
