@@ -1,7 +1,7 @@
 """How far one image is shifted against another, by phase correlation to a fraction of a pixel.
 
-With spectra A and B of two windowed images, the phase of ``A conj(B)`` is a plane whose slope is the
-shift (Kuglin and Hines 1975). Its inverse transform peaks at the shift; evaluated as a plain sum at
+With spectra A and B of two windowed images, the phase of ``A conj(B)`` is a plane whose slope is
+the shift (Kuglin and Hines 1975). Its inverse transform peaks there; evaluated as a plain sum at
 any place, it gives the peak between the pixels (Guizar-Sicairos, Thurman and Fienup 2008).
 """
 

@@ -98,35 +98,52 @@ class Picture:
     default: str | None = None
 
 
-def picture_row(title: Child, pictures: Sequence[Picture], extra: Sequence[Html] = ()) -> Html:
+def picture_row(
+    title: Child,
+    pictures: Sequence[Picture],
+    *,
+    second: Sequence[Picture] = (),
+    before: Sequence[Html] = (),
+    after: Sequence[Html] = (),
+) -> Html:
     """Pictures of one subject side by side; a click opens the viewer with a slider between two.
 
-    ``extra`` cells follow in the grid without taking part in the viewer.
+    ``second`` makes a second line below, between the cells ``before`` and ``after`` it, which take
+    no part in the viewer.
     """
-    cells = [
-        tag(
-            "figure",
-            tag("figcaption", tag("b", p.label), " ", tag("span", p.note)),
-            tag(
-                "img",
-                src=p.source,
-                width=p.width,
-                height=p.height,
-                alt=f"{p.label} {p.note}".strip(),
-                loading="lazy",
-                decoding="async",
-                class_="coarse" if p.coarse else None,
-                data_label=p.label,
-                data_note=p.note,
-                data_side=p.default,
-                tabindex=0,
-            ),
-        )
-        for p in pictures
-    ]
     return tag(
         "article",
         tag("header", title),
-        tag("div", cells, extra, class_="pictures"),
+        tag(
+            "div",
+            [_cell(p) for p in pictures],
+            before,
+            [_cell(p) for p in second],
+            after,
+            class_="pictures",
+            style=f"--columns: {max(len(pictures), 2)}",
+        ),
         class_="subject",
+    )
+
+
+def _cell(picture: Picture) -> Html:
+    name = f"{picture.label} {picture.note}".strip()
+    return tag(
+        "figure",
+        tag("figcaption", tag("b", picture.label), " ", tag("span", picture.note)),
+        tag(
+            "img",
+            src=picture.source,
+            width=picture.width,
+            height=picture.height,
+            alt=name,
+            loading="lazy",
+            decoding="async",
+            class_="coarse" if picture.coarse else None,
+            data_label=picture.label,
+            data_note=picture.note,
+            data_side=picture.default,
+            tabindex=0,
+        ),
     )

@@ -1,0 +1,222 @@
+"""`reslift evaluate`: models on test sets, bicubic first, as a table and as files."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from reslift.errors import InputError, UsageError, one_line
+
+if TYPE_CHECKING:
+    from reslift.datasets.pairs import TestSet
+    from reslift.evaluate import Evaluation, ImageRow
+
+SOME_FAILED = 3
+
+
+def command(
+    models: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            help="Bundled models, checkpoint files or run folders; none: bicubic alone."
+        ),
+    ] = None,
+    data: Annotated[
+        Optional[list[Path]],
+        typer.Option(help="Folder of HR pictures, or of HR and LR pairs; may be given again."),
+    ] = None,
+    lr: Annotated[
+        Optional[Path], typer.Option(help="Folder of the LR pictures, where it is not recognised.")
+    ] = None,
+    scale: Annotated[
+        Optional[int], typer.Option(min=1, help="Factor [default: that of the models].")
+    ] = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option("--out", "-o", help="Folder for results.json, results.csv, report.html."),
+    ] = None,
+    limit: Annotated[
+        Optional[int], typer.Option(min=1, help="Only the first N pictures of each folder.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    make_lr: Annotated[
+        bool, typer.Option("--make-lr", help="Make LR from HR even where LR files are shipped.")
+    ] = False,
+    allow_shift: Annotated[
+        bool, typer.Option("--allow-shift", help="Judge pairs whose LR is shifted, with a remark.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace earlier results.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the means.")] = False,
+) -> int:
+    """Measure models on pictures, bicubic beside them.
+
+    A row an image, means, gain over bicubic with a 95 % interval. LR files are used where they lie
+    in a layout that is known, and made by MATLAB's bicubic otherwise.
+    """
+    if not data:
+        raise UsageError("no pictures: name a folder with --data DIR")
+    if lr is not None and (len(data) > 1 or make_lr):
+        raise UsageError("--lr goes with one --data and without --make-lr")
+    from reslift import evaluate as verb
+
+    if out is not None:
+        verb.prepare(out, overwrite=overwrite)
+    upscalers, factor = verb.load_models(models or [], scale, device)
+    sets = _test_sets(data, factor, lr, make_lr, limit)
+    total = sum(len(test_set.files) for test_set in sets)
+    gallery = verb.Gallery(total, len(upscalers), factor) if out is not None else None
+    with _progress(total) as advance:
+
+        def watch(row: Any, pair: Any, answers: Any) -> None:
+            if gallery is not None and pair is not None:
+                gallery.add(row, pair, answers)
+            advance()
+
+        result = verb.evaluate(
+            upscalers, sets, scale=factor, allow_shift=allow_shift, watcher=watch
+        )
+    _report(result, per_image=not quiet)
+    if out is not None and gallery is not None and result.rows:
+        words = shlex.join(["reslift", *sys.argv[1:]])
+        for path in verb.save(out, result, gallery.subjects, one_line(words), overwrite=overwrite):
+            print(one_line(path))
+    return _finish(result)
+
+
+def _test_sets(
+    data: list[Path], scale: int, lr: Path | None, made: bool, limit: int | None
+) -> list[TestSet]:
+    from reslift.datasets.pairs import TestSet, find_test_set
+
+    sets: list[TestSet] = []
+    for folder in data:
+        found = find_test_set(folder, scale, lr, made=made)
+        name = found.name
+        if any(name == other.name for other in sets):
+            name = str(folder)
+        if any(name == other.name for other in sets):
+            raise UsageError(f"--data {one_line(folder)} is given twice")
+        sets.append(TestSet(name, found.files[:limit], found.made))
+    return sets
+
+
+def _report(result: Evaluation, *, per_image: bool) -> None:
+    for failure in result.failures:
+        print(f"reslift: {one_line(failure.reason)}", file=sys.stderr)
+    for warning in result.warnings:
+        print(f"note: {warning}", file=sys.stderr)
+    if not result.rows:
+        return
+    if per_image:
+        _print_table(*_image_table(result))
+        print()
+    _print_table(*_summary_table(result))
+    print(f"\n{result.protocol}")
+    for test_set in result.sets:
+        print(f"LR of {one_line(test_set.name)}: {test_set.lr}.")
+    print(
+        "Gain: mean of PSNR-Y minus bicubic's, 95 % interval of a paired bootstrap over images. "
+        "MACs: multiply-adds for an output of 1280×720. ms/MP: median an output megapixel."
+    )
+
+
+def _image_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
+    from reslift.evaluate.page import number
+
+    names = [c.name for c in result.contenders]
+    head = ["set", "image", "PSNR-Y bicubic"]
+    head += [f"{what} {name}" for name in names[1:] for what in ("PSNR-Y", "gain")]
+    head += [f"SSIM-Y {name}" for name in names]
+
+    def line(row: ImageRow) -> list[str]:
+        cells = [row.dataset, row.image, number(row.scores[names[0]]["psnr_y"], 2)]
+        for name in names[1:]:
+            cells += [number(row.scores[name]["psnr_y"], 2), f"{row.gain(name):+.2f}"]
+        return cells + [number(row.scores[name]["ssim_y"], 4) for name in names]
+
+    return head, [line(row) for row in result.rows]
+
+
+def _summary_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
+    from reslift.evaluate.page import count, number
+    from reslift.metrics import METRICS
+
+    head = ["set", "model", "images", *(m.label for m in METRICS.values())]
+    head += ["gain", "95 % interval", "parameters", "MACs", "ms/MP"]
+    rows = []
+    for s in result.summaries():
+        low, high = s.interval or (math.nan, math.nan)
+        base = s.contender is result.contenders[0]
+        rows.append(
+            [
+                s.dataset,
+                s.contender.name,
+                str(s.images),
+                *(number(s.means[key], m.decimals) for key, m in METRICS.items()),
+                "" if base else f"{s.gain:+.2f}",
+                f"{low:+.2f} to {high:+.2f}" if s.interval else "",
+                count(s.contender.parameters),
+                count(s.contender.macs),
+                number(s.ms_per_megapixel, 0),
+            ]
+        )
+    return head, rows
+
+
+def _print_table(head: list[str], rows: list[list[str]]) -> None:
+    """Aligned columns: with rich on a terminal, plain elsewhere and never cut."""
+    rows = [[one_line(cell) if cell else "" for cell in row] for row in rows]
+    words = {"set", "image", "model"}
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in head:
+            table.add_column(name, justify="left" if name in words else "right", overflow="fold")
+        for row in rows:
+            style = "dim" if "bicubic" in row else None
+            table.add_row(*(Text(cell) for cell in row), style=style)
+        Console().print(table)
+        return
+    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        cells = [
+            cell.ljust(width) if name in words else cell.rjust(width)
+            for cell, width, name in zip(row, widths, head, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """A bar on standard error when it is a terminal; yields what to call after each image."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("images", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=total)
+        yield lambda: bars.advance(task)
+
+
+def _finish(result: Evaluation) -> int:
+    done, failed = len(result.rows), len(result.failures)
+    if failed:
+        print(f"reslift: {done} judged, {failed} failed", file=sys.stderr)
+    if not done:
+        raise InputError("no picture could be judged; the lines above say why")
+    return SOME_FAILED if failed else 0

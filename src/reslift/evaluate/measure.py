@@ -1,0 +1,257 @@
+"""Running models over test sets.
+
+::
+
+    HR, LR files ── read_pair ── lr ──┬── bicubic ──┐
+                                      └── models ───┴── metrics against hr ── a row an image
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reslift import __version__
+from reslift.checkpoint import read_card, resolve, zoo
+from reslift.datasets.pairs import Pair, PairFiles, TestSet, read_pair
+from reslift.degradations import Bicubic, Degradation
+from reslift.errors import DeviceError, ResliftError, UnknownName, UsageError, one_line
+from reslift.evaluate.results import (
+    BASELINE,
+    Contender,
+    Evaluation,
+    Failure,
+    ImageRow,
+    SetInfo,
+)
+from reslift.limits import DEFAULT, Limits
+from reslift.machine import usable_cores
+from reslift.metrics import METRICS
+from reslift.pixels.resize import bicubic_upscale
+from reslift.upscale import Upscaler, load
+
+OUTPUT_720P = (720, 1280)
+WARM_UP_SIDE = 256
+MEGA = 1e6
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A contender and how it answers: (1, C, H, W) uint8 → (1, C, sH, sW) uint8."""
+
+    contender: Contender
+    run: Callable[[Tensor], Tensor]
+
+
+Watcher = Callable[[ImageRow | Failure, Pair | None, dict[str, Tensor]], None]
+"""Called after each image with its row, the pair and the SR pictures by contender."""
+
+
+def evaluate(
+    upscalers: Sequence[tuple[str, Upscaler]],
+    sets: Sequence[TestSet],
+    *,
+    scale: int,
+    degradation: Degradation | None = None,
+    allow_shift: bool = False,
+    limits: Limits = DEFAULT,
+    watcher: Watcher | None = None,
+) -> Evaluation:
+    """Judge models on test sets, bicubic always first.
+
+    Args:
+        upscalers: name and Upscaler of each model; none judges bicubic alone.
+        sets: pictures, from :func:`reslift.datasets.pairs.find_test_set`.
+        scale: of all models and sets.
+        degradation: makes LR where none is shipped; MATLAB bicubic when None.
+        allow_shift: judge pairs whose LR is shifted, with a warning.
+        limits: how large pictures may be.
+        watcher: called after each image.
+
+    Returns:
+        A row an image, and the pictures that could not be judged, a line each.
+
+    Raises:
+        UsageError: a model has another scale, or two share a name.
+        DeviceError: a model cannot run at all.
+    """
+    kernel = degradation or Bicubic(scale)
+    runners = make_runners(upscalers, scale)
+    shave = scale if scale > 1 else 0
+    result = Evaluation(scale, shave, protocol(shave), [r.contender for r in runners])
+    result.environment = environment(runners)
+    warm = False
+    for test_set in sets:
+        origin = f"made from HR: {kernel.describe()}" if test_set.made else "shipped files"
+        result.sets.append(SetInfo(test_set.name, origin, len(test_set.files)))
+        for files in test_set.files:
+            try:
+                pair = read_pair(files, kernel, allow_shift=allow_shift, limits=limits)
+                if not warm:
+                    _warm_up(runners, pair)
+                    warm = True
+                row, answers = judge(test_set.name, files, pair, runners, shave)
+            except DeviceError:
+                raise
+            except ResliftError as error:
+                failure = Failure(test_set.name, files.name, one_line(error))
+                result.failures.append(failure)
+                if watcher is not None:
+                    watcher(failure, None, {})
+                continue
+            result.rows.append(row)
+            if watcher is not None:
+                watcher(row, pair, answers)
+    result.warnings = _warnings(result)
+    return result
+
+
+def make_runners(upscalers: Sequence[tuple[str, Upscaler]], scale: int) -> list[Runner]:
+    """Bicubic and the models.
+
+    Raises:
+        UsageError: a model has another scale, or two share a name.
+    """
+    runners = [Runner(Contender(BASELINE), lambda lr: _bicubic(lr, scale))]
+    for name, upscaler in upscalers:
+        if upscaler.scale != scale:
+            raise UsageError(
+                f"model {one_line(name)} has scale {upscaler.scale}, this evaluation has {scale}: "
+                f"give --scale {upscaler.scale} or another model"
+            )
+        if any(name == other.contender.name for other in runners):
+            raise UsageError(f"model {one_line(name)} is given twice; name each model once")
+        height, width = (max(1, round(side / scale)) for side in OUTPUT_720P)
+        contender = Contender(
+            name,
+            upscaler.model.parameter_count(),
+            upscaler.model.macs(height, width),
+            str(upscaler.device),
+        )
+        runners.append(Runner(contender, upscaler))
+    return runners
+
+
+def load_models(
+    names: Sequence[str | Path], scale: int | None, device: str, limits: Limits = DEFAULT
+) -> tuple[list[tuple[str, Upscaler]], int]:
+    """Models by zoo name, file or run folder, and the scale that all of them share.
+
+    Raises:
+        UsageError: no scale given and none to be told from the models, or they differ.
+        UnknownName, CheckpointError: no such model, or a damaged one.
+    """
+    found = scale or _scale_of(names)
+    models: list[tuple[str, Upscaler]] = []
+    for name in names:
+        upscaler = load(name, found, device, limits=limits)
+        label = upscaler.card.name
+        if any(label == other for other, _ in models) or label == BASELINE:
+            label = str(name)
+        models.append((label, upscaler))
+    return models, found
+
+
+def judge(
+    dataset: str, files: PairFiles, pair: Pair, runners: Sequence[Runner], shave: int
+) -> tuple[ImageRow, dict[str, Tensor]]:
+    """One picture through every contender and every metric.
+
+    Raises:
+        InputError: the picture is too small to be judged.
+    """
+    height, width = pair.hr.shape[2:]
+    if min(height, width) <= 2 * shave:
+        raise ResliftError(
+            f"{one_line(files.hr)}: {width}x{height} leaves nothing when {shave} pixels are shaved"
+        )
+    scores: dict[str, dict[str, float]] = {}
+    times: dict[str, float] = {}
+    answers: dict[str, Tensor] = {}
+    hr = pair.hr.double() / 255
+    for runner in runners:
+        name, begun = runner.contender.name, time.perf_counter()
+        sr = runner.run(pair.lr)
+        times[name] = (time.perf_counter() - begun) * 1e3 / (height * width / MEGA)
+        answers[name] = sr
+        scores[name] = {
+            key: metric.function(sr.double() / 255, hr, shave).item()
+            for key, metric in METRICS.items()
+        }
+    row = ImageRow(dataset, files.name, width, height, scores, times, pair.notes)
+    return row, answers
+
+
+def protocol(shave: int) -> str:
+    """How the numbers are measured, in one paragraph; it goes wherever they go."""
+    return (
+        "PSNR-Y and SSIM-Y per image, then the mean over images. BT.601 luma in [16, 235] "
+        "(MATLAB rgb2ycbcr), kept as float; a gray HR file on its gray values. SR rounded to "
+        f"8 bits; {shave} pixels shaved from each border. SSIM: 11×11 Gaussian, σ 1.5, valid "
+        "window, data range 255. Baseline: MATLAB bicubic in float, rounded once."
+    )
+
+
+def environment(runners: Sequence[Runner] = ()) -> dict[str, str | int | None]:
+    """Versions and machine."""
+    devices = sorted({r.contender.device for r in runners[1:]} or {"cpu"})
+    return {
+        "reslift": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": ", ".join(devices),
+        "cores": usable_cores(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _scale_of(names: Sequence[str | Path]) -> int:
+    scales: dict[str, int] = {}
+    for name in names:
+        try:
+            scales[str(name)] = read_card(resolve(name)).scale
+        except UnknownName:
+            raise
+        except UsageError:
+            sizes = sorted(stem for stem in zoo() if stem.startswith(f"{name}-x"))
+            raise UsageError(
+                f"{one_line(name)} comes as {', '.join(sizes)}: give --scale"
+            ) from None
+    if not scales:
+        raise UsageError("without a model the scale cannot be told: give --scale")
+    if len(set(scales.values())) > 1:
+        listed = ", ".join(f"{one_line(name)} x{scale}" for name, scale in scales.items())
+        raise UsageError(f"the models have different scales ({listed}): evaluate them apart")
+    return next(iter(scales.values()))
+
+
+def _bicubic(lr: Tensor, scale: int) -> Tensor:
+    sr = bicubic_upscale(lr.double() / 255, scale)
+    return sr.mul(255).add(0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+def _warm_up(runners: Sequence[Runner], pair: Pair) -> None:
+    small = pair.lr[..., :WARM_UP_SIDE, :WARM_UP_SIDE]
+    for runner in runners:
+        runner.run(small)
+
+
+def _warnings(result: Evaluation) -> list[str]:
+    lines = [f"{r.dataset}/{r.image}: {note}" for r in result.rows for note in r.notes]
+    for row in result.rows:
+        values = [v for s in row.scores.values() for v in s.values()]
+        if any(math.isinf(v) for v in values):
+            lines.append(f"{row.dataset}/{row.image}: reproduced exactly; left out of mean PSNR")
+        if any(math.isnan(s["ssim_y"]) for s in row.scores.values()):
+            lines.append(f"{row.dataset}/{row.image}: smaller than the window of SSIM")
+    return [one_line(line) for line in lines]

@@ -1,0 +1,319 @@
+"""The evaluation as one HTML page: verdict, summary, charts, pictures, every number, protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from reslift.evaluate.gallery import Subject
+from reslift.evaluate.results import BASELINE, Evaluation, ImageRow, Summary
+from reslift.metrics import METRICS
+from reslift.report import (
+    ERROR_TOP,
+    Cell,
+    Column,
+    Html,
+    Picture,
+    Series,
+    colour_scale,
+    facts,
+    histogram,
+    page,
+    picture_row,
+    scatter_chart,
+    section,
+    table,
+    tag,
+)
+from reslift.report.html import Child
+
+FEWEST_FOR_CHARTS = 4
+DASH = "–"
+
+
+def render(result: Evaluation, subjects: Sequence[Subject], command: str, made: str) -> str:
+    """The whole page.
+
+    Args:
+        result: what was measured.
+        subjects: pictures, worst first.
+        command: what reproduces it.
+        made: date and time, in words.
+    """
+    names = ", ".join(s.name for s in result.sets)
+    models = ", ".join(c.name for c in result.contenders[1:]) or BASELINE
+    title = f"{models} on {names}, ×{result.scale}"
+    summaries = result.summaries()
+    return page(
+        title,
+        tag("h1", title),
+        tag("p", f"{len(result.rows)} images, {made}", class_="note"),
+        [verdict(s) for s in summaries if s.contender.name != BASELINE],
+        section("Summary", _summary_table(summaries), note=SUMMARY_NOTE),
+        _charts(result),
+        _failures(result),
+        _gallery(result, subjects),
+        _image_table(result),
+        _protocol(result, command),
+    )
+
+
+SUMMARY_NOTE = (
+    "Gain: mean over images of PSNR-Y minus bicubic's, with the 95 % interval of 10,000 paired "
+    "bootstrap draws of the images. Multiply-adds for an output of 1280×720. Time: milliseconds "
+    "an output megapixel, median over images, after a warm-up, files not counted."
+)
+
+
+def verdict(summary: Summary) -> Html:
+    """One sentence: better, worse or not distinguishable from bicubic."""
+    name, kind = summary.contender.name, summary.verdict
+    interval = ""
+    if summary.interval is not None:
+        low, high = summary.interval
+        interval = f", 95 % interval {low:+.2f} to {high:+.2f}"
+    words = {
+        "better": "is better than bicubic",
+        "worse": "is worse than bicubic",
+        "not distinguishable": "cannot be told from bicubic",
+    }[kind]
+    text = f" {words} on {summary.dataset}: "
+    images = f"{summary.images} image{'s' if summary.images != 1 else ''}"
+    mood = {"better": " good", "worse": " bad"}.get(kind, "")
+    return tag(
+        "p",
+        tag("b", name),
+        text,
+        tag("b", f"{summary.gain:+.2f} dB"),
+        f"{interval} ({images})",
+        class_=f"verdict{mood}",
+    )
+
+
+def count(value: float | None) -> str:
+    """``657k``, ``38.0G``; a dash for nothing."""
+    if value is None:
+        return DASH
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            shown = value / size
+            return f"{shown:.0f}{letter}" if shown >= 100 else f"{shown:.3g}{letter}"
+    return f"{value:g}"
+
+
+def number(value: float, decimals: int) -> str:
+    """A fixed number of decimals; ∞ and a dash where there is none."""
+    if math.isnan(value):
+        return DASH
+    return "∞" if math.isinf(value) else f"{value:.{decimals}f}"
+
+
+def _cell(value: float, decimals: int, strong: bool = False) -> Cell:
+    return Cell(number(value, decimals), value if not math.isnan(value) else -math.inf, strong)
+
+
+def _summary_table(summaries: Sequence[Summary]) -> Html:
+    columns = [
+        Column("set"),
+        Column("images", True),
+        Column("model"),
+        *(Column(_head(key), True) for key in METRICS),
+        Column("gain, dB", True),
+        Column("parameters", True),
+        Column("multiply-adds", True),
+        Column("ms/MP", True),
+    ]
+    rows = []
+    for summary in summaries:
+        first = summary.contender.name == BASELINE
+        rows.append(
+            [
+                summary.dataset if first else "",
+                summary.images if first else "",
+                summary.contender.name,
+                *(_cell(summary.means[k], m.decimals) for k, m in METRICS.items()),
+                DASH if first else _gain(summary),
+                count(summary.contender.parameters),
+                count(summary.contender.macs),
+                number(summary.ms_per_megapixel, 0),
+            ]
+        )
+    return table(columns, rows)
+
+
+def _gain(summary: Summary) -> Html:
+    interval = ""
+    if summary.interval is not None:
+        interval = f" {summary.interval[0]:+.2f} to {summary.interval[1]:+.2f}"
+    return tag("span", tag("b", f"{summary.gain:+.2f}"), tag("small", interval))
+
+
+def _head(metric: str) -> str:
+    unit = METRICS[metric].unit
+    return f"{METRICS[metric].label}, {unit}" if unit else METRICS[metric].label
+
+
+def _charts(result: Evaluation) -> Html | None:
+    if len(result.rows) < FEWEST_FOR_CHARTS or len(result.contenders) == 1:
+        return None
+    series = [
+        Series(
+            c.name,
+            [row.scores[BASELINE]["psnr_y"] for row in result.rows],
+            [row.gain(c.name) for row in result.rows],
+            [f"{r.dataset}/{r.image}: {r.gain(c.name):+.2f} dB" for r in result.rows],
+        )
+        for c in result.contenders[1:]
+    ]
+    first = result.contenders[1].name
+    gains = [row.gain(first) for row in result.rows]
+    return section(
+        "Gain over bicubic",
+        tag(
+            "div",
+            scatter_chart(
+                series,
+                x_label="bicubic PSNR-Y, dB",
+                y_label="gain, dB",
+                references={"bicubic": 0.0},
+                description="Each point is an image. Low on the left: what bicubic finds hard.",
+            ),
+            histogram(
+                gains, x_label=f"gain of {first}, dB", description="How many images gain how much."
+            ),
+            class_="charts",
+        ),
+    )
+
+
+def _failures(result: Evaluation) -> Html | None:
+    if not result.failures and not result.warnings:
+        return None
+    lines = [f"{f.dataset}/{f.image}: {f.reason}" for f in result.failures] + result.warnings
+    head = f"Not judged: {len(result.failures)}" if result.failures else "Remarks"
+    return section(head, [tag("p", line, class_="warning") for line in lines])
+
+
+def _gallery(result: Evaluation, subjects: Sequence[Subject]) -> Html:
+    every = len(subjects) == len(result.rows)
+    by = "gain" if len(result.contenders) > 1 else "PSNR-Y"
+    note = (
+        f"Smallest {by} first{'' if every else f', {len(subjects)} of {len(result.rows)}'}. "
+        "Exact pixels, stored without loss; LR enlarged as squares. Click a picture to compare two "
+        "under a slider."
+    )
+    ranks = range(1, len(subjects) + 1)
+    return section(
+        "Images, worst first" if len(subjects) > 1 else "Image",
+        colour_scale("|SR − HR| of luma, in levels of 255", ERROR_TOP),
+        [_subject(r, s, result.scale) for r, s in zip(ranks, subjects, strict=True)],
+        note=note,
+    )
+
+
+def _subject(rank: int, subject: Subject, scale: int) -> Html:
+    row, size = subject.row, (subject.width, subject.height)
+    models = [name for name in subject.sr if name != BASELINE]
+    pictures = [
+        Picture("LR", subject.lr, *size, f"{row.width // scale}×{row.height // scale}", True)
+    ]
+    for name, source in subject.sr.items():
+        side = "left" if name == BASELINE else "right" if name == models[0] else None
+        pictures.append(Picture(name, source, *size, _psnr(row, name), default=side))
+    pictures.append(Picture("HR", subject.hr, *size, f"{row.width}×{row.height}"))
+    below = [_whole(subject)]
+    errors = [Picture(f"error of {n}", e, *size) for n, e in subject.errors.items()]
+    title: list[Child] = [
+        tag("span", f"{rank}"),
+        tag("b", row.image),
+        tag("span", row.dataset),
+        *(tag("span", note) for note in row.notes),
+    ]
+    if models:
+        gain = row.gain(models[0])
+        mood = "good" if gain >= 0 else "bad"
+        title.append(tag("b", f"{gain:+.2f} dB", class_=f"gain {mood}"))
+    return picture_row(title, pictures, second=errors, before=below, after=[_scores(row)])
+
+
+def _psnr(row: ImageRow, name: str) -> str:
+    return f"{number(row.scores[name]['psnr_y'], 2)} dB"
+
+
+def _whole(subject: Subject) -> Html:
+    """Where the crop lies in the whole picture."""
+    if subject.overview is None:
+        return tag("div", class_="blank")
+    width, height = subject.overview_size
+    left, top, wide, high = subject.place
+    place = {
+        "x": f"{left * 100:.3f}",
+        "y": f"{top * 100:.3f}",
+        "width": f"{wide * 100:.3f}",
+        "height": f"{high * 100:.3f}",
+    }
+    return tag(
+        "figure",
+        tag("figcaption", tag("b", "where"), " ", tag("span", f"{subject.width}×{subject.height}")),
+        tag(
+            "div",
+            tag("img", src=subject.overview, width=width, height=height, alt="", loading="lazy"),
+            tag(
+                "svg",
+                tag("rect", class_="dark", **place),
+                tag("rect", **place),
+                viewBox="0 0 100 100",
+                preserveAspectRatio="none",
+                aria_hidden="true",
+            ),
+            class_="whole",
+        ),
+    )
+
+
+def _scores(row: ImageRow) -> Html:
+    rows = [
+        [name, number(scores["psnr_y"], 2), number(scores["ssim_y"], 4)]
+        for name, scores in row.scores.items()
+    ]
+    return tag(
+        "div",
+        table([Column(""), Column("PSNR-Y", True), Column("SSIM-Y", True)], rows),
+        class_="scores",
+    )
+
+
+def _image_table(result: Evaluation) -> Html:
+    names = [c.name for c in result.contenders]
+    columns = [Column("set"), Column("image"), Column("size")]
+    columns += [
+        Column(f"{METRICS[m].label} {n}", True) for m in ("psnr_y", "ssim_y") for n in names
+    ]
+    columns += [Column(f"gain {name}", True) for name in names[1:]]
+    rows: list[list[Child | Cell]] = [
+        [
+            row.dataset,
+            row.image,
+            Cell(f"{row.width}×{row.height}", row.width * row.height),
+            *(
+                _cell(row.scores[n][m], METRICS[m].decimals)
+                for m in ("psnr_y", "ssim_y")
+                for n in names
+            ),
+            *(Cell(f"{row.gain(n):+.2f}", row.gain(n)) for n in names[1:]),
+        ]
+        for row in result.rows
+    ]
+    return section(
+        "Every image",
+        table(columns, rows, sortable=True),
+        note="Click a head to sort.",
+    )
+
+
+def _protocol(result: Evaluation, command: str) -> Html:
+    sets = {f"LR of {s.name}": s.lr for s in result.sets}
+    versions = {k: str(v) for k, v in result.environment.items() if v is not None}
+    return section(
+        "Protocol", tag("p", result.protocol), facts(sets | versions), tag("pre", command)
+    )

@@ -1,0 +1,172 @@
+"""What an evaluation found, and what can be said from it: means, gains, intervals. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+BASELINE = "bicubic"
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+NAN = math.nan
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A row of the summary: bicubic or a model.
+
+    Attributes:
+        name: unique in an evaluation; the first is always ``bicubic``.
+        parameters, macs: learned values, and multiply-adds for a 1280×720 output; None for bicubic.
+        device: where it ran.
+        source: what it was loaded from.
+    """
+
+    name: str
+    parameters: int | None = None
+    macs: int | None = None
+    device: str = "cpu"
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One picture: ``scores[contender][metric]``, and milliseconds an output megapixel."""
+
+    dataset: str
+    image: str
+    width: int
+    height: int
+    scores: Mapping[str, Mapping[str, float]]
+    ms_per_megapixel: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+    def gain(self, name: str, metric: str = "psnr_y") -> float:
+        """By how much a contender is above bicubic; 0 where both are exact (infinite)."""
+        ours, base = self.scores[name][metric], self.scores[BASELINE][metric]
+        return 0.0 if ours == base else ours - base
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture that could not be judged, and why, in one line."""
+
+    dataset: str
+    image: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """A test set and where its LR pictures came from, in words."""
+
+    name: str
+    lr: str
+    images: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One contender on one set: means over its images and the paired gain over bicubic.
+
+    Attributes:
+        means: a mean for each metric; NaN where no image has a finite value.
+        gain: mean over images of PSNR-Y minus that of bicubic, dB.
+        interval: 95 % bootstrap interval of ``gain``; None for bicubic or fewer than two images.
+        images: how many the means are over.
+        ms_per_megapixel: median over the images.
+    """
+
+    dataset: str
+    contender: Contender
+    means: Mapping[str, float]
+    gain: float
+    interval: tuple[float, float] | None
+    images: int
+    ms_per_megapixel: float
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse`` or ``not distinguishable``, by the interval."""
+        if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
+            return "not distinguishable"
+        return "better" if self.interval[0] > 0 else "worse"
+
+
+@dataclass
+class Evaluation:
+    """Everything that ``evaluate`` measured."""
+
+    scale: int
+    shave: int
+    protocol: str
+    contenders: list[Contender]
+    sets: list[SetInfo] = field(default_factory=list)
+    rows: list[ImageRow] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    environment: dict[str, str | int | None] = field(default_factory=dict)
+
+    def rows_of(self, dataset: str) -> list[ImageRow]:
+        """The rows of one set."""
+        return [row for row in self.rows if row.dataset == dataset]
+
+    def summaries(self) -> list[Summary]:
+        """A summary for each set and contender, bicubic first in each set."""
+        return [
+            summarise(s.name, contender, self.rows_of(s.name))
+            for s in self.sets
+            if self.rows_of(s.name)
+            for contender in self.contenders
+        ]
+
+    def worst_first(self) -> list[ImageRow]:
+        """Rows by the gain of the first model, the smallest on top; by PSNR-Y without a model."""
+        if len(self.contenders) == 1:
+            return sorted(self.rows, key=lambda row: row.scores[BASELINE]["psnr_y"])
+        name = self.contenders[1].name
+        return sorted(self.rows, key=lambda row: row.gain(name))
+
+
+def summarise(dataset: str, contender: Contender, rows: Sequence[ImageRow]) -> Summary:
+    """Means of a contender; an image where any contender's value is not finite is left out of the
+    mean of that metric."""
+    name = contender.name
+    means, kept = {}, 0
+    for metric in rows[0].scores[name]:
+        usable = [r for r in rows if all(math.isfinite(s[metric]) for s in r.scores.values())]
+        values = [row.scores[name][metric] for row in usable]
+        means[metric] = float(np.mean(values)) if values else NAN
+        if metric == "psnr_y":
+            kept = len(values)
+    gains = [g for g in (row.gain(name) for row in rows) if math.isfinite(g)]
+    times = [t for t in (row.ms_per_megapixel[name] for row in rows) if math.isfinite(t)]
+    return Summary(
+        dataset,
+        contender,
+        means,
+        float(np.mean(gains)) if gains else NAN,
+        None if name == BASELINE else bootstrap(gains),
+        kept,
+        float(np.median(times)) if times else NAN,
+    )
+
+
+def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float] | None:
+    """The 95 % percentile interval of a mean, images drawn with replacement 10,000 times.
+
+    The same values give the same interval. None for fewer than two values.
+    """
+    if len(values) < 2:
+        return None
+    rng, data = np.random.default_rng(seed), np.asarray(values, np.float64)
+    means = [
+        data[rng.integers(len(data), size=(100, len(data)))].mean(1)
+        for _ in range(RESAMPLES // 100)
+    ]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+    return float(low), float(high)
