@@ -30,7 +30,7 @@ COMMANDS: dict[str, str] = {
 
 SUMMARIES: dict[str, str] = {
     "upscale": "Make pictures 2, 3 or 4 times larger.",
-    "evaluate": "Measure models on a folder of pictures, bicubic beside them.",
+    "evaluate": "Measure models on pictures, bicubic beside them.",
     "train": "Train a model as a recipe says, or resume a run.",
     "models": "List the bundled models, or print the card of one.",
     "doctor": "Say what is installed, usable and missing, and how to get it.",
@@ -38,31 +38,26 @@ SUMMARIES: dict[str, str] = {
 }
 
 INTERRUPTED = 130
+OUT_OF_MEMORY = "not enough memory; try a smaller --tile or --max-memory"
+_debugging = False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `reslift ARGUMENTS…` (`sys.argv[1:]` by default) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = _take_flag(words, "--debug")
+    global _debugging
+    _debugging = _take_flag(words, "--debug")
     _prepare_process()
     try:
         return _dispatch(words)
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
-    except ResliftError as error:
-        code = _complain(one_line(error), error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except MemoryError:
-        code = _complain("not enough memory; try a smaller --tile or --max-memory", 1)
-    except ModuleNotFoundError as error:
-        code = _complain(f"{one_line(error)}; `reslift doctor` says what is missing", 1)
     except Exception as error:
-        code = _complain(*_outside_error(error))
-    if debug:
-        traceback.print_exc()
-    return code
+        code = error.exit_code if isinstance(error, ResliftError) else _outside_code(error)
+        return _complain(explain(error), code)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -106,6 +101,8 @@ def _run(name: str, function: Callable[..., Any], words: list[str]) -> int:
         code = stop.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
 
@@ -144,13 +141,24 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _outside_error(error: Exception) -> tuple[str, int]:
-    """Text and code of an error that is not ours: the option parser's, or a defect."""
-    format_message = getattr(error, "format_message", None)
-    if format_message is not None:
-        return one_line(format_message()), int(getattr(error, "exit_code", 2))
-    kind = type(error).__name__
-    return f"internal error, {kind}: {one_line(error)}; --debug shows where", 1
+def explain(error: Exception) -> str:
+    """One line for what was raised; with --debug, the traceback goes to stderr as well."""
+    if _debugging:
+        traceback.print_exception(error)
+    if isinstance(error, MemoryError):
+        return OUT_OF_MEMORY
+    if isinstance(error, ModuleNotFoundError):
+        return f"{one_line(error)}; `reslift doctor` says what is missing"
+    if isinstance(error, ResliftError):
+        return one_line(error)
+    if hasattr(error, "format_message"):
+        return one_line(error.format_message())
+    return f"internal error, {type(error).__name__}: {one_line(error)}; --debug shows where"
+
+
+def _outside_code(error: Exception) -> int:
+    """Exit code of an error that is not ours: the option parser knows its own."""
+    return int(getattr(error, "exit_code", 1))
 
 
 def _complain(text: str, code: int) -> int:

@@ -1,0 +1,153 @@
+"""`reslift doctor` must work where the rest does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from reslift import machine
+from reslift.cli import doctor
+from reslift.cli.doctor import Finding, check_checkpoint, examine, requirements, within
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+
+
+def core(monkeypatch, **probes: str) -> dict[str, Finding]:
+    monkeypatch.setattr(doctor, "CORE", probes)
+    return {found.name: found for found in examine() if found.group == "core"}
+
+
+def test_states_of_a_core_package(monkeypatch):
+    found = core(
+        monkeypatch,
+        good="print('1.2.3, fine')",
+        torch="print('2.5.1')",
+        absent="import absent_package",
+        faulty="raise OSError('wrong\\nlibrary')",
+    )
+    assert found["good"].state == "ok"
+    assert found["good"].text == "1.2.3, fine"
+    assert found["torch"].state == "broken"
+    assert ">=2.6" in found["torch"].text and "torch" in found["torch"].cure
+    assert found["absent"].state == "missing"
+    assert "pip install" in found["absent"].cure
+    assert found["faulty"].state == "broken"
+    assert "library" in found["faulty"].text
+    assert {name for name, one in found.items() if one.fatal} == {"torch", "absent", "faulty"}
+
+
+@posix
+def test_package_that_crashes_the_interpreter(monkeypatch):
+    found = core(monkeypatch, numpy="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert found["numpy"].state == "broken"
+    assert "crashed" in found["numpy"].text
+
+
+def test_package_that_hangs(monkeypatch):
+    monkeypatch.setattr(doctor, "PROBE_SECONDS", 0.2)
+    found = core(monkeypatch, numpy="import time; time.sleep(60)")
+    assert found["numpy"].state == "broken"
+
+
+def run_doctor(folder, *words: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, "-m", "reslift", "doctor", *words],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+
+
+def test_without_torch_and_pyvips(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('libtorch.so: cannot open')")
+    (tmp_path / "pyvips.py").write_text("raise ModuleNotFoundError(\"No module named 'pyvips'\")")
+    done = run_doctor(tmp_path, "--json")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    report = json.loads(done.stdout)
+    assert report["usable"] is False
+    states = {found["name"]: found for found in report["findings"]}
+    assert states["torch"]["state"] == "broken"
+    assert "libtorch.so" in states["torch"]["text"]
+    assert states["pyvips"]["state"] == "missing"
+    assert states["numpy"]["state"] == "ok"
+
+
+def test_here(tmp_path):
+    done = run_doctor(tmp_path)
+    assert done.stderr == ""
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == "reslift can work here"
+    for word in ("python", "memory", "disk", "torch", "pyvips", "dev", "lift-base-x4"):
+        assert word in done.stdout
+
+
+def test_the_package_declares_what_doctor_probes():
+    wanted = requirements()
+    declared = {name for extra, name in wanted if not extra}
+    assert declared == set(doctor.CORE)
+    assert {extra for extra, _ in wanted} == {"", "track", "analysis", "dev"}
+    assert within("2.13.0+cpu", wanted["", "torch"])
+    assert not within("2.14.0", wanted["", "torch"])
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "answer"),
+    [
+        ("2.6.0", ">=2.6,<2.14", True),
+        ("2.10.1+cu128", ">=2.6,<2.14", True),
+        ("2.14", ">=2.6,<2.14", False),
+        ("2.5.9", "<2.14,>=2.6", False),
+        ("3", "", True),
+    ],
+)
+def test_within(version, wanted, answer):
+    assert within(version, wanted) is answer
+
+
+def checkpoint(path, *, body: int = 16, promised: int = 16, metadata: object = None) -> None:
+    header = {"w": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, promised]}}
+    if metadata is not None:
+        header["__metadata__"] = metadata
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(body))
+
+
+def test_check_checkpoint(tmp_path):
+    path = tmp_path / "a.safetensors"
+    checkpoint(path, metadata={"reslift": "{}"})
+    assert check_checkpoint(path).startswith("1 tensors")
+    checkpoint(path, metadata={"reslift": "{}"}, body=15)
+    with pytest.raises(ValueError, match="bytes"):
+        check_checkpoint(path)
+    checkpoint(path)
+    with pytest.raises(ValueError, match="card"):
+        check_checkpoint(path)
+    for data in (b"", b"12", bytes(8), b"\xff" * 64, struct.pack("<Q", 4) + b"{]}}"):
+        path.write_bytes(data)
+        with pytest.raises(ValueError):
+            check_checkpoint(path)
+
+
+def test_machine_respects_a_container(monkeypatch):
+    lines = {
+        "/sys/fs/cgroup/cpu.max": "150000 100000",
+        "/sys/fs/cgroup/memory.max": str(2**30),
+        "/sys/fs/cgroup/memory.current": str(2**29),
+    }
+    monkeypatch.setattr(machine, "_first_line", lambda path: lines.get(path, ""))
+    assert machine.usable_cores() <= 2
+    if sys.platform != "win32":
+        assert machine.total_memory() == 2**30
+        assert machine.available_memory() is not None
+        assert machine.available_memory() <= 2**29
+
+
+def test_machine_facts_are_single_lines():
+    for name, text in machine.facts().items():
+        assert text.strip(), name
+        assert "\n" not in text
