@@ -32,7 +32,9 @@ class ResidualBlock(nn.Module):
         self.expand = nn.Conv2d(width, width, 3, padding=1)
         self.project = nn.Conv2d(width, width, 3, padding=1)
         for conv in (self.expand, self.project):
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            # Random numbers on the meta device import torch._dynamo: seconds, for nothing.
+            if not conv.weight.is_meta:
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             assert conv.bias is not None
             nn.init.zeros_(conv.bias)
         with torch.no_grad():
@@ -54,7 +56,7 @@ class BicubicSkip(nn.Module):
     def __init__(self, scale: int, channels: int) -> None:
         super().__init__()
         self.scale = scale
-        impulse = torch.zeros(1, 1, 9, 9, dtype=torch.float64)
+        impulse = torch.zeros(1, 1, 9, 9, dtype=torch.float64, device="cpu")
         impulse[..., 4, 4] = 1.0
         response = bicubic_upscale(impulse, scale)[0, 0]
         phases = response.view(9, scale, 9, scale).permute(1, 3, 0, 2)[..., 2:7, 2:7]

@@ -34,9 +34,9 @@ def _taps(size_in: int, size_out: int, antialias: bool, border: Border) -> tuple
     scale = size_out / size_in
     stretch = min(scale, 1.0) if antialias else 1.0
     width = 4.0 / stretch
-    position = (torch.arange(size_out, dtype=torch.float64) + 0.5) / scale - 0.5
+    position = (torch.arange(size_out, dtype=torch.float64, device="cpu") + 0.5) / scale - 0.5
     first = torch.floor(position - width / 2).long() + 1
-    index = first[:, None] + torch.arange(math.ceil(width) + 1)
+    index = first[:, None] + torch.arange(math.ceil(width) + 1, device="cpu")
     weight = _cubic((position[:, None] - index) * stretch)
     weight = weight / weight.sum(1, keepdim=True)
     if border == "symmetric":

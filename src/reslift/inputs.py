@@ -1,0 +1,138 @@
+"""From the words on the command line to the files they stand for: files, folders, patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+RESULT = re.compile(r"(?P<source>.+)-x[1-9]\d*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read, and the name it keeps under an output folder (with its subfolders)."""
+
+    path: Path
+    kept: Path
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass
+class Found:
+    """What the words stand for. `lone`: they name one single file, not a folder."""
+
+    sources: list[Source] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    lone: bool = False
+
+
+def find(words: Sequence[str], suffixes: frozenset[str], leave_out: Path | None = None) -> Found:
+    """The files that `words` stand for, each once, in the order given and sorted within a folder.
+
+    A word that exists is taken as it is, else as a pattern. Folders are scanned with their
+    subfolders for the given suffixes (lower case, with dot); hidden entries, `leave_out`, links to
+    folders and earlier results (``NAME-x4.png`` beside ``NAME.png``) are passed over.
+    """
+    found, seen = Found(), set()
+    for word in words:
+        part = _one(word, suffixes, leave_out)
+        found.lone = part.lone and len(words) == 1
+        found.failures += part.failures
+        for source in part.sources:
+            place = os.path.abspath(source.path)  # noqa: PTH100  (resolve would follow links)
+            if place not in seen:
+                seen.add(place)
+                found.sources.append(source)
+    return found
+
+
+def is_result(path: Path, stems: Iterable[str]) -> bool:
+    """Whether `path` is named as the result of a file with one of these stems."""
+    match = RESULT.fullmatch(path.stem)
+    return match is not None and match["source"] in stems
+
+
+def _one(word: str, suffixes: frozenset[str], leave_out: Path | None) -> Found:
+    path = Path(word)
+    if not word:
+        return Found(failures=[Failure(path, "an empty name; give a file, a folder or a pattern")])
+    if path.is_dir():
+        return _scan(path, suffixes, leave_out, named_as_folder=word[-1] in ("/", os.sep))
+    if os.path.lexists(path):
+        return Found([Source(path, Path(path.name))], lone=True)
+    if not glob.has_magic(word):
+        return Found(failures=[Failure(path, "there is no such file or folder")])
+    return _expand(word, suffixes, leave_out)
+
+
+def _expand(pattern: str, suffixes: frozenset[str], leave_out: Path | None) -> Found:
+    matches = [Path(m) for m in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    files = [match for match in matches if not match.is_dir()]
+    stems: dict[Path, set[str]] = {}
+    for file in files:
+        stems.setdefault(file.parent, set()).add(file.stem)
+    found, root = Found(), _fixed_part(pattern)
+    for match in matches:
+        if match.is_dir():
+            part = _scan(match, suffixes, leave_out) if "**" not in pattern else Found()
+            found.sources += part.sources
+            found.failures += part.failures
+        elif not is_result(match, stems[match.parent]):
+            found.sources.append(Source(match, match.relative_to(root)))
+    if not found.sources and not found.failures:
+        found.failures.append(Failure(Path(pattern), "no file fits this pattern"))
+    found.lone = len(matches) == 1 and len(files) == 1
+    return found
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folder before the first wildcard; below it, results mirror the subfolders."""
+    parts = Path(pattern).parts
+    free = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:free])
+
+
+def _scan(
+    root: Path, suffixes: frozenset[str], leave_out: Path | None, named_as_folder: bool = False
+) -> Found:
+    found, likely_meant = Found(), []
+    if root.suffix.lower() in suffixes and not named_as_folder:
+        likely_meant.append(root)
+    for place, folders, files in os.walk(root, onerror=lambda e: _unreadable(found, e)):
+        folder = Path(place)
+        folders[:] = sorted(n for n in folders if n[0] != "." and not _same(folder / n, leave_out))
+        likely_meant += [folder / n for n in folders if Path(n).suffix.lower() in suffixes]
+        names = [Path(n) for n in sorted(files) if n[0] != "."]
+        names = [name for name in names if name.suffix.lower() in suffixes]
+        stems = {name.stem for name in names}
+        found.sources += [
+            Source(folder / name, (folder / name).relative_to(root))
+            for name in names
+            if not is_result(name, stems)
+        ]
+    for folder in likely_meant:
+        if not any(folder in source.path.parents for source in found.sources):
+            found.failures.append(Failure(folder, "this is a folder, not an image"))
+    if not found.sources and not found.failures:
+        found.failures.append(Failure(root, "this folder holds no image that can be read"))
+    return found
+
+
+def _unreadable(found: Found, error: OSError) -> None:
+    reason = f"this folder cannot be read: {error.strerror or type(error).__name__}"
+    found.failures.append(Failure(Path(error.filename or "?"), reason))
+
+
+def _same(folder: Path, other: Path | None) -> bool:
+    return other is not None and other.exists() and folder.samefile(other)
