@@ -21,8 +21,8 @@ LAYERS = {
     "verbs": {"train", "parallel", "evaluate", "upscale"},
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
-        *("checkpoint", "report", "arrays", "stitch"),
-        *("run", "stepper", "validation", "curves"),
+        *("checkpoint", "report", "arrays", "stitch", "inputs", "batch"),
+        *("run", "stepper", "optimisers", "validation", "curves"),
     },
     "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas"},
 }
@@ -112,8 +112,8 @@ def test_file_follows_the_rules(path):
         assert scan not in text, f"{scan}: members are named in an index"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            length = (node.end_lineno or 0) - node.lineno + 1
-            assert length <= 60, f"{node.name} has {length} lines"
+            length = (node.end_lineno or 0) - node.body[0].lineno + 1
+            assert length <= 60, f"the body of {node.name} has {length} lines"
 
 
 def loaded_by(arguments: list[str]) -> set[str]:

@@ -54,7 +54,11 @@ __all__ = [
 ]
 
 FORMATS: dict[str, Format] = {
-    format.name: format for format in (Png(), Jpeg(), Webp(), Tiff(), Bmp())
+    "png": Png(),
+    "jpeg": Jpeg(),
+    "webp": Webp(),
+    "tiff": Tiff(),
+    "bmp": Bmp(),
 }
 FOREIGN = {
     b"GIF8": "a GIF",
