@@ -14,17 +14,7 @@ from reslift.models import MODELS, Lift
 from reslift.pixels import planes, tiles
 from reslift.pixels.planes import Planes
 from reslift.stitch import Stitcher
-
-SMALL = {"width": 6, "blocks": 2, "inner_width": 6, "inner_blocks": 1}
-
-
-def lively(model, seed=0):
-    """Random weights everywhere, so that borders and far pixels matter."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.2)
-    return model.eval().requires_grad_(False)
+from small_models import SMALL, lively
 
 
 def small_model(name, scale):

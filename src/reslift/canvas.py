@@ -83,5 +83,5 @@ def _unmap(array: NDArray[Any]) -> None:
 def _cannot(folder: Path, size: int, error: OSError) -> OutputError:
     return OutputError(
         f"cannot make a temporary file of {size / 2**20:,.0f} MiB in {one_line(folder)}: "
-        f"{error.strerror or error!r}; free some space or choose another place"
+        f"{error.strerror or repr(error)}; free some space or choose another place"
     )

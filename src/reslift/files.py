@@ -123,7 +123,7 @@ def _output_error(path: Path, error: OSError) -> OutputError:
         errno.ENOTDIR: "choose a folder",
         errno.ENAMETOOLONG: "choose a shorter name",
     }.get(error.errno or 0, "choose a place that can be written to")
-    return OutputError(f"cannot write {one_line(path)}: {error.strerror or error!r}; {advice}")
+    return OutputError(f"cannot write {one_line(path)}: {error.strerror or repr(error)}; {advice}")
 
 
 def _exists(path: Path) -> OutputExists:

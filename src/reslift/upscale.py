@@ -181,6 +181,6 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"cannot make the folder {one_line(folder)}: {error.strerror or error!r}; "
+            f"cannot make the folder {one_line(folder)}: {error.strerror or repr(error)}; "
             "choose another place with -o"
         ) from error

@@ -1,0 +1,221 @@
+"""The Upscaler: every kind of image in Python, files, transparency, memory, failure."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import reslift
+from reslift import arrays, formats
+from reslift.errors import (
+    InputError,
+    LimitError,
+    OutputError,
+    OutputExists,
+    ResliftError,
+    UsageError,
+)
+from reslift.limits import Limits
+from small_models import bicubic_lift, made, saved, small_lift
+
+SIZES = [(1, 1), (1, 7), (37, 1), (5, 4), (3000, 1)]
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="module")
+def upscaler():
+    return made(small_lift(2))
+
+
+@pytest.fixture(scope="module")
+def bicubic():
+    return made(bicubic_lift(4))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("bands", [None, 1, 2, 3, 4, 6])
+def test_arrays_keep_kind_dtype_and_layout(upscaler, dtype, bands):
+    shape = (9, 7) if bands is None else (9, 7, bands)
+    image = rng().random(shape, dtype=np.float32)
+    if dtype != "float32":
+        image = (image * np.iinfo(dtype).max).astype(dtype)
+    before = image.copy()
+    sr = upscaler(image)
+    assert type(sr) is np.ndarray and sr.dtype == dtype
+    assert sr.shape == (18, 14, *shape[2:])
+    np.testing.assert_array_equal(image, before)
+    if dtype == "float32":
+        assert sr.min() >= 0 and sr.max() <= 1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_sizes_are_exact(scale, height, width):
+    sr = made(bicubic_lift(scale))(rng().integers(0, 256, (height, width, 3), np.uint8))
+    assert sr.shape == (height * scale, width * scale, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK", "I;16"])
+def test_pil_modes_are_kept(upscaler, mode):
+    bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "I;16": 2}[mode]
+    image = Image.frombytes(mode, (7, 9), rng().bytes(63 * bands))
+    image.info = {"icc_profile": b"profile", "dpi": (300, 300), "other": 1}
+    sr = upscaler(image)
+    assert (sr.mode, sr.size) == (mode, (14, 18))
+    assert sr.info == {"icc_profile": b"profile", "dpi": (300, 300)}
+    if mode not in ("CMYK", "I;16"):
+        array = np.asarray(image)
+        np.testing.assert_array_equal(np.asarray(sr), upscaler(array))
+    if mode == "I;16":
+        np.testing.assert_array_equal(np.asarray(sr), upscaler(np.asarray(image)))
+
+
+def test_palettes_and_black_and_white_become_colour_and_gray(upscaler):
+    palette = Image.new("P", (4, 4))
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    assert upscaler(palette).mode == "RGB"
+    palette.info["transparency"] = 0
+    assert upscaler(palette).mode == "RGBA"
+    assert upscaler(Image.new("1", (4, 4))).mode == "L"
+
+
+def test_cmyk_goes_plane_by_plane(upscaler):
+    image = Image.frombytes("CMYK", (7, 9), rng().bytes(63 * 4))
+    sr, planes = np.asarray(upscaler(image)), np.asarray(image)
+    for plane in range(4):
+        np.testing.assert_array_equal(sr[..., plane], upscaler(planes[..., plane].copy()))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float16, torch.float64])
+@pytest.mark.parametrize("shape", [(3, 9, 7), (2, 1, 9, 7), (2, 4, 9, 7)])
+def test_tensors_keep_dtype_and_layout(upscaler, dtype, shape):
+    image = torch.rand(shape)
+    image = (image * 255).to(dtype) if dtype == torch.uint8 else image.to(dtype)
+    sr = upscaler(image)
+    assert sr.dtype == dtype and sr.is_contiguous()
+    assert sr.shape == (*shape[:-2], 18, 14)
+    if len(shape) == 4:
+        assert sr[1].equal(upscaler(image[1]))
+
+
+def test_all_kinds_give_the_same_values(upscaler):
+    array = rng(3).integers(0, 256, (11, 8, 3), np.uint8)
+    sr = upscaler(array)
+    np.testing.assert_array_equal(np.asarray(upscaler(Image.fromarray(array))), sr)
+    tensor = upscaler(torch.from_numpy(array).permute(2, 0, 1))
+    np.testing.assert_array_equal(tensor.permute(1, 2, 0).numpy(), sr)
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        ("photo.png", "cannot upscale a str"),
+        (np.zeros((4, 4, 3)), "not float64"),
+        (np.zeros((4, 4), bool), "not bool"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"not \(2, 4, 4, 3\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"not \(0, 4, 3\)"),
+        (np.zeros((3, 40, 40), np.uint8), r"looks like \(C, H, W\)"),
+        (np.full((4, 4), 200, np.float32), r"in \[200, 200\]; divide"),
+        (np.full((4, 4), np.nan, np.float32), "nan"),
+        (torch.zeros(4, 4), r"not \(4, 4\)"),
+        (torch.zeros(40, 40, 3), r"looks like \(H, W, C\)"),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), "not torch.int64"),
+        (torch.full((3, 4, 4), 255.0), r"in \[255, 255\]"),
+        (Image.new("HSV", (4, 4)), "mode HSV"),
+        (Image.new("F", (4, 4)), "mode F"),
+        (Image.new("RGB", (0, 4)), "size"),
+    ],
+)
+def test_what_is_no_image_is_refused(upscaler, image, says):
+    with pytest.raises(InputError, match=says):
+        upscaler(image)
+
+
+def test_more_than_256_levels_survive(bicubic):
+    ramp = np.linspace(0, 65535, 700).round().astype(np.uint16)
+    sr = bicubic(np.repeat(ramp[None, :, None], 4, 0).repeat(3, 2))
+    assert sr.dtype == np.uint16 and len(np.unique(sr)) > 2000
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
+def test_nan_and_infinity_are_never_saved(tmp_path, poison):
+    model = small_lift(2)
+    with torch.no_grad():
+        model.tail.bias[0] = poison
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(ResliftError, match="NaN or infinity"):
+        made(model).upscale_file(tmp_path / "a.png", tmp_path / "b.png")
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_limits_hold_in_the_library_too(tmp_path):
+    image = np.zeros((10, 10, 3), np.uint8)
+    small_in, small_out = Limits(input_pixels=99), Limits(output_pixels=399)
+    with pytest.raises(LimitError, match="--max-input-pixels 100"):
+        made(small_lift(2), limits=small_in)(image)
+    with pytest.raises(LimitError, match="--max-output-pixels 400"):
+        made(small_lift(2), limits=small_out)(image)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    for limits in (small_in, small_out):
+        with pytest.raises(LimitError, match=r"a\.png"):
+            made(small_lift(2), limits=limits).upscale_file(tmp_path / "a.png", tmp_path / "b.png")
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_a_file_gives_the_pixels_that_an_array_gives(tmp_path, upscaler):
+    array = rng(5).integers(0, 65536, (13, 9, 4), np.uint16)
+    picture = formats.Picture(array, "rgb", True, resolution=(300.0, 300.0, "inch"))
+    formats.write(tmp_path / "a.png", picture)
+    source = (tmp_path / "a.png").read_bytes()
+    done = []
+    target = tmp_path / "new" / "folder" / "b.tiff"
+    upscaler.upscale_file(tmp_path / "a.png", target, progress=done.append)
+    result = formats.read(target)
+    np.testing.assert_array_equal(result.pixels, upscaler(array))
+    assert result.alpha and result.resolution == (118.11, 118.11, "cm")
+    assert sum(done) == 26 * 18
+    assert (tmp_path / "a.png").read_bytes() == source
+    with pytest.raises(OutputExists):
+        upscaler.upscale_file(tmp_path / "a.png", target)
+    upscaler.upscale_file(tmp_path / "a.png", target, overwrite=True)
+
+
+def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path, upscaler):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        upscaler.upscale_file(tmp_path / "a.png", tmp_path / "a.png" / "b.png")
+
+
+def test_a_result_on_disk_is_the_same_file(tmp_path, monkeypatch, upscaler):
+    Image.fromarray(rng().integers(0, 256, (40, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    upscaler.upscale_file(tmp_path / "a.png", tmp_path / "b.png")
+    monkeypatch.setattr("reslift.upscale.IN_MEMORY", 0)
+    upscaler.upscale_file(tmp_path / "a.png", tmp_path / "c.png")
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png", "c.png"]
+
+
+def test_load_takes_a_file_and_its_scale(tmp_path):
+    path = saved(tmp_path / "m.safetensors", small_lift(2))
+    upscaler = reslift.load(path, device="cpu")
+    image = rng().integers(0, 256, (6, 5, 3), np.uint8)
+    assert upscaler.scale == 2 and upscaler.card.name == "small" and upscaler.device == "cpu"
+    np.testing.assert_array_equal(upscaler(image), made(small_lift(2))(image))
+    with pytest.raises(UsageError, match="scale 2, not 4"):
+        reslift.load(path, scale=4)
+
+
+def test_planes_of_an_array_are_named_by_their_count():
+    kinds = {n: arrays.as_planes(np.zeros((1, 1, n))) for n in (1, 2, 3, 4, 7)}
+    assert [(p.space, p.alpha) for p in kinds.values()] == [
+        ("gray", False),
+        ("gray", True),
+        ("rgb", False),
+        ("rgb", True),
+        ("gray", False),
+    ]
