@@ -133,18 +133,28 @@ def test_check_checkpoint(tmp_path):
             check_checkpoint(path)
 
 
+@posix
 def test_machine_respects_a_container(monkeypatch):
     lines = {
-        "/sys/fs/cgroup/cpu.max": "150000 100000",
-        "/sys/fs/cgroup/memory.max": str(2**30),
-        "/sys/fs/cgroup/memory.current": str(2**29),
+        "/proc/self/cgroup": "0::/slice/unit",
+        "/sys/fs/cgroup/slice/cpu.max": "50000 100000",
+        "/sys/fs/cgroup/slice/memory.max": str(2**24),
+        "/sys/fs/cgroup/slice/memory.current": str(2**24 - 2**10),
+        "/sys/fs/cgroup/slice/memory.stat": f"anon 5\nactive_file {2**12}\ninactive_file {2**20}",
+        "/sys/fs/cgroup/slice/unit/memory.max": "max",
+        "/sys/fs/cgroup/slice/unit/memory.current": "7",
     }
-    monkeypatch.setattr(machine, "_first_line", lambda path: lines.get(path, ""))
-    assert machine.usable_cores() <= 2
-    if sys.platform != "win32":
-        assert machine.total_memory() == 2**30
-        assert machine.available_memory() is not None
-        assert machine.available_memory() <= 2**29
+    monkeypatch.setattr(machine, "_text", lambda path: lines.get(path, ""))
+    assert machine.usable_cores() == 1
+    assert machine.total_memory() == 2**24
+    assert machine.available_memory() == 2**10 + 2**12 + 2**20, "cached files can be given back"
+
+
+def test_machine_outside_a_container(monkeypatch):
+    monkeypatch.setattr(machine, "_text", lambda path: "")
+    assert 1 <= machine.usable_cores() <= (os.cpu_count() or 1)
+    total, free = machine.total_memory(), machine.available_memory()
+    assert total is None or free is None or 0 < free <= total
 
 
 def test_machine_facts_are_single_lines():

@@ -40,47 +40,62 @@ def usable_cores() -> int:
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
-    quota = _first_line("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and quota[0].isdigit():
-        cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
+    for group in _control_groups():
+        quota = _text(f"{group}/cpu.max").split()
+        if len(quota) == 2 and quota[0].isdigit():
+            cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
     return cores
 
 
 def total_memory() -> int | None:
     """Bytes of memory that this process may use, or None where it cannot be found."""
-    total: int | None = None
     if sys.platform == "win32":
         return _windows_memory()
+    sizes = [limit for limit, _ in _group_memory()]
     with contextlib.suppress(ValueError, OSError):
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = _first_line("/sys/fs/cgroup/memory.max")
-    if limit.isdigit():
-        total = min(total or int(limit), int(limit))
-    return total
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(sizes, default=None)
 
 
 def available_memory() -> int | None:
     """Bytes free to use now, the container's limit respected; None where it cannot be found."""
-    total = total_memory()
+    sizes = [limit - used for limit, used in _group_memory()]
     free = _meminfo("MemAvailable")
-    used = _first_line("/sys/fs/cgroup/memory.current")
-    limit = _first_line("/sys/fs/cgroup/memory.max")
-    if used.isdigit() and limit.isdigit():
-        within = int(limit) - int(used)
-        free = within if free is None else min(free, within)
-    return total if free is None else max(free, 0)
+    if free is not None:
+        sizes.append(free)
+    return max(0, min(sizes)) if sizes else total_memory()
+
+
+def _group_memory() -> list[tuple[int, int]]:
+    """(limit, used) in bytes of each control group; what only caches files counts as free."""
+    found = []
+    for group in _control_groups():
+        limit, used = _text(f"{group}/memory.max"), _text(f"{group}/memory.current")
+        if limit.isdigit() and used.isdigit():
+            words = _text(f"{group}/memory.stat").split()
+            entries = dict(zip(words[::2], words[1::2], strict=False))
+            cached = sum(int(entries.get(key, 0)) for key in ("active_file", "inactive_file"))
+            found.append((int(limit), max(0, int(used) - cached)))
+    return found
+
+
+def _control_groups() -> list[str]:
+    """Folders of the control group (version 2) of this process and of those around it."""
+    line = _text("/proc/self/cgroup").rpartition("0::")[2].splitlines()
+    own = Path("/", *(line[:1] or [""]))
+    return [f"/sys/fs/cgroup{group}".rstrip("/") for group in map(str, (own, *own.parents))]
 
 
 def resident_memory() -> int:
     """Bytes that this process holds in memory now (or at most, where only that is known)."""
+    if sys.platform == "win32":
+        return LIKELY_RESIDENT
     with contextlib.suppress(OSError, ValueError, IndexError):
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(ImportError):
-        import resource
+    import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return LIKELY_RESIDENT
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _cpu_features() -> str:
@@ -134,7 +149,7 @@ def _meminfo(key: str) -> int | None:
     return None
 
 
-def _first_line(path: str) -> str:
+def _text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
