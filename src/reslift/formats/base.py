@@ -136,7 +136,7 @@ class Holds:
     spaces: tuple[Space, ...]
     alpha: tuple[Space, ...]
     bits: tuple[int, ...] = (8,)
-    longest: int = 2**31 - 1
+    longest: int = 100_000_000
     most_bytes: int | None = None
     exif: bool = True
     xmp: bool = True

@@ -85,7 +85,7 @@ class Structure:
         return {entry.tag: entry for entry in reversed(entries)}, following
 
     def following(self, offset: int) -> tuple[int, bytes]:
-        """The offset of the directory after the one at `offset`, and the record of its first tag."""
+        """The offset of the directory after this one, and the record of the first tag of this."""
         self.file.seek(offset)
         length, record = (8, 20) if self.big else (2, 12)
         wide = "Q" if self.big else "H"

@@ -89,16 +89,14 @@ class Tiff(Format):
         """Integers of 8 and 16 bits as they are, everything else mapped to 16 bits."""
         layout = facts.private
         limits.check("input_pixels", layout["tile"], "a tile of the TIFF")
-        if layout["separate"] and layout["tile"]:
-            pixels = _decode_planes(file, facts)
+        if layout["foreign"]:
+            pixels = _decode_otherwise(file, facts)
         else:
             pixels = vips.decode("tiffload_source", file, facts, limits, unlimited=True)
         notes: list[str] = []
         if pixels.dtype.name not in ("uint8", "uint16"):
             pixels, note = _to_16_bits(pixels)
             notes.append(note)
-        if facts.alpha and layout["extra"] == ASSOCIATED:
-            pixels = _straight(pixels)
         return pixels, notes
 
     def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
@@ -130,6 +128,7 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
             f"TIFF with {samples} samples of {sorted(bits)} bits as {space} is not supported; "
             "wanted: gray, RGB or CMYK, with one alpha channel at most, all of one depth"
         )
+    separate = one(PLANAR, 1) == 2
     extra_kind = (structure.integers(tags.get(EXTRA_SAMPLES)) or (0,))[0] if extra else 0
     return {
         "width": one(WIDTH, 0),
@@ -137,10 +136,11 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
         "space": space,
         "alpha": bool(extra),
         "extra": extra_kind,
-        "bits": bits.pop(),
-        "sample": kinds.pop(),
+        "bits": min(bits),
+        "sample": min(kinds),
         "photometric": photometric,
-        "separate": one(PLANAR, 1) == 2,
+        "separate": separate,
+        "foreign": _is_foreign(separate, TILE_WIDTH in tags, samples, min(bits)),
         "tile": one(TILE_WIDTH, 0) * one(TILE_HEIGHT, 0),
     }
 
@@ -173,7 +173,10 @@ def _exif(structure: Structure, tags: dict[int, Entry]) -> bytes | None:
     main, below = exif_block.tags_of(structure, tags)
     stale = (b'{"shape":', b"ImageJ=")
     main = [tag for tag in main if tag.tag != 270 or not tag.data.startswith(stale)]
-    return exif_block.block_of(main, below) if main or below else None
+    if not main and not below:
+        return None
+    turned = [structure.tag(tags[ORIENTATION])] if ORIENTATION in tags else []
+    return exif_block.block_of([*main, *turned], below)
 
 
 def _pages(structure: Structure, following: int) -> int:
@@ -183,12 +186,10 @@ def _pages(structure: Structure, following: int) -> int:
         seen.add(following)
         try:
             following, first = structure.following(following)
+            (tag,) = struct.unpack_from(structure.order + "H", first)
+            (kind,) = struct.unpack_from(structure.order + "I", first, 12 if structure.big else 8)
         except Exception:
             break
-        tag, _, _, kind = struct.unpack(
-            structure.order + ("HHQI" if structure.big else "HHII"),
-            first[: 16 if structure.big else 12],
-        )
         pages += tag != SUBFILE or not kind & (REDUCED | MASK)
     return pages
 
@@ -210,18 +211,31 @@ def _changes(layout: dict[str, Any], pages: int, geo: bool) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _decode_planes(file: BinaryIO, facts: Facts) -> np.ndarray:
+def _is_foreign(separate: bool, tiled: bool, samples: int, bits: int) -> bool:
+    """Whether libvips 8.18 refuses the layout, or misreads it: separate planes of two samples."""
+    return bits == 64 or (separate and (tiled or samples == 2))
+
+
+def _decode_otherwise(file: BinaryIO, facts: Facts) -> np.ndarray:
+    """By tifffile, which hands out samples as they are stored."""
     import logging
 
     import tifffile
 
+    layout = facts.private
+    if layout["photometric"] not in (1, 2, 5) or layout["bits"] < 8:
+        raise damaged("separate planes in tiles are read as gray, RGB or CMYK only")
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     file.seek(0)
     with tifffile.TiffFile(file, name="picture.tif") as opened:
-        planes = opened.pages[0].asarray()
-    if planes.shape != (facts.bands, facts.height, facts.width):
-        raise damaged(f"planes of the shape {planes.shape}")
-    return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+        samples = opened.pages[0].asarray()
+    if samples.shape == (facts.bands, facts.height, facts.width) and layout["separate"]:
+        samples = np.moveaxis(samples, 0, -1)
+    if samples.size != facts.height * facts.width * facts.bands:
+        raise damaged(f"samples of the shape {samples.shape}")
+    pixels = np.ascontiguousarray(samples).reshape(facts.height, facts.width, facts.bands)
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    return _straight(pixels) if layout["extra"] == ASSOCIATED else pixels
 
 
 def _to_16_bits(pixels: np.ndarray) -> tuple[np.ndarray, str]:

@@ -114,7 +114,7 @@ def _with_chunks(data: bytes, picture: Picture) -> bytes:
     exif = picture.exif
     if exif is None and picture.resolution:
         exif = exif_block.minimal(picture.resolution)
-    if not (picture.icc or exif or picture.xmp):
+    if not (picture.icc or exif or picture.xmp or picture.alpha):
         return data
     at, body = 12, []
     while at + 8 <= len(data):
