@@ -56,9 +56,10 @@ class BicubicSkip(nn.Module):
     def __init__(self, scale: int, channels: int) -> None:
         super().__init__()
         self.scale = scale
-        impulse = torch.zeros(1, 1, 9, 9, dtype=torch.float64, device="cpu")
-        impulse[..., 4, 4] = 1.0
-        response = bicubic_upscale(impulse, scale)[0, 0]
+        with torch.device("cpu"):
+            impulse = torch.zeros(1, 1, 9, 9, dtype=torch.float64)
+            impulse[..., 4, 4] = 1.0
+            response = bicubic_upscale(impulse, scale)[0, 0]
         phases = response.view(9, scale, 9, scale).permute(1, 3, 0, 2)[..., 2:7, 2:7]
         phases = phases.reshape(scale * scale, 5, 5).flip(1, 2).float()
         kernel = torch.zeros(channels, scale * scale, channels, 5, 5)
