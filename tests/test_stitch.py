@@ -125,9 +125,8 @@ def test_devices():
             choose_device("cuda")
 
 
-@pytest.mark.parametrize(
-    ("name", "scale"), [(name, scale) for name in BACKENDS for scale in (2, 4)]
-)
+@pytest.mark.parametrize("name", list(BACKENDS))
+@pytest.mark.parametrize("scale", [2, 4])
 def test_every_backend_answers_as_the_model(name, scale):
     model, lr = small_lift(scale), torch.rand(1, 3, 21, 18)
     backend = BACKENDS[name](small_lift(scale), "cpu")

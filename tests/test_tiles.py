@@ -138,7 +138,7 @@ def test_a_lone_plane_is_the_mean_of_three_answers():
     gray = torch.rand(1, 1, 4, 5)
     weight = torch.tensor([1.0, 2.0, 6.0]).view(1, 3, 1, 1)
     answer = planes.through(lambda rgb: rgb * weight, gray, 3)
-    torch.testing.assert_close(answer, gray * 3)
+    assert (answer - gray * 3).abs().max() < 1e-6
     assert planes.through(lambda x: x * 2, gray, 1).equal(gray * 2)
 
 
