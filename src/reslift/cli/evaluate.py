@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,27 +23,27 @@ SOME_FAILED = 3
 
 def command(
     models: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Argument(
             help="Bundled models, checkpoint files or run folders; none: bicubic alone."
         ),
     ] = None,
     data: Annotated[
-        Optional[list[Path]],
+        list[Path] | None,
         typer.Option(help="Folder of HR pictures, or of HR and LR pairs; may be given again."),
     ] = None,
     lr: Annotated[
-        Optional[Path], typer.Option(help="Folder of the LR pictures, where it is not recognised.")
+        Path | None, typer.Option(help="Folder of the LR pictures, where it is not recognised.")
     ] = None,
     scale: Annotated[
-        Optional[int], typer.Option(min=1, help="Factor [default: that of the models].")
+        int | None, typer.Option(min=1, help="Factor [default: that of the models].")
     ] = None,
     out: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option("--out", "-o", help="Folder for results.json, results.csv, report.html."),
     ] = None,
     limit: Annotated[
-        Optional[int], typer.Option(min=1, help="Only the first N pictures of each folder.")
+        int | None, typer.Option(min=1, help="Only the first N pictures of each folder.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     make_lr: Annotated[

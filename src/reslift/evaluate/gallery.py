@@ -1,8 +1,8 @@
 """The pictures of an evaluation page: exact pixels, as many as a page of about 10 MB can hold.
 
 Few small pictures are shown whole. Otherwise each is shown as the crop, at full resolution, in
-which the first model's squared error is largest, with a small view of the whole. Only the worst images
-keep their pictures. Everything but that small view is stored without loss.
+which the squared error of the first model is largest, with a small view of the whole. Only the
+worst images keep their pictures. Everything but that small view is stored without loss.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def _charts(result: Evaluation) -> Html | None:
                 x_label="bicubic PSNR-Y, dB",
                 y_label="gain, dB",
                 references={"bicubic": 0.0},
-                description="Each point is an image. Low on the left: what bicubic finds hard.",
+                description="Each point is an image; on the left those that are hard for bicubic.",
             ),
             histogram(
                 gains, x_label=f"gain of {first}, dB", description="How many images gain how much."
@@ -221,7 +221,6 @@ def _subject(rank: int, subject: Subject, scale: int) -> Html:
         side = "left" if name == BASELINE else "right" if name == models[0] else None
         pictures.append(Picture(name, source, *size, _psnr(row, name), default=side))
     pictures.append(Picture("HR", subject.hr, *size, f"{row.width}×{row.height}"))
-    below = [_whole(subject)]
     errors = [Picture(f"error of {n}", e, *size) for n, e in subject.errors.items()]
     title: list[Child] = [
         tag("span", f"{rank}"),
@@ -233,17 +232,19 @@ def _subject(rank: int, subject: Subject, scale: int) -> Html:
         gain = row.gain(models[0])
         mood = "good" if gain >= 0 else "bad"
         title.append(tag("b", f"{gain:+.2f} dB", class_=f"gain {mood}"))
-    return picture_row(title, pictures, second=errors, before=below, after=[_scores(row)])
+    if subject.overview is None:
+        return picture_row(title, pictures, second=errors, before=[_scores(row)])
+    return picture_row(
+        title, pictures, second=errors, before=[_place(subject)], after=[_scores(row)]
+    )
 
 
 def _psnr(row: ImageRow, name: str) -> str:
     return f"{number(row.scores[name]['psnr_y'], 2)} dB"
 
 
-def _whole(subject: Subject) -> Html:
+def _place(subject: Subject) -> Html:
     """Where the crop lies in the whole picture."""
-    if subject.overview is None:
-        return tag("div", class_="blank")
     width, height = subject.overview_size
     left, top, wide, high = subject.place
     place = {

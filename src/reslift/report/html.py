@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-VOID = frozenset({"br", "hr", "img", "input", "meta", "path", "line", "rect", "circle"})
+VOID = frozenset({"br", "hr", "img", "input", "meta"})
 FOLDER = Path(__file__).parent
 
 
@@ -68,7 +68,7 @@ def tag(name: str, /, *children: Child, **attributes: str | int | float | bool |
             shown = f"{value:.6g}" if isinstance(value, float) else value
             words.append(f'{label}="{escape(shown)}"')
     head = " ".join(words)
-    if name in VOID and not children:
+    if name in VOID:
         return Html(f"<{head}>")
     return Html(f"<{head}>{join(children)}</{name}>")
 

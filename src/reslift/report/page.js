@@ -39,7 +39,7 @@ if (subjects.length) {
   const title = make("b"), left = make("select"), right = make("select");
   const under = make("img", { alt: "" }), over = make("img", { alt: "" });
   const cut = make("div", { className: "cut" });
-  const stage = make("div", { className: "stage" }, under, over, cut);
+  const stage = make("div", { className: "stage", tabIndex: 0 }, under, over, cut);
   const leftTag = make("span"), rightTag = make("span");
   const before = make("button", { textContent: "← previous" });
   const after = make("button", { textContent: "next →" });
@@ -85,6 +85,7 @@ if (subjects.length) {
     if (clicked && !["left", "right"].includes(clicked.dataset.side))
       right.selectedIndex = pictures.indexOf(clicked);
     if (!box.open) box.showModal();
+    stage.focus();
     show();
   };
   const move = (event) => {
