@@ -27,20 +27,29 @@ def bleed(color: Tensor, alpha: Tensor, rings: int) -> Tensor:
     Returns:
         (1, C, h, w); pixels with alpha > 0 are unchanged.
     """
-    known = alpha > 0
-    if bool(known.all()):
+    hidden = alpha <= 0
+    if not bool(hidden.any()):
         return color
-    color, weight = torch.where(known, color, 0.0), alpha
+    colors = F.pad(color.masked_fill(hidden, 0.0), (1, 1, 1, 1))[0].flatten(1)
+    weights = F.pad(alpha, (1, 1, 1, 1)).flatten()
+    row = alpha.shape[3] + 2
+    around = torch.tensor([y * row + x for y in (-1, 0, 1) for x in (-1, 0, 1) if x or y])
+    unknown = F.pad(hidden, (1, 1, 1, 1)).flatten()
+    beside = F.max_pool2d(hidden.float(), 3, stride=1, padding=1) > 0
+    newest = F.pad(beside & ~hidden, (1, 1, 1, 1)).flatten().nonzero()[:, 0]
     for _ in range(rings):
-        near = F.avg_pool2d(torch.cat((color * weight, weight), 1), 3, stride=1, padding=1)
-        mean_color, total = near[:, :-1], near[:, -1:]
-        ring = ~known & (total > 0)
-        if not bool(ring.any()):
+        ring = torch.unique((newest[:, None] + around).flatten())
+        ring = ring[unknown[ring]]
+        if ring.numel() == 0:
             break
-        color = torch.where(ring, mean_color / total, color)
-        weight = torch.where(ring, 1.0, weight)
-        known = known | ring
-    return color
+        neighbours = ring[:, None] + around
+        weight = weights[neighbours]
+        colors[:, ring] = (colors[:, neighbours] * weight).sum(2) / weight.sum(1)
+        weights[ring] = 1.0
+        unknown[ring] = False
+        newest = ring
+    padded = colors.view(1, color.shape[1], -1, row)
+    return padded[..., 1:-1, 1:-1]
 
 
 def within_neighbours(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
