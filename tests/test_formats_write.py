@@ -8,6 +8,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 import formats_samples as make
@@ -135,6 +137,32 @@ def test_cmyk_keeps_its_colours(tmp_path, bits):
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), pixels)
 
 
+def test_a_cmyk_profile_is_kept_and_used(tmp_path):
+    import pyvips
+
+    profile = bytes(pyvips.Image.profile_load("cmyk"))
+    picture = picture_of("cmyk", pixels=smooth(4), icc=profile)
+    formats.write(tmp_path / "a.jpg", picture)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.info["icc_profile"] == profile
+    formats.write(tmp_path / "a.png", picture)
+    ours = formats.read(tmp_path / "a.png")
+    assert ours.icc is None
+    source = Image.fromarray(picture.pixels, "CMYK")
+    theirs = ImageCms.profileToProfile(
+        source,
+        ImageCms.ImageCmsProfile(BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        outputMode="RGB",
+    )
+    assert np.abs(ours.pixels.astype(int) - np.asarray(theirs)).max() <= 3
+
+    broken = profile[:132] + bytes(len(profile) - 132)
+    formats.write(tmp_path / "b.png", dataclasses.replace(picture, icc=broken))
+
+
 def test_cmyk_to_rgb_makes_white_paper_white(tmp_path):
     pixels = np.zeros((4, 4, 4), np.uint8)
     pixels[2:, :, 0] = 255
@@ -160,7 +188,7 @@ def test_gray_profile_is_applied_where_there_is_no_gray(tmp_path):
 def test_the_same_picture_gives_the_same_bytes(tmp_path, format):
     block = make.exif_block()
     picture = picture_of(
-        pixels=noise(300, 500, 3), icc=SRGB, exif=block, xmp=XMP, resolution=(300.0, 150.0, "inch")
+        pixels=noise(150, 200, 3), icc=SRGB, exif=block, xmp=XMP, resolution=(300.0, 150.0, "inch")
     )
     found = set()
     for name in ("a", "b", "c"):
@@ -428,6 +456,26 @@ def test_a_full_disk_is_an_output_error_and_leaves_nothing(tmp_path, format):
 def test_pixels_that_are_no_picture(pixels):
     with pytest.raises(UsageError):
         Picture(pixels, "rgb", False)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    format=st.sampled_from(EXACT),
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    seed=st.integers(0, 99),
+)
+def test_any_picture_of_any_size_comes_back(tmp_path_factory, kind, format, size, seed):
+    space, alpha, bits = kind
+    pixels = noise(*size, COLOURS[space] + alpha, bits=bits, seed=seed)
+    picture = picture_of(space, alpha, bits, pixels=pixels)
+    path = tmp_path_factory.getbasetemp() / "any"
+    notes = formats.write(path, picture, format=format, overwrite=True)
+    back = formats.read(path)
+    assert back.pixels.shape[:2] == size
+    if not notes:
+        np.testing.assert_array_equal(back.pixels, pixels)
+        assert (back.space, back.alpha, back.bits) == kind
 
 
 def test_profiles_of_the_tests_are_profiles():

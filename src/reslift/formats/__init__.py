@@ -29,7 +29,7 @@ from reslift.errors import (
 from reslift.files import atomic_write
 from reslift.formats import exif as exif_block
 from reslift.formats import fit
-from reslift.formats.base import Facts, Format, Header, Kind, Picture
+from reslift.formats.base import Facts, Format, Header, Kind, Picture, causes
 from reslift.formats.bmp import Bmp
 from reslift.formats.jpeg import Jpeg
 from reslift.formats.png import Png
@@ -266,11 +266,7 @@ def _written(path: Path) -> Iterator[None]:
 
 
 def _cause(error: Exception) -> str:
-    """One line from an error of the system or of a decoder; pyvips puts its causes on lines."""
+    """One line from an error of the system or of a decoder."""
     if isinstance(error, OSError) and error.errno is not None:
         return one_line(error.strerror or errno.errorcode.get(error.errno, error))
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].startswith("unable to"):
-        lines = lines[1:]
-    text = one_line("; ".join(dict.fromkeys(lines)) or error)
-    return f"damaged or not supported ({text})"
+    return f"damaged or not supported ({causes(error)})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
 
-from reslift.errors import InputError, UsageError
+from reslift.errors import InputError, UsageError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,6 +173,14 @@ class Format(ABC):
 def damaged(why: str) -> InputError:
     """The cause of a refusal; the boundary in `formats` puts the name of the file before it."""
     return InputError(why)
+
+
+def causes(error: Exception) -> str:
+    """One line; pyvips puts each cause on a line below its own and may repeat them."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("unable to"):
+        lines = lines[1:]
+    return one_line("; ".join(dict.fromkeys(lines)) or error)
 
 
 def per_metre(resolution: Resolution) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from reslift.formats import vips
 from reslift.formats.base import (
     Facts,
     Format,
@@ -100,6 +101,7 @@ class Bmp(Format):
         bands = int(image.bands)
         width, height = int(image.width), int(image.height)
         stride = (width * bands + 3) // 4 * 4
+        forget = vips.forgetter(picture.pixels)
         with open(path, "wb") as file:
             file.write(_headers(picture, width, height, bands, stride))
             for bottom in range(height, 0, -STRIP):
@@ -111,6 +113,7 @@ class Bmp(Format):
                 padded = np.zeros((bottom - top, stride), np.uint8)
                 padded[:, : width * bands] = rows.reshape(bottom - top, -1)
                 file.write(padded.data)
+                forget(padded.nbytes)
             file.write(picture.icc or b"")
         return []
 

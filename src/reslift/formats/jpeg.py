@@ -23,6 +23,7 @@ from reslift.formats.base import (
     Resolution,
     Space,
     Unit,
+    causes,
     damaged,
     exactly,
 )
@@ -88,8 +89,15 @@ class Jpeg(Format):
         )
 
     def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
-        """CMYK with the Adobe marker is turned over by libvips: 0 is no ink."""
-        return vips.decode("jpegload_source", file, facts, limits), []
+        """CMYK with the Adobe marker is turned over by libvips: 0 is no ink.
+
+        JPEG has no checksums and stray bytes are common: what can be shown is shown, with a note.
+        """
+        try:
+            return vips.decode("jpegload_source", file, facts, limits), []
+        except vips.library().Error as error:
+            pixels = vips.decode("jpegload_source", file, facts, limits, fail_on="error")
+            return pixels, [f"the JPEG data is damaged, the picture may be too ({causes(error)})"]
 
     def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
         """Stream the picture to `path`; the metadata goes before the tables."""

@@ -37,17 +37,40 @@ def library() -> Any:
 
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
+    _hear_any_bytes(pyvips)
     return pyvips
 
 
-def decode(loader: str, file: BinaryIO, facts: Facts, limits: Limits, **options: Any) -> np.ndarray:
+def _hear_any_bytes(pyvips: Any) -> None:
+    """libvips quotes damaged files in its messages; pyvips would fail on what is not UTF-8."""
+
+    def text(pointer: Any) -> str:
+        if pointer == pyvips.ffi.NULL:
+            return ""
+        return str(pyvips.ffi.string(pointer).decode("utf-8", "backslashreplace"))
+
+    for module in (pyvips, pyvips.error):
+        if hasattr(module, "_to_string"):
+            module._to_string = text
+
+
+def decode(
+    loader: str,
+    file: BinaryIO,
+    facts: Facts,
+    limits: Limits,
+    fail_on: str = "warning",
+    **options: Any,
+) -> np.ndarray:
     """The pixels that `loader` (a source loader of libvips) finds, in its own sample type.
+
+    fail_on: what libvips must not pass over. Below "warning" it shows garbage for damaged TIFF.
 
     Raises InputError where the size is not the one in `facts`, LimitError where decoding takes
     longer than `limits.decode_seconds`, and whatever pyvips raises for damaged content.
     """
     load = getattr(library().Image, loader)
-    image = load(_source(file), access="sequential", fail_on="truncated", **options)
+    image = load(_source(file), access="sequential", fail_on=fail_on, **options)
     if (image.width, image.height, image.bands) != (facts.width, facts.height, facts.bands):
         raise damaged(
             f"the header says {facts.width}×{facts.height} with {facts.bands} bands, the content "
@@ -140,7 +163,7 @@ def save(image: Any, saver: str, sink: BinaryIO | Head, picture: Picture, **opti
     An exception of `sink` (a full disk) is raised as it is. picture: whose pixels `image` shows.
     """
     failures: list[BaseException] = []
-    forget = _forgetter(picture.pixels)
+    forget = forgetter(picture.pixels)
 
     def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any) -> Any:
@@ -174,7 +197,7 @@ def save(image: Any, saver: str, sink: BinaryIO | Head, picture: Picture, **opti
         raise failures[0]
 
 
-def _forgetter(pixels: np.ndarray) -> Callable[[int], None]:
+def forgetter(pixels: np.ndarray) -> Callable[[int], None]:
     """For a shared memory map: now and then give its pages back, so that memory stays flat."""
     import mmap
 
