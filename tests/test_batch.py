@@ -166,7 +166,9 @@ def test_this_file_system_tells_case_apart(tmp_path):
 
 def test_existing_outputs_stop_the_whole_command():
     picture("a.png"), picture("b.png"), picture("a-x4.png"), picture("b-x4.png")
-    with pytest.raises(OutputExists, match=r"a-x4\.png and 1 more outputs exist.*--overwrite"):
+    with pytest.raises(
+        OutputExists, match=r"a-x4\.png exists \(and 1 more of the results\).*--overwrite"
+    ):
         planned("a.png", "b.png")
     assert len(names("a.png", "b.png", overwrite=True)) == 2
     Path("o/a.png").mkdir(parents=True)
@@ -246,6 +248,22 @@ def test_a_folder_that_cannot_be_read_is_told(monkeypatch):
     plan = planned("in", out="o")
     assert [job.source.as_posix() for job in plan.jobs] == ["in/a.png"]
     assert plan.failures[0].reason == "this folder cannot be read: Permission denied"
+
+
+@POSIX
+def test_a_name_that_the_system_refuses_is_one_line(monkeypatch):
+    picture("good.png")
+    lstat = Path.lstat
+
+    def refuse(path):
+        if path.name == "locked.png":
+            raise PermissionError(13, "Permission denied")
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", refuse)
+    plan = planned("good.png", "locked.png", "n" * 5000)
+    assert len(plan.jobs) == 1
+    assert [f.reason for f in plan.failures] == ["Permission denied", "File name too long"]
 
 
 @POSIX

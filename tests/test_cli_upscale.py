@@ -116,7 +116,7 @@ def test_folders_mirror_and_a_second_run_finds_its_work_done(run):
     assert run("in")[0] == 0
     before = everything()
     code, out, err = run("in")
-    assert (code, out) == (2, []) and "a-x2.png and 1 more outputs exist" in err[0]
+    assert (code, out) == (2, []) and "a-x2.png exists (and 1 more of the results)" in err[0]
     assert everything() == before
     assert run("in", "--overwrite")[2][-1] == "2 done, 0 failed"
     assert everything() == before
@@ -146,6 +146,14 @@ def test_nothing_succeeded(run):
     assert run("a.png", "b.png")[0] == 1
     assert run("a.png", "--quiet")[1:] == ([], run("a.png")[2])
     assert sorted(os.listdir()) == ["a.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="shorter paths elsewhere")
+def test_long_and_odd_names_are_printed_whole(run):
+    name = f" {'n' * 200}"
+    picture(f"{'f' * 200}/{'g' * 200}/{'h' * 200}/{'i' * 200}/{name}.png")
+    code, out, _ = run("f" * 200)
+    assert code == 0 and len(out[0]) > 1000 and Path(out[0]).exists()
 
 
 def test_quiet_says_nothing_but_errors(run):

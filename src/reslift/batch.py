@@ -76,7 +76,9 @@ def _job(source: Source, naming: Naming, scale: int, limits: Limits) -> Job:
 
 
 def _names_a_file(out: str) -> bool:
-    return out[-1:] not in ("/", os.sep) and not Path(out).is_dir() and bool(Path(out).suffix)
+    return (
+        out[-1:] not in ("/", os.sep) and not inputs.is_folder(Path(out)) and bool(Path(out).suffix)
+    )
 
 
 def _naming(out: str | None, scale: int, lone: bool) -> Naming:
@@ -86,11 +88,12 @@ def _naming(out: str | None, scale: int, lone: bool) -> Naming:
     if not out:
         raise UsageError("-o with an empty name; name a file or a folder")
     path = Path(out)
-    as_file = _names_a_file(out) or path.is_file()
+    is_there = _identity(path) is not None and not inputs.is_folder(path)
+    as_file = _names_a_file(out) or is_there
     if lone and as_file:
         _known_suffix(path)
         return lambda source, header: path
-    if path.is_file() or (as_file and path.suffix.lower() in formats.readable_suffixes()):
+    if is_there or (as_file and path.suffix.lower() in formats.readable_suffixes()):
         raise UsageError(
             f"-o {one_line(out)} names a file, but the input is a folder or several files; "
             "name a folder for the results"
@@ -143,8 +146,8 @@ def ignores_case(folder: Path) -> bool:
     """Whether the file system of `folder` (or its nearest existing parent) ignores case."""
     for place in (folder, *folder.parents):
         swapped = place.with_name(place.name.swapcase()) if place.name else place
-        if place.exists() and swapped != place:
-            return swapped.exists() and swapped.samefile(place)
+        if swapped != place and _identity(place) is not None:
+            return _identity(place) == _identity(swapped)
     return os.name == "nt"
 
 
@@ -169,12 +172,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _refuse_existing(jobs: Sequence[Job], overwrite: bool) -> None:
     for job in jobs:
-        if job.target.is_dir():
+        if inputs.is_folder(job.target):
             raise UsageError(f"the output {one_line(job.target)} is a folder; choose another -o")
     there = [job.target for job in jobs if os.path.lexists(job.target)]
     if there and not overwrite:
-        more = f" and {len(there) - 1} more outputs exist" if len(there) > 1 else " exists"
+        more = f" (and {len(there) - 1} more of the results)" if len(there) > 1 else ""
         raise OutputExists(
-            f"{one_line(there[0])}{more}; nothing was done; choose another place with -o or add "
-            "--overwrite"
+            f"{one_line(there[0])} exists{more}; nothing was done; choose another place with -o "
+            "or add --overwrite"
         )

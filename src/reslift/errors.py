@@ -104,7 +104,12 @@ def one_line(text: object) -> str:
         line = type(text).__name__ if isinstance(text, BaseException) else "(empty)"
     if len(line) > LONGEST_LINE:
         line = line[: LONGEST_LINE - 1] + "…"
+    return escaped(line)
+
+
+def escaped(text: object) -> str:
+    """`text` with control characters and lone surrogates escaped, and nothing else changed."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in line
+        for char in str(text)
     )

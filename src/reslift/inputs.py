@@ -67,24 +67,33 @@ def _one(word: str, suffixes: frozenset[str], leave_out: Path | None) -> Found:
     path = Path(word)
     if not word:
         return Found(failures=[Failure(path, "an empty name; give a file, a folder or a pattern")])
-    if path.is_dir():
+    if is_folder(path):
         return _scan(path, suffixes, leave_out, named_as_folder=word[-1] in ("/", os.sep))
-    if os.path.lexists(path):
-        return Found([Source(path, Path(path.name))], lone=True)
-    if not glob.has_magic(word):
-        return Found(failures=[Failure(path, "there is no such file or folder")])
-    return _expand(word, suffixes, leave_out)
+    try:
+        path.lstat()
+    except OSError as error:
+        if glob.has_magic(word):
+            return _expand(word, suffixes, leave_out)
+        missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+        why = "there is no such file or folder" if missing else error.strerror or repr(error)
+        return Found(failures=[Failure(path, why)])
+    return Found([Source(path, Path(path.name))], lone=True)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder, or a link to one, that can be seen; raises nothing."""
+    return os.path.isdir(path)  # noqa: PTH112  (Path.is_dir raises where a parent is locked)
 
 
 def _expand(pattern: str, suffixes: frozenset[str], leave_out: Path | None) -> Found:
     matches = [Path(m) for m in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
-    files = [match for match in matches if not match.is_dir()]
+    files = [match for match in matches if not is_folder(match)]
     stems: dict[Path, set[str]] = {}
     for file in files:
         stems.setdefault(file.parent, set()).add(file.stem)
     found, root = Found(), _fixed_part(pattern)
     for match in matches:
-        if match.is_dir():
+        if is_folder(match):
             part = _scan(match, suffixes, leave_out) if "**" not in pattern else Found()
             found.sources += part.sources
             found.failures += part.failures
@@ -135,4 +144,7 @@ def _unreadable(found: Found, error: OSError) -> None:
 
 
 def _same(folder: Path, other: Path | None) -> bool:
-    return other is not None and other.exists() and folder.samefile(other)
+    try:
+        return other is not None and folder.samefile(other)
+    except OSError:
+        return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reslift.cli import explain
-from reslift.errors import ResliftError, UsageError, one_line
+from reslift.errors import ResliftError, UsageError, escaped, one_line
 from reslift.limits import DEFAULT, Limits, parse_amount
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Run:
         if not self.quiet:
             for note in notes:
                 print(f"note: {one_line(job.source)}: {one_line(note)}", file=sys.stderr)
-            print(one_line(job.target), flush=True)
+            print(escaped(job.target), flush=True)
 
     def _fail(self, path: Path, reason: str) -> None:
         self.failed += 1
