@@ -112,8 +112,11 @@ class Jpeg(Format):
 def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     file.seek(2)
     for _ in range(MOST_SEGMENTS):
-        if exactly(file, 1, "the JPEG header") != b"\xff":
-            raise damaged("no marker where a JPEG segment should begin")
+        stray = 0
+        while exactly(file, 1, "the JPEG header") != b"\xff":
+            stray += 1
+            if stray > MOST_IN_SEGMENT:
+                raise damaged("no marker where a JPEG segment should begin")
         code = 0xFF
         while code == 0xFF:
             code = exactly(file, 1, "the JPEG header")[0]

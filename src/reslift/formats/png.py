@@ -43,7 +43,7 @@ COLOUR_TYPES: dict[int, tuple[Space, bool]] = {
 BEFORE_PIXELS = ("cICP", "sRGB", "gAMA", "cHRM", "mDCV", "cLLI")
 TEXTS = ("tEXt", "zTXt", "iTXt")
 KNOWN = {"IHDR", "tRNS", "iCCP", "eXIf", "pHYs", "acTL", "IEND", *BEFORE_PIXELS, *TEXTS}
-SETTINGS = {"compression": 3, "filter": "paeth"}
+SETTINGS = {"compression": 2, "filter": "paeth"}
 MOST_CHUNKS = 500_000
 MOST_BYTES = 16 * 2**20
 
