@@ -9,6 +9,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
+from reslift.formats import Picture
+from reslift.formats.base import COLOURS
+
 WIDTH, HEIGHT = 13, 7
 GPS = {1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 36.0)}
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6">\xc3\xa4</r></x:xmpmeta>'
@@ -186,3 +189,9 @@ def tiff_with_metadata(pixels: np.ndarray, orientation: int, order: str = ">") -
     )
     mark = b"MM\0*" if order == ">" else b"II*\0"
     return mark + struct.pack(order + "I", main_at) + body + exif + gps + main
+
+
+def picture_of(space="rgb", alpha=False, bits=8, pixels=None, **more):
+    if pixels is None:
+        pixels = noise(HEIGHT, WIDTH, COLOURS[space] + alpha, bits=bits)
+    return Picture(pixels, space, alpha, **more)

@@ -1,0 +1,188 @@
+"""Metadata: profiles, EXIF, XMP, orientation and resolution through every format."""
+
+from __future__ import annotations
+
+import dataclasses
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+import formats_samples as make
+from formats_samples import GRAY, HEIGHT, SRGB, WIDTH, XMP, noise, picture_of, smooth
+from reslift import formats
+
+
+def test_a_cmyk_profile_is_kept_and_used(tmp_path):
+    import pyvips
+
+    profile = bytes(pyvips.Image.profile_load("cmyk"))
+    picture = picture_of("cmyk", pixels=smooth(4), icc=profile)
+    formats.write(tmp_path / "a.jpg", picture)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.info["icc_profile"] == profile
+    formats.write(tmp_path / "a.png", picture)
+    ours = formats.read(tmp_path / "a.png")
+    assert ours.icc is None
+    source = Image.fromarray(picture.pixels, "CMYK")
+    theirs = ImageCms.profileToProfile(
+        source,
+        ImageCms.ImageCmsProfile(BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        outputMode="RGB",
+    )
+    assert np.abs(ours.pixels.astype(int) - np.asarray(theirs)).max() <= 3
+
+    broken = profile[:132] + bytes(len(profile) - 132)
+    formats.write(tmp_path / "b.png", dataclasses.replace(picture, icc=broken))
+
+
+def test_gray_profile_is_applied_where_there_is_no_gray(tmp_path):
+    linear = bytearray(GRAY)
+    at = linear.index(b"curv") + 12
+    linear[at : at + 2] = (1 << 8).to_bytes(2, "big")
+    pixels = np.full((8, 8, 1), 55, np.uint8)
+    formats.write(tmp_path / "a.webp", picture_of("gray", pixels=pixels, icc=bytes(linear)))
+    back = formats.read(tmp_path / "a.webp")
+    assert back.icc is None
+    assert np.abs(back.pixels.astype(int) - 128).max() <= 3, "55 of linear light is about 128"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp", "tiff"])
+def test_metadata_and_orientation_survive(tmp_path, format, bands, orientation):
+    if format == "webp" and bands == 1:
+        pytest.skip("WebP has no gray")
+    stored = smooth(bands) if format == "jpeg" else noise(HEIGHT, WIDTH, bands)
+    path, icc = tmp_path / "in", GRAY if bands == 1 else SRGB
+    path.write_bytes(make.with_metadata(format, stored, orientation))
+    header, picture = formats.peek(path), formats.read(path)
+    if format != "tiff":
+        with Image.open(path) as image:
+            expected = np.asarray(ImageOps.exif_transpose(image)).reshape(picture.pixels.shape)
+        np.testing.assert_array_equal(picture.pixels, expected)
+    assert (header.width, header.height) == (picture.width, picture.height)
+    if format != "jpeg":
+        np.testing.assert_array_equal(picture.pixels, make_upright(stored, orientation))
+
+    sideways = orientation >= 5
+    assert picture.icc == icc
+    assert picture.xmp == (XMP if orientation == 1 else XMP.replace(b'"6"', b'"1"'))
+    if format != "webp":
+        across, down = (150, 300) if sideways else (300, 150)
+        found = [
+            v * {"inch": 1, "m": 0.0254, "cm": 2.54}[picture.resolution[2]]
+            for v in picture.resolution[:2]
+        ]
+        assert found == pytest.approx([across, down], abs=0.02)
+    for target in ("png", "jpeg", "webp", "tiff"):
+        if target == "webp" and bands == 1:
+            continue
+        check_metadata(tmp_path, picture, target, icc)
+
+
+def make_upright(pixels, orientation):
+    image = Image.fromarray(pixels.squeeze())
+    image.getexif()[274] = orientation
+    return np.asarray(ImageOps.exif_transpose(image)).reshape(
+        *(pixels.shape[1::-1] if orientation >= 5 else pixels.shape[:2]), -1
+    )
+
+
+def check_metadata(tmp_path, picture, target, icc):
+    path = tmp_path / f"out.{target}"
+    formats.write(path, picture, overwrite=True)
+    with Image.open(path) as image:
+        assert image.size == (picture.width, picture.height)
+        assert image.info.get("icc_profile") == icc
+        exif = image.getexif()
+        assert exif.get(274, 1) == 1
+        assert exif[271].rstrip("\0") == "Maker"
+        below, place = exif.get_ifd(34665), exif.get_ifd(34853)
+        assert float(below[33434]) == pytest.approx(0.01)
+        assert below[37500] == b"maker note \0\1\2"
+        assert {
+            k: v if isinstance(v, str) else tuple(map(float, v)) for k, v in place.items()
+        } == make.GPS
+        if 40962 in below:
+            assert (below[40962], below[40963]) == (picture.width, picture.height)
+        if picture.resolution and target != "webp":
+            scale = {"inch": 1, "m": 0.0254, "cm": 2.54}[picture.resolution[2]]
+            found = [float(v) for v in image.info["dpi"]]
+            assert found == pytest.approx([v * scale for v in picture.resolution[:2]], abs=0.51)
+    again = formats.read(path)
+    assert (again.icc, again.xmp) == (icc, picture.xmp)
+    assert again.pixels.shape == picture.pixels.shape
+
+
+@pytest.mark.parametrize("unit", ["inch", "cm", "m", "none"])
+@pytest.mark.parametrize("format", formats.FORMATS)
+def test_resolution_keeps_its_unit(tmp_path, format, unit):
+    given = (300.0, 150.0, unit) if unit != "m" else (11811.0, 5906.0, "m")
+    formats.write(tmp_path / "a", picture_of(resolution=given), format=format)
+    found = formats.read(tmp_path / "a").resolution
+    if unit == "none":
+        assert found is None or found == given
+        return
+    metres = {"inch": 0.0254, "cm": 0.01, "m": 1.0}
+    same = [v / metres[found[2]] for v in found[:2]]
+    assert same == pytest.approx([v / metres[unit] for v in given[:2]], rel=0.002)
+    again = tmp_path / "b"
+    formats.write(again, picture_of(resolution=found), format=format)
+    assert formats.read(again).resolution == found
+
+
+def test_bmp_holds_a_profile_and_says_what_it_cannot(tmp_path):
+    picture = picture_of(icc=SRGB, exif=make.exif_block(), xmp=XMP)
+    notes = formats.write(tmp_path / "a.bmp", picture)
+    assert notes == ("BMP has no EXIF: it is dropped", "BMP has no XMP: it is dropped")
+    assert formats.read(tmp_path / "a.bmp").icc == SRGB
+
+
+def test_png_text_and_jpeg_comment_survive_in_their_own_format(tmp_path):
+    path = tmp_path / "in"
+    path.write_bytes(make.with_metadata("png", noise(HEIGHT, WIDTH, 3), 1))
+    picture = formats.read(path)
+    formats.write(tmp_path / "a.png", picture)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.text["Title"] == "a title"
+    assert formats.write(tmp_path / "a.jpg", picture) == ("not kept in JPEG: tEXt",)
+    path.write_bytes(make.with_metadata("jpeg", smooth(3), 1))
+    formats.write(tmp_path / "b.jpg", formats.read(path))
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert image.info["comment"] == b"a comment"
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp", "tiff", "bmp"])
+def test_a_broken_profile_is_kept_and_noted(tmp_path, format):
+    formats.write(tmp_path / "a", picture_of(icc=b"broken profile"), format=format)
+    back = formats.read(tmp_path / "a")
+    assert back.icc == b"broken profile"
+    assert back.notes == ("the ICC profile is damaged; it is kept as it is",)
+    formats.write(tmp_path / "b", picture_of("cmyk", icc=b"broken profile"), format=format)
+
+
+def test_a_profile_for_other_colours_is_kept_and_noted(tmp_path):
+    formats.write(tmp_path / "a.png", picture_of("gray", icc=SRGB))
+    back = formats.read(tmp_path / "a.png")
+    assert back.icc == SRGB
+    assert back.notes == ("the ICC profile is for rgb, the picture is gray; it is kept as it is",)
+
+
+def test_long_metadata(tmp_path):
+    icc = SRGB + bytes(200_000)
+    formats.write(tmp_path / "a.jpg", picture_of(icc=icc))
+    assert formats.read(tmp_path / "a.jpg").icc == icc
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.info["icc_profile"] == icc
+    notes = formats.write(tmp_path / "b.jpg", picture_of(xmp=bytes(70_000)))
+    assert notes == ("XMP of 70,029 bytes is too long for JPEG and is dropped",)
+
+
+def test_profiles_of_the_tests_are_profiles():
+    for data in (GRAY, SRGB):
+        assert ImageCms.ImageCmsProfile(BytesIO(data)).profile.xcolor_space in ("GRAY", "RGB ")
