@@ -97,14 +97,14 @@ def _test_sets(
 ) -> list[TestSet]:
     from reslift.datasets.pairs import TestSet, find_test_set
 
+    places = [folder.resolve() for folder in data]
     sets: list[TestSet] = []
-    for folder in data:
+    for number, folder in enumerate(data):
+        if places[number] in places[:number]:
+            raise UsageError(f"--data {one_line(folder)} is given twice; name each folder once")
         found = find_test_set(folder, scale, lr, made=made)
-        name = found.name
-        if any(name == other.name for other in sets):
-            name = str(folder)
-        if any(name == other.name for other in sets):
-            raise UsageError(f"--data {one_line(folder)} is given twice")
+        taken = any(found.name == other.name for other in sets)
+        name = str(folder) if taken else found.name
         sets.append(TestSet(name, found.files[:limit], found.made))
     return sets
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 SMALLEST = 8
 FLAT = 1e-3
+BAND = 0.2
 
 
 def measure_shift(moved: Tensor, reference: Tensor) -> tuple[float, float] | None:
@@ -41,10 +42,13 @@ def measure_shift(moved: Tensor, reference: Tensor) -> tuple[float, float] | Non
             return None
         spectra.append(torch.fft.fft2(centred))
     cross = spectra[0] * spectra[1].conj()
-    # sqrt: half way between plain correlation, broad, and pure phase, which trusts noise.
+    # Half way between plain correlation, whose peak is broad, and pure phase, which trusts noise;
+    # high frequencies, where shrinking leaves aliases, count less.
     cross = cross / cross.abs().sqrt().clamp_min(1e-12)
-    peak = int(torch.fft.ifft2(cross).real.argmax())
     height, width = moved.shape
+    square = _frequencies(height)[:, None] ** 2 + _frequencies(width) ** 2
+    cross = cross * torch.exp(-square / (2 * BAND**2))
+    peak = int(torch.fft.ifft2(cross).real.argmax())
     at = [float(_signed(peak // width, height)), float(_signed(peak % width, width))]
     for step in (0.1, 0.01):
         at = _refine(cross, at, step)
@@ -55,14 +59,19 @@ def _refine(cross: Tensor, at: list[float], step: float) -> list[float]:
     """The highest of 21×21 values of the correlation, ``step`` apart, around ``at``."""
     offsets = torch.arange(-10, 11, dtype=torch.float64) * step
     down, right = at[0] + offsets, at[1] + offsets
-    rows = torch.exp(2j * math.pi * down[:, None] * torch.fft.fftfreq(cross.shape[0]).double())
-    columns = torch.exp(2j * math.pi * torch.fft.fftfreq(cross.shape[1]).double()[:, None] * right)
+    rows = torch.exp(2j * math.pi * down[:, None] * _frequencies(cross.shape[0]))
+    columns = torch.exp(2j * math.pi * _frequencies(cross.shape[1])[:, None] * right)
     best = int((rows @ cross @ columns).real.argmax())
     return [float(down[best // 21]), float(right[best % 21])]
 
 
 def _signed(position: int, size: int) -> int:
     return position - size if position > size // 2 else position
+
+
+def _frequencies(size: int) -> Tensor:
+    cycles: Tensor = torch.fft.fftfreq(size, dtype=torch.float64)
+    return cycles
 
 
 def _hann(size: int) -> Tensor:

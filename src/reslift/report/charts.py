@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from reslift.report.html import Html, tag
 
@@ -222,6 +224,16 @@ def _chart(
     legend = tag("div", keys, class_="legend") if keys else None
     caption = tag("figcaption", description) if description else None
     return tag("figure", legend, image, caption, class_="chart")
+
+
+def as_file(chart: Html) -> str:
+    """The picture of one chart as an SVG file of its own, in light colours."""
+    style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+    image = re.search("<svg.*</svg>", chart, re.DOTALL)
+    assert image is not None
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" width="{WIDTH}" '
+    rules = f"<style><![CDATA[{style}\n.chart {{ background: #fff; font-family: sans-serif; }}]]></style>"
+    return image[0].replace("<svg ", head, 1).replace(">", f">{rules}", 1) + "\n"
 
 
 def _runs(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:

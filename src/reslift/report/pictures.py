@@ -34,7 +34,9 @@ def encode(image: Bytes, quality: int | None = None) -> str:
     flat = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
     picture, buffer = Image.fromarray(np.ascontiguousarray(flat)), io.BytesIO()
     kind = "png" if max(picture.size) > 16383 else "webp"
-    options: dict[str, Any] = {"lossless": True} if quality is None else {"quality": quality}
+    options: dict[str, Any] = (
+        {"lossless": True, "quality": 20} if quality is None else {"quality": quality}
+    )
     picture.save(buffer, kind, **(options if kind == "webp" else {}))
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
