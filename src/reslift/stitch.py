@@ -12,9 +12,11 @@ they are stored (`tile`, `max_memory`, a retreat after running out of memory) ch
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,7 +82,7 @@ class Stitcher:
                 progress(core.pixels * self.model.scale**2)
 
     def _pieces(self, image: Planes, cells: list[Box], out: Pixels) -> Iterator[tuple[Box, Pixels]]:
-        size, done = self._held_cells(image, cells), 0
+        size, done = self._held_cells(image, cells, out), 0
         while done < len(cells):
             group = cells[done : done + size]
             pieces = self._try(image, group, out)
@@ -143,11 +145,12 @@ class Stitcher:
             return first.expand(1, 1, height, width)
         return transparency.within_neighbours(self._answer(plane), plane, self.model.scale)
 
-    def _held_cells(self, image: Planes, cells: list[Box]) -> int:
+    def _held_cells(self, image: Planes, cells: list[Box], out: Pixels) -> int:
         wanted = 1 if self.tile is None else max(1, self.tile // self.cell) ** 2
         largest = max(cells, key=lambda box: box.pixels)
         outer = largest.grown(self._context, *image.pixels.shape[:2])
         need = self.backend.cell_bytes(outer.height, outer.width)
+        need += 0 if isinstance(out, np.memmap) else out.nbytes
         free = self._free_memory(need)
         held: int = largest.pixels * self.model.scale**2 * image.pixels.shape[2] * 4
         return max(1, min(wanted, len(cells), 1 + (free - need) // held))
@@ -158,18 +161,18 @@ class Stitcher:
         if self.max_memory is None:
             free = machine.available_memory()
             if free is None or not on_cpu:
-                return need
+                return sys.maxsize
             if free < need:
                 raise DeviceError(
-                    f"{free // MEBI} MiB of memory are free and one cell of this model needs about "
-                    f"{need // MEBI} MiB; close other programs, or use a smaller model"
+                    f"{free // MEBI} MiB of memory are free; one cell of this model and the result "
+                    f"need about {need // MEBI} MiB; close other programs, or use a smaller model"
                 )
             return free
         used = machine.resident_memory()
         if on_cpu and self.max_memory - used < need:
             least = math.ceil((used + need) / MEBI)
             raise LimitError(
-                f"--max-memory {self.max_memory // MEBI}MiB is too little: the program and one "
-                f"cell of this model need about {least}MiB; raise it to --max-memory {least}MiB"
+                f"--max-memory {self.max_memory // MEBI}MiB is too little: the program, one cell "
+                f"of this model and the result need about {least}MiB; raise it to that"
             )
         return max(need, self.max_memory - used)
