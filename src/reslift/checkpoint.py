@@ -1,7 +1,7 @@
 """Checkpoints: one safetensors file, weights in the body, the card in the header.
 
-A checkpoint may only name a model in ``MODELS``, so a stranger's file brings numbers and never code.
-``read_card`` looks at the header alone and needs no torch.
+A checkpoint may only name a model in ``MODELS``, so a stranger's file brings numbers and never
+code. ``read_card`` looks at the header alone and needs no torch.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ def fit_on(
     if devices == 1:
         return fit(recipe, run, data=data, device=device, minutes=minutes, watcher=watcher)
     import torch
+    import torch.multiprocessing as workers
 
     if device in ("auto", "cuda") and 0 < torch.cuda.device_count() < devices:
         raise UsageError(f"--devices {devices}: this machine has {torch.cuda.device_count()}")
@@ -42,7 +43,7 @@ def fit_on(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     arguments = (devices, port, recipe, run, data, device, minutes, watcher)
-    torch.multiprocessing.spawn(_work, arguments, nprocs=devices)  # type: ignore[no-untyped-call]
+    workers.spawn(_work, arguments, nprocs=devices)  # type: ignore[attr-defined, no-untyped-call]
     state = run.load_state(torch.device("cpu"))
     return state is not None and state["step"] >= recipe.steps
 

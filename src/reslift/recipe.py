@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Union, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reslift.errors import RecipeError, look_up, one_line, unknown
 from reslift.files import recipes_folder
 
-Value = Union[bool, int, float, str]
+Value = bool | int | float | str
 
 
 class Part(BaseModel):
@@ -30,7 +30,7 @@ class ModelPart(Part):
 
 
 class DegradationPart(Part):
-    """How HR becomes LR: an entry of ``DEGRADATIONS`` and its arguments; the scale is the model's."""
+    """How HR becomes LR: an entry of ``DEGRADATIONS`` and its arguments, but for the scale."""
 
     name: str = "bicubic"
     arguments: dict[str, Value] = {}
@@ -41,8 +41,8 @@ class DataPart(Part):
 
     Attributes:
         name: entry of ``DATASETS``.
-        train: folders to train on; relative ones start at ``--data``, else at the current folder.
-        validation: folders to validate on; when empty, ``hold_out`` pictures are kept from ``train``.
+        train: folders to train on; relative ones start at ``--data``.
+        validation: folders to validate on; if empty, ``hold_out`` pictures of ``train``.
         exclude: file name patterns to leave out, ``["debian__*"]``.
         hold_out: number of pictures, or share of them if below 1, kept for validation.
         reject_flat: share of patches, the flattest ones, that is never drawn.
@@ -82,11 +82,19 @@ class Phase(Part):
 
 
 class OptimiserPart(Part):
-    """Adam, gradient clipping and the moving average (EMA) of the weights that is deployed."""
+    """Optimiser, gradient clipping and the moving average (EMA) of the weights that is deployed.
 
+    Attributes:
+        name: entry of ``OPTIMISERS``, ``adam`` or ``muon``.
+        betas, weight_decay: of Adam.
+        clip: largest gradient norm; 0 switches clipping off.
+        ema: share of the average that stays at each step.
+    """
+
+    name: str = "adam"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(0.0, ge=0)
-    clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 switches clipping off")
+    clip: float = Field(1.0, ge=0)
     ema: float = Field(0.999, ge=0, lt=1)
 
 
@@ -237,7 +245,9 @@ def _apply(tree: dict[str, Any], change: str) -> None:
 def to_toml(recipe: Recipe) -> str:
     """The whole recipe, defaults included, as TOML that ``load_recipe`` reads back."""
     tree = recipe.model_dump(mode="json", exclude_none=True)
-    lines = [f"{k} = {_toml(v)}" for k, v in tree.items() if not isinstance(v, dict) and k != "phases"]
+    lines = [
+        f"{k} = {_toml(v)}" for k, v in tree.items() if not isinstance(v, dict) and k != "phases"
+    ]
     for key, table in tree.items():
         if isinstance(table, dict):
             lines += ["", f"[{key}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]

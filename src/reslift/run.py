@@ -8,7 +8,9 @@
     log.jsonl          a line a validation
     state.pt           what ``--resume`` continues from
     best, last .safetensors   the averaged weights with their card
-    curves.svg         loss and PSNR-Y over steps, bicubic beside them
+    report.html        recipe, machine, curves of loss and of PSNR-Y beside bicubic
+    loss.svg, psnr.svg the curves as pictures
+    tensorboard/       the same numbers as events, where tensorboard is installed
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import torch
 from reslift.errors import CheckpointError, OutputError, OutputExists, one_line
 from reslift.files import atomic_write
 from reslift.recipe import Recipe, load_recipe, to_toml
+from reslift.report import Series, as_file, facts, line_chart, page, section, tag
 
 LOG, STATE = "log.jsonl", "state.pt"
 BEFORE_TRAINING = {"recipe.toml", "environment.json", "data.json"}
@@ -44,7 +47,7 @@ class Run:
         """A new folder with the recipe and the facts of the machine in it.
 
         Raises:
-            OutputExists: the folder holds something else than the start of a run that never trained.
+            OutputExists: the folder holds more than the start of a run that never trained.
             OutputError: it cannot be made.
         """
         try:
@@ -101,6 +104,35 @@ class Run:
     def log(self, rows: list[dict[str, Any]]) -> None:
         """Replace the log by these rows; whole, so that it always agrees with the state."""
         self.write_text(LOG, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def show(self, rows: list[dict[str, Any]], recipe: Recipe) -> None:
+        """Draw the curves, into the report and as pictures of their own."""
+        steps = [row["step"] for row in rows]
+        loss = line_chart(
+            [Series("loss", steps, [row["loss"] for row in rows])],
+            x_label="step",
+            y_label="training loss",
+        )
+        psnr = line_chart(
+            [Series("model", steps, [row["psnr_y"] for row in rows])],
+            x_label="step",
+            y_label="PSNR-Y, dB, held-out pictures",
+            references={"bicubic": rows[-1]["bicubic_psnr_y"]},
+        )
+        self.write_text("loss.svg", as_file(loss))
+        self.write_text("psnr.svg", as_file(psnr))
+        named = {key: str(value) for key, value in {**self.facts(), **rows[-1]}.items()}
+        parts = [section("Curves", psnr, loss), section("Run", facts(named))]
+        self.write_text("report.html", page(recipe.name, tag("h1", recipe.name), *parts))
+
+    def events(self, step: int) -> Any:
+        """A TensorBoard writer that drops what came after ``step``; None without the package."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            return None
+        folder = str(self.folder / "tensorboard")
+        return SummaryWriter(folder, purge_step=step + 1)
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state; the old one survives a kill at any moment."""

@@ -1,4 +1,4 @@
-"""One optimisation step, eager or replayed as a CUDA graph, and the moving average of the weights."""
+"""One optimisation step, eager or replayed as a CUDA graph, and the average of the weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from reslift.datasets.patches import PatchBank
+from reslift.errors import RecipeError, look_up
 from reslift.losses import LOSSES
 from reslift.models import SRModel
+from reslift.optimisers import make_optimiser
 from reslift.recipe import Phase, Recipe
-from reslift.errors import RecipeError, look_up
 
 GRAPH_WARMUP = 4
 
@@ -69,21 +70,16 @@ class Stepper:
         self.model, self.bank, self.recipe = model, bank, recipe
         self.device, self.precision, self.share = bank.device, precision, share
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        self.weights = [p for p in model.parameters() if p.requires_grad]
-        self._average_weights = list(self.average.parameters())
+        self.weights: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
+        self._average_weights: list[Tensor] = list(self.average.parameters())
         cuda = self.device.type == "cuda"
         self._graphed = recipe.engine.graph and cuda and share[1] == 1
         self._rate = torch.zeros((), device=self.device)
         self._ema = torch.zeros((), device=self.device)
         self.loss = torch.zeros((), device=self.device)
-        self.optimiser = torch.optim.Adam(
-            self.weights,
-            lr=self._rate if cuda else 1e-3,
-            betas=recipe.optimiser.betas,
-            weight_decay=recipe.optimiser.weight_decay,
-            capturable=cuda,
-            fused=cuda,
-        )
+        self.optimiser = make_optimiser(model, recipe.optimiser)
+        if cuda:
+            self.optimiser.set_rate(self._rate)
         self.network = self._wrap(model)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._graph_phase: Phase | None = None
@@ -133,10 +129,10 @@ class Stepper:
         if self.device.type == "cuda":
             self._rate.fill_(rate)
         else:
-            self.optimiser.param_groups[0]["lr"] = rate
+            self.optimiser.set_rate(rate)
 
     def _on_side_stream(self, phase: Phase) -> None:
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             self._advance(phase, self._picks)
@@ -144,7 +140,7 @@ class Stepper:
 
     def _capture(self, phase: Phase) -> None:
         torch.cuda.synchronize()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._advance(phase, self._picks)
@@ -152,11 +148,11 @@ class Stepper:
 
     def _advance(self, phase: Phase, picks: Tensor) -> None:
         lr, hr = self.bank.gather(picks, phase.patch)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         with self.arithmetic():
             sr = self.network(lr)
         loss = objective(phase, sr.float(), hr)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.optimiser.clip:
             nn.utils.clip_grad_norm_(self.weights, self.recipe.optimiser.clip)
         self.optimiser.step()
@@ -186,4 +182,4 @@ class Stepper:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.device.type == "cuda":
-            self.optimiser.param_groups[0]["lr"] = self._rate
+            self.optimiser.set_rate(self._rate)

@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from reslift import checkpoint
 from reslift.backends.torch import choose_device
 from reslift.checkpoint import Card
-from reslift.curves import draw_curves
 from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
 from reslift.datasets.patches import PatchBank
@@ -29,7 +27,7 @@ from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_l
 from reslift.models import MODELS, SRModel
 from reslift.recipe import Recipe
 from reslift.run import Run, environment
-from reslift.stepper import Stepper
+from reslift.stepper import Stepper, rate_at
 from reslift.validation import Validator
 
 Row = dict[str, Any]
@@ -132,7 +130,8 @@ class Session:
             recipe.degradation.name, recipe.scale, recipe.degradation.arguments
         )
         splits = look_up(recipe.data.name, DATASETS, "data set")(recipe.data, data, recipe.seed)
-        model = start_model(recipe).to(self.device, memory_format=torch.channels_last)
+        model = start_model(recipe).to(self.device)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.bank = self._fill_bank(splits, degradation)
         self.validator = Validator(
             splits.validation, degradation, self.device, recipe.data.validation_crop
@@ -140,10 +139,11 @@ class Session:
         self.stepper = Stepper(model, self.bank, recipe, self.precision, share)
         self.rows: list[Row] = []
         self.step, self.waited, self.best, self.elapsed = 0, 0, -math.inf, 0.0
+        self._loss_sum, self._loss_count = torch.zeros((), device=self.device), 0
         if state:
             self._restore(state)
-        self._loss_sum = torch.zeros((), device=self.device)
-        self._loss_count = 0
+        wanted = recipe.watch.tensorboard and self._leads
+        self._events = run.events(self.step) if wanted else None
         self._since = time.monotonic()
         self._saved_at = self._since
         self._open_log(splits)
@@ -236,12 +236,13 @@ class Session:
             if better or self.step == self.recipe.watch.validate_every:
                 self._save_weights("best", psnr)
             self.run.log(self.rows)
-            self.run.write_text("curves.svg", draw_curves(self.rows, self.recipe.name))
+            self.run.show(self.rows, self.recipe)
+            if self._events:
+                for name in ("loss", "psnr_y", "bicubic_psnr_y", "rate"):
+                    self._events.add_scalar(name, row[name], self.step)
         self.watcher.validated(row)
 
     def _rate(self) -> float:
-        from reslift.stepper import rate_at
-
         return rate_at(*self.stepper.phase_at(self.step - 1))
 
     def _seconds(self) -> float:
@@ -250,6 +251,8 @@ class Session:
     def close(self) -> None:
         """Save everything; the run folder is whole afterwards."""
         if self._leads:
+            if self._events:
+                self._events.close()
             self._save_state()
             self._save_weights("last", self.rows[-1]["psnr_y"] if self.rows else math.nan)
 
@@ -277,6 +280,7 @@ class Session:
         self.stepper.restore(state)
         self.step, self.waited, self.best = state["step"], state["waited"], state["best"]
         self.elapsed = state["elapsed"]
+        self._loss_sum, self._loss_count = state["loss_sum"], state["loss_count"]
         self.rows = json.loads(state["rows"])
         torch.set_rng_state(state["random"].cpu())
 
@@ -321,14 +325,16 @@ def start_model(recipe: Recipe) -> SRModel:
     except (TypeError, ValueError) as error:
         raise RecipeError(f"model {recipe.model.name}: {one_line(error)}") from error
     if recipe.init:
-        source, _ = checkpoint.load(recipe.init, None if Path(recipe.init).exists() else recipe.scale)
+        source, _ = checkpoint.load(
+            recipe.init, None if Path(recipe.init).exists() else recipe.scale
+        )
         own = model.state_dict()
         fitting = {
             key: value
             for key, value in source.state_dict().items()
             if key in own and own[key].shape == value.shape
         }
-        if not fitting:
+        if not any(value.ndim > 1 for value in fitting.values()):
             raise RecipeError(f"init {one_line(recipe.init)}: none of its weights fits this model")
         model.load_state_dict(fitting, strict=False)
     return model.train()

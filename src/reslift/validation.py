@@ -59,12 +59,13 @@ class Validator:
             raise InputError(f"no validation picture could be read: {problem}")
         shave = self.scale if self.scale > 1 else 0
         self._shave = shave
-        baseline = [self._psnr(bicubic_upscale(p.lr.double() / 255, self.scale), p) for p in self.pairs]
-        self.baseline = sum(baseline) / len(baseline)
+        self.baseline = sum(map(self._bicubic, self.pairs)) / len(self.pairs)
+
+    def _bicubic(self, pair: Pair) -> float:
+        return self._psnr(bicubic_upscale(pair.lr.double() / 255, self.scale), pair)
 
     def _psnr(self, sr: Tensor, pair: Pair) -> float:
-        sr8 = (sr.float().clamp(0, 1) * 255).round() / 255
-        return psnr_y(sr8, pair.hr.float() / 255, self._shave).item()
+        return psnr_y(sr.float(), pair.hr.float() / 255, self._shave).item()
 
     @torch.no_grad()
     def score(self, model: SRModel) -> float:

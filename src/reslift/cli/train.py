@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 def command(
     recipe: Annotated[
-        Optional[str], typer.Argument(help="Bundled recipe or TOML file; none with --resume.")
+        str | None, typer.Argument(help="Bundled recipe or TOML file; none with --resume.")
     ] = None,
     data: Annotated[
-        Optional[Path], typer.Option(help="Folder of pictures, or root of the recipe's folders.")
+        Path | None, typer.Option(help="Folder of pictures, or root of the recipe's folders.")
     ] = None,
     out: Annotated[
-        Optional[Path], typer.Option("--out", "-o", help="Run folder [default: runs/NAME].")
+        Path | None, typer.Option("--out", "-o", help="Run folder [default: runs/NAME].")
     ] = None,
-    resume: Annotated[Optional[Path], typer.Option(help="Run folder to continue.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Run folder to continue.")] = None,
     set_: Annotated[
-        Optional[list[str]], typer.Option("--set", help="Change the recipe: key=value.")
+        list[str] | None, typer.Option("--set", help="Change the recipe: key=value.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int, typer.Option(help="Data-parallel processes.")] = 1,
     minutes: Annotated[
-        Optional[float], typer.Option(help="Stop after this long; --resume goes on.")
+        float | None, typer.Option(help="Stop after this long; --resume goes on.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> int:
@@ -41,7 +41,9 @@ def command(
         raise UsageError("name either a recipe to start or a run folder with --resume")
     if resume is not None:
         if set_ or out:
-            raise UsageError("--resume continues the run as it is: --set and --out do not go with it")
+            raise UsageError(
+                "--resume continues the run as it is: --set and --out do not go with it"
+            )
         return _go(resume, None, data, device, devices, minutes, quiet)
     from reslift.recipe import load_recipe
 

@@ -1,4 +1,4 @@
-"""Where pictures come from. To add a data set, write ``datasets/NAME.py``, name it in ``DATASETS``."""
+"""Where pictures come from. To add one, write ``datasets/NAME.py``; name it in ``DATASETS``."""
 
 from __future__ import annotations
 

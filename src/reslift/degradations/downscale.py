@@ -18,9 +18,7 @@ class Bicubic(Degradation):
         border: ``symmetric`` as in Set5 and MATLAB, ``replicate`` as in Set14 and BSD100.
     """
 
-    def __init__(
-        self, scale: int, border: Literal["symmetric", "replicate"] = "symmetric"
-    ) -> None:
+    def __init__(self, scale: int, border: Literal["symmetric", "replicate"] = "symmetric") -> None:
         self.scale = scale
         self.border: Border = border
 

@@ -41,7 +41,7 @@ class SRModel(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, lr: Tensor) -> list[Tensor]:
-        """Features of lr (B, C, H, W), H and W multiples of ``multiple_of``; the latent comes last."""
+        """Features of lr (B, C, H, W), sides multiples of ``multiple_of``; the latent is last."""
 
     @abstractmethod
     def decode(self, features: list[Tensor]) -> Tensor:

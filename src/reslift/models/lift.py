@@ -41,7 +41,8 @@ class ResidualBlock(nn.Module):
             self.project.weight.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.project(F.relu_(self.expand(x))).add_(x)
+        detail: Tensor = self.project(F.relu_(self.expand(x)))
+        return detail.add_(x)
 
 
 class BicubicSkip(nn.Module):
@@ -70,7 +71,8 @@ class BicubicSkip(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             padded = F.pad(x.float(), (2, 2, 2, 2), mode="replicate")
-            return F.pixel_shuffle(F.conv2d(padded, self.kernel), self.scale)
+            phases: Tensor = F.conv2d(padded, self.kernel)
+            return F.pixel_shuffle(phases, self.scale)
 
 
 class Lift(SRModel):
@@ -137,4 +139,5 @@ class Lift(SRModel):
         if self.inner is not None:
             outer = outer + self.rise(features[2])
         detail = F.pixel_shuffle(self.tail(self.after(outer)), self.scale)
-        return detail.float() + self.skip(lr)
+        sr: Tensor = detail.float() + self.skip(lr)
+        return sr

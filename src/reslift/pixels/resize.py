@@ -28,9 +28,12 @@ def _cubic(t: Tensor) -> Tensor:
     return torch.where(t <= 1, near, torch.where(t <= 2, far, torch.zeros_like(t)))
 
 
+BLOCK = 256
+
+
 @functools.lru_cache(maxsize=64)
-def _taps(size_in: int, size_out: int, antialias: bool, border: Border) -> tuple[Tensor, Tensor]:
-    """Index (size_out, taps) and weight (size_out, taps) of every input sample that counts."""
+def _taps(size_in: int, size_out: int, antialias: bool) -> tuple[Tensor, Tensor]:
+    """First input position (size_out,), before the border, and weights (size_out, taps)."""
     scale = size_out / size_in
     stretch = min(scale, 1.0) if antialias else 1.0
     width = 4.0 / stretch
@@ -38,27 +41,33 @@ def _taps(size_in: int, size_out: int, antialias: bool, border: Border) -> tuple
     first = torch.floor(position - width / 2).long() + 1
     index = first[:, None] + torch.arange(math.ceil(width) + 1, device="cpu")
     weight = _cubic((position[:, None] - index) * stretch)
-    weight = weight / weight.sum(1, keepdim=True)
-    if border == "symmetric":
-        index = index % (2 * size_in)
-        index = torch.where(index < size_in, index, 2 * size_in - 1 - index)
-    else:
-        index = index.clamp(0, size_in - 1)
-    used = (weight != 0).any(0)
-    return index[:, used], weight[:, used]
+    return first, weight / weight.sum(1, keepdim=True)
+
+
+def _beyond(index: Tensor, size: int, border: Border) -> Tensor:
+    """Where positions outside [0, size) find their sample."""
+    if border == "replicate":
+        return index.clamp(0, size - 1)
+    index = index % (2 * size)
+    return torch.where(index < size, index, 2 * size - 1 - index)
 
 
 def _resize_axis(x: Tensor, axis: int, size: int, antialias: bool, border: Border) -> Tensor:
-    index, weight = _taps(x.shape[axis], size, antialias, border)
-    index, weight = index.to(x.device), weight.to(x.device, x.dtype)
-    shape = [1] * x.ndim
-    shape[axis] = size
-    total: Tensor | None = None
-    for tap in range(index.shape[1]):
-        term = x.index_select(axis, index[:, tap]) * weight[:, tap].view(shape)
-        total = term if total is None else total.add_(term)
-    assert total is not None
-    return total
+    """Resize one axis: a banded matrix, multiplied block by block so that memory stays small."""
+    length = x.shape[axis]
+    first, weight = _taps(length, size, antialias)
+    taps, parts = weight.shape[1], []
+    for start in range(0, size, BLOCK):
+        begin, block = first[start : start + BLOCK], weight[start : start + BLOCK]
+        low = int(begin[0])
+        span = int(begin[-1]) + taps - low
+        band = torch.zeros(len(begin), span, dtype=torch.float64, device="cpu")
+        band.scatter_(1, (begin - low)[:, None] + torch.arange(taps, device="cpu"), block)
+        samples = _beyond(torch.arange(low, low + span, device="cpu"), length, border).to(x.device)
+        band = band.to(x.device, x.dtype)
+        rows = x.index_select(axis, samples)
+        parts.append(band @ rows if axis == x.ndim - 2 else rows @ band.mT)
+    return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
 
 
 def _round8(x: Tensor) -> Tensor:
@@ -122,5 +131,5 @@ def downscale8(hr: Tensor, scale: int, *, border: Border = "symmetric") -> Tenso
 
 
 def bicubic_upscale(lr: Tensor, scale: int) -> Tensor:
-    """The baseline: bicubic by an integer factor, (B, C, H, W) float → (B, C, sH, sW), not clipped."""
+    """The baseline: bicubic, (B, C, H, W) float → (B, C, sH, sW), not clipped."""
     return imresize(lr, lr.shape[2] * scale, lr.shape[3] * scale)

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from reslift.report.charts import Series, histogram, line_chart, scatter_chart
+from reslift.report.charts import Series, as_file, histogram, line_chart, scatter_chart
 from reslift.report.html import Cell, Column, Html, escape, facts, join, page, section, table, tag
 from reslift.report.pictures import (
     ERROR_TOP,
@@ -28,6 +28,7 @@ __all__ = [
     "Html",
     "Picture",
     "Series",
+    "as_file",
     "colour_scale",
     "encode",
     "error_colours",

@@ -232,7 +232,8 @@ def as_file(chart: Html) -> str:
     image = re.search("<svg.*</svg>", chart, re.DOTALL)
     assert image is not None
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" width="{WIDTH}" '
-    rules = f"<style><![CDATA[{style}\n.chart {{ background: #fff; font-family: sans-serif; }}]]></style>"
+    paper = ".chart { background: #fff; font-family: sans-serif; }"
+    rules = f"<style><![CDATA[{style}\n{paper}]]></style>"
     return image[0].replace("<svg ", head, 1).replace(">", f">{rules}", 1) + "\n"
 
 

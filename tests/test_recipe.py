@@ -1,0 +1,73 @@
+"""Recipes: typed, unknown keys refused with the near name, written whole and read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reslift.errors import RecipeError, UnknownName
+from reslift.recipe import Recipe, load_recipe, recipes, to_toml
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "r.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_every_bundled_recipe_reads_and_survives_being_written(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.summary
+    assert load_recipe(write(tmp_path, to_toml(recipe))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sede = 3", "did you mean seed"),
+        ("[data]\nhold_uot = 3", "did you mean hold_out"),
+        ("[[phases]]\nsteps = 4\npacth = 4", "did you mean patch"),
+        ("scale = 'four'", "scale"),
+        ("scale = 0", "scale"),
+        ("[[phases]]\nsteps = 0", "phases.0.steps"),
+        ("phases = []", "at least one phase"),
+        ("scale = ", "not TOML"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_with_its_place(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=words) as caught:
+        load_recipe(write(tmp_path, text))
+    assert "r.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_set_changes_values_of_every_type(tmp_path: Path) -> None:
+    path = write(tmp_path, "[[phases]]\nsteps = 4")
+    sets = ("seed=7", "phases.0.batch=2", "data.train=['a', 'b']", "init=lift-base", "scale=2")
+    recipe = load_recipe(path, (*sets, "model.arguments={width=8}", "engine.compile=true"))
+    assert (recipe.seed, recipe.phases[0].batch, recipe.data.train) == (7, 2, ("a", "b"))
+    assert (recipe.init, recipe.scale, recipe.engine.compile) == ("lift-base", 2, True)
+    assert recipe.model.arguments == {"width": 8}
+
+
+@pytest.mark.parametrize("change", ["seed", "phases.3.steps=1", "seed.deep=1", "phases.x=1"])
+def test_set_refuses_what_has_no_place(change: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError):
+        load_recipe(write(tmp_path, "seed = 1\n[[phases]]\nsteps = 4"), (change,))
+
+
+def test_unknown_recipe_and_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="recipe"):
+        load_recipe("lift-bsae")
+    with pytest.raises(RecipeError, match=r"no\.toml"):
+        load_recipe(tmp_path / "no.toml")
+
+
+def test_steps_are_those_of_all_phases() -> None:
+    recipe = Recipe.model_validate({"name": "r", "phases": [{"steps": 3}, {"steps": 4}]})
+    assert recipe.steps == 7

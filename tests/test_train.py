@@ -1,0 +1,351 @@
+"""Training: exact resume, exact drawing, schedules, stopping, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from reslift import checkpoint
+from reslift.cli import main
+from reslift.datasets.base import ImageSet
+from reslift.datasets.patches import PatchBank
+from reslift.degradations import Bicubic
+from reslift.errors import InputError, OutputExists, RecipeError, ResliftError
+from reslift.losses import LOSSES
+from reslift.models import Lift
+from reslift.optimisers import OPTIMISERS, orthogonalise
+from reslift.parallel import fit_on
+from reslift.recipe import Phase, Recipe, parse, to_toml
+from reslift.run import Run
+from reslift.stepper import Stepper, ema_share, rate_at
+from reslift.train import Silent, fit, start_model
+
+TREE = {
+    "name": "tiny",
+    "scale": 2,
+    "model": {"arguments": {"width": 8, "blocks": 2, "inner_width": 8, "inner_blocks": 1}},
+    "data": {"hold_out": 1, "validation_crop": 48},
+    "watch": {"validate_every": 10, "save_minutes": 1000, "tensorboard": False},
+    "engine": {"precision": "fp32", "threads": 1},
+    "phases": [
+        {"steps": 18, "batch": 4, "patch": 12, "rate": 1e-3, "warmup": 3},
+        {
+            "steps": 12,
+            "batch": 2,
+            "patch": 16,
+            "rate": 1e-3,
+            "final_rate": 1e-5,
+            "loss": {"mse": 1},
+        },
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    photos = [data.astronaut()[40:169, 160:301], data.coffee()[60:189, 60:201]]
+    photos += [data.chelsea()[60:189, 120:261], data.astronaut()[300:429, 60:201]]
+    for number, photo in enumerate(photos):
+        Image.fromarray(photo).save(folder / f"{number}.png")
+    return folder
+
+
+def recipe(**changes: object) -> Recipe:
+    return parse({**TREE, **changes}, "test")
+
+
+def start(folder: Path, chosen: Recipe) -> Run:
+    return Run.create(folder, chosen, {})
+
+
+def weights(run: Run, stem: str = "last") -> bytes:
+    model, _ = checkpoint.load(run.folder / f"{stem}.safetensors")
+    return b"".join(p.numpy().tobytes() for p in model.state_dict().values())
+
+
+class Stopper(Silent):
+    """Interrupts, as Ctrl-C does, at one step."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def stepped(self, step: int) -> None:
+        if step == self.at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_resumed_is_uninterrupted_bit_for_bit(
+    optimiser: str, pictures: Path, tmp_path: Path
+) -> None:
+    chosen = recipe(optimiser={"name": optimiser})
+    whole = start(tmp_path / "whole", chosen)
+    assert fit(chosen, whole, data=pictures)
+    broken = start(tmp_path / "broken", chosen)
+    for stop in (3, 10, 17, 18, 29):
+        with pytest.raises(KeyboardInterrupt):
+            fit(chosen, broken, data=pictures, watcher=Stopper(stop))
+        state = broken.load_state(torch.device("cpu"))
+        assert state is not None
+        assert state["step"] == stop
+    assert fit(chosen, broken, data=pictures)
+    for stem in ("last", "best"):
+        assert weights(whole, stem) == weights(broken, stem)
+
+    def rows(run: Run) -> list[dict[str, float]]:
+        lines = (run.folder / "log.jsonl").read_text().splitlines()
+        return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+    assert rows(whole) == rows(broken)
+    assert [row["step"] for row in rows(whole)] == [10, 20, 30]
+
+
+@pytest.mark.timeout(240)
+def test_killed_at_any_moment_it_continues_to_the_same_weights(
+    pictures: Path, tmp_path: Path
+) -> None:
+    chosen = recipe(watch={**TREE["watch"], "save_minutes": 0.0001, "validate_every": 5})  # type: ignore[dict-item]
+    whole = start(tmp_path / "whole", chosen)
+    assert fit(chosen, whole, data=pictures)
+    broken = start(tmp_path / "broken", chosen)
+    command = [sys.executable, "-m", "reslift", "train", "--resume", str(broken.folder)]
+    command += ["--data", str(pictures), "--quiet"]
+    kills = 0
+    for more_steps in (0.0, 0.03, 0.1):
+        before = (broken.folder / "state.pt").exists()
+        process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        deadline = time.monotonic() + 60
+        marker = broken.folder / "state.pt"
+        begun = marker.stat().st_mtime if before else 0.0
+        while process.poll() is None and time.monotonic() < deadline:
+            if marker.exists() and marker.stat().st_mtime > begun:
+                break
+            time.sleep(0.002)
+        time.sleep(more_steps)
+        if process.poll() is None:
+            process.kill()
+            kills += 1
+        process.wait()
+    assert kills >= 1
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert weights(whole) == weights(broken)
+    assert weights(whole, "best") == weights(broken, "best")
+    leftovers = [p.name for p in broken.folder.iterdir() if p.name.startswith(".")]
+    assert len(leftovers) <= kills
+
+
+def test_minutes_pause_and_the_run_goes_on(pictures: Path, tmp_path: Path) -> None:
+    run = start(tmp_path / "run", recipe())
+    assert not fit(recipe(), run, data=pictures, minutes=0)
+    assert fit(recipe(), run, data=pictures)
+
+
+def test_training_beats_bicubic_and_leaves_a_whole_folder(pictures: Path, tmp_path: Path) -> None:
+    phases = [{"steps": 120, "batch": 8, "patch": 24, "rate": 4e-3, "final_rate": 1e-4}]
+    chosen = recipe(phases=phases, watch={**TREE["watch"], "validate_every": 60})  # type: ignore[dict-item]
+    run = start(tmp_path / "run", chosen)
+    fit(chosen, run, data=pictures)
+    row = json.loads((run.folder / "log.jsonl").read_text().splitlines()[-1])
+    assert row["psnr_y"] > row["bicubic_psnr_y"] + 0.1
+    card = checkpoint.read_card(run.folder / "best.safetensors")
+    assert card.scores["validation"]["psnr_y"] == pytest.approx(row["psnr_y"])
+    assert card.recipe["phases"][0]["rate"] == 4e-3
+    assert run.recipe() == chosen
+    names = json.loads((run.folder / "data.json").read_text())
+    assert len(names["train"]) == 3
+    assert not set(names["train"]) & set(names["validation"])
+    for picture in ("psnr.svg", "loss.svg"):
+        ElementTree.parse(run.folder / picture)
+    assert "bicubic" in (run.folder / "report.html").read_text()
+
+
+def test_patience_stops_and_the_best_is_kept(pictures: Path, tmp_path: Path) -> None:
+    chosen = recipe(
+        watch={"validate_every": 2, "patience": 2, "min_delta": 50.0, "tensorboard": False},
+    )
+    run = start(tmp_path / "run", chosen)
+    assert fit(chosen, run, data=pictures)
+    lines = (run.folder / "log.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    assert (run.folder / "best.safetensors").exists()
+
+
+def test_init_takes_over_what_fits(pictures: Path, tmp_path: Path) -> None:
+    first = start(tmp_path / "x2", recipe())
+    fit(recipe(), first, data=pictures)
+    model = start_model(recipe(scale=4, init=str(first.folder)))
+    source, _ = checkpoint.load(first.folder)
+    assert torch.equal(model.state_dict()["head.weight"], source.state_dict()["head.weight"])
+    assert model.state_dict()["tail.weight"].abs().max() == 0
+    other = {"arguments": {"width": 10, "blocks": 1, "inner_blocks": 0}}
+    with pytest.raises(RecipeError, match="none of its weights"):
+        start_model(recipe(model=other, init=str(first.folder)))
+
+
+def test_a_diverging_run_keeps_its_last_good_state(pictures: Path, tmp_path: Path) -> None:
+    phases = [{"steps": 30, "batch": 4, "patch": 12, "rate": 1e30, "loss": {"mse": 1.0}}]
+    run = start(tmp_path / "run", recipe(phases=phases))
+    with pytest.raises(ResliftError, match="not finite"):
+        fit(recipe(phases=phases), run, data=pictures)
+    assert not (run.folder / "last.safetensors").exists()
+
+
+@pytest.mark.timeout(120)
+def test_two_processes_equal_one(pictures: Path, tmp_path: Path) -> None:
+    phases = [{"steps": 6, "batch": 4, "patch": 12, "rate": 1e-3}]
+    chosen = recipe(phases=phases)
+    one, two = start(tmp_path / "one", chosen), start(tmp_path / "two", chosen)
+    assert fit(chosen, one, data=pictures)
+    assert fit_on(2, chosen, two, pictures, "cpu", None, None)
+    a, b = (np.frombuffer(weights(run), np.float32) for run in (one, two))
+    np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def bank(pictures: Path, **options: object) -> PatchBank:
+    photos = [np.asarray(Image.open(p)) for p in sorted(pictures.iterdir())]
+    tensors = [torch.from_numpy(p.copy()).permute(2, 0, 1) for p in photos]
+    images = ImageSet(tuple(map(str, range(4))), tensors.__getitem__)
+    return PatchBank(images, Bicubic(2), torch.device("cpu"), **options)  # type: ignore[arg-type]
+
+
+def test_patches_are_where_they_say_in_lr_and_hr(pictures: Path) -> None:
+    shelf = bank(pictures, augment="none", reject_flat=0.0)
+    whole_hr = torch.from_numpy(np.asarray(Image.open(pictures / "0.png")).copy())[:128, :140]
+    whole_lr = Bicubic(2)(whole_hr.permute(2, 0, 1)[None])[0]
+    width = 70
+    picks = torch.tensor([[5 * width + 9, width, 10 * 140 + 18, 140, 0]])
+    lr, hr = shelf.gather(picks, 12)
+    assert torch.equal(lr[0], whole_lr[:, 5:17, 9:21].float() / 255)
+    assert torch.equal(hr[0], whole_hr.permute(2, 0, 1)[:, 10:34, 18:42].float() / 255)
+
+
+def test_the_eight_turns_are_all_different_and_agree_between_lr_and_hr(pictures: Path) -> None:
+    shelf = bank(pictures)
+    picks = torch.tensor([[0, 70, 0, 140, turn] for turn in range(8)])
+    lr, hr = shelf.gather(picks, 16)
+    assert len({x.numpy().tobytes() for x in lr}) == 8
+    base = (lr[0], hr[0])
+    for turn in range(8):
+        moved = []
+        for x in base:
+            x = x.transpose(1, 2) if turn // 4 else x
+            x = x.flip(1) if turn // 2 % 2 else x
+            x = x.flip(2) if turn % 2 else x
+            moved.append(x)
+        assert torch.equal(lr[turn], moved[0])
+        assert torch.equal(hr[turn], moved[1])
+
+
+def test_drawing_depends_on_seed_and_step_alone(pictures: Path) -> None:
+    shelf, twin = bank(pictures, seed=4), bank(pictures, seed=4)
+    shelf.picks(1, 3, 12)
+    assert torch.equal(shelf.picks(7, 5, 12), twin.picks(7, 5, 12))
+    assert not torch.equal(shelf.picks(7, 5, 12), shelf.picks(8, 5, 12))
+    assert not torch.equal(shelf.picks(7, 5, 12), bank(pictures, seed=5).picks(7, 5, 12))
+
+
+def test_flat_patches_are_rejected() -> None:
+    flat = torch.full((3, 96, 96), 90, dtype=torch.uint8)
+    noise = torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8)
+    images = ImageSet(("flat", "noise"), [flat, noise].__getitem__)
+    shelf = PatchBank(images, Bicubic(2), torch.device("cpu"), reject_flat=0.5)
+    assert shelf.spots(16)[:, 0].unique().tolist() == [1]
+
+
+def test_too_large_a_patch_and_unreadable_pictures_are_named(pictures: Path) -> None:
+    with pytest.raises(InputError, match=r"lower phases\.patch"):
+        bank(pictures).spots(500)
+
+    def fail(number: int) -> torch.Tensor:
+        raise InputError("broken.png: truncated")
+
+    with pytest.raises(InputError, match=r"broken\.png"):
+        PatchBank(ImageSet(("a",), fail), Bicubic(2), torch.device("cpu"))
+
+
+def test_rates_follow_warmup_constant_and_cosine() -> None:
+    phase = Phase(steps=110, rate=1.0, warmup=10, final_rate=0.0)
+    assert [rate_at(phase, n) for n in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert rate_at(phase, 60) == pytest.approx(0.5)
+    assert rate_at(phase, 109) < 0.001
+    assert rate_at(Phase(steps=5, rate=0.3), 4) == 0.3
+
+
+def test_average_follows_the_definition(pictures: Path) -> None:
+    chosen = recipe()
+    model = Lift(scale=2, width=8, blocks=1, inner_blocks=0)
+    stepper = Stepper(model, bank(pictures), chosen, "fp32")
+    expected = [p.detach().clone() for p in stepper.average.parameters()]
+    for step in range(5):
+        stepper.step(step)
+        share = ema_share(0.999, step)
+        for mean, now in zip(expected, model.parameters(), strict=True):
+            mean.lerp_(now.detach(), share)
+    for mean, kept in zip(expected, stepper.average.parameters(), strict=True):
+        torch.testing.assert_close(mean, kept)
+
+
+def test_orthogonalise_brings_singular_values_near_one() -> None:
+    torch.manual_seed(0)
+    for shape in ((3, 8, 72), (2, 40, 12)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+        assert values.min() > 0.4
+        assert values.max() < 1.4
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_vanish_only_at_equality_and_have_gradients(name: str) -> None:
+    hr = torch.rand(2, 3, 8, 8)
+    sr = (hr + 0.1).requires_grad_()
+    loss = LOSSES[name](sr, hr)
+    loss.backward()
+    assert loss.ndim == 0
+    assert sr.grad is not None
+    assert LOSSES[name](hr, hr).item() <= 1.1e-3 < loss.item()
+
+
+def test_fft_loss_is_the_mean_absolute_spectrum() -> None:
+    sr, hr = np.random.default_rng(0).random((2, 1, 1, 8, 8))
+    spectrum = np.fft.rfft2(sr - hr, norm="ortho")
+    want = np.mean(np.stack([np.abs(spectrum.real), np.abs(spectrum.imag)]))
+    got = LOSSES["fft"](torch.from_numpy(sr), torch.from_numpy(hr))
+    assert got.item() == pytest.approx(want)
+
+
+def test_a_folder_in_use_is_not_trained_over(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(OutputExists, match="--resume"):
+        start(tmp_path, recipe())
+
+
+def test_command_line_trains_resumes_and_refuses(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(to_toml(recipe()))
+    out = tmp_path / "run"
+    words = ["train", str(path), "--data", str(pictures), "--out", str(out)]
+    assert main([*words, "--minutes", "0"]) == 0
+    assert "--resume" in capsys.readouterr().out
+    assert main(words) == 2
+    assert main(["train", "--resume", str(out), "--set", "seed=3"]) == 2
+    assert main(["train"]) == 2
+    assert main([*words[:2], "--set", "sede=3"]) == 2
+    assert "did you mean seed" in capsys.readouterr().err
+    assert main(["train", "--resume", str(out)]) == 0
+    assert "PSNR-Y" in capsys.readouterr().err
+    assert main([*words[:2], "--data", str(tmp_path / "no"), "--out", str(tmp_path / "r")]) == 1
+    assert "no such folder" in capsys.readouterr().err
