@@ -71,7 +71,7 @@ def test_other_errors_are_not_taken_for_memory():
 
 def test_max_memory_is_a_promise_or_a_refusal(monkeypatch):
     image, model = np.zeros((40, 40, 3), np.uint8), small_lift(2)
-    with pytest.raises(LimitError, match=r"--max-memory 100MiB is too little.*MiB; raise it to that"):
+    with pytest.raises(LimitError, match=r"--max-memory 100MiB is too little.*raise it to that"):
         made(model, max_memory=100 * 2**20)(image)
     np.testing.assert_array_equal(made(model, max_memory="64G")(image), made(model)(image))
     with pytest.raises(UsageError, match="not an amount"):
