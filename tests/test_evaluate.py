@@ -252,7 +252,7 @@ def test_command_judges_the_rest_of_a_broken_folder(folder, tmp_path):
     done = run(tmp_path / "m.safetensors", "--data", folder, "--out", tmp_path / "out")
     assert done.returncode == 3, done.stderr
     assert "broken.png" in done.stderr and "tiny.png" in done.stderr
-    assert "Traceback" not in done.stderr and "3 judged, 2 failed" in done.stderr
+    assert "Traceback" not in done.stderr and "3 done, 2 failed" in done.stderr
     assert "bicubic" in done.stdout and "\x1b" not in done.stdout
     assert len(json.loads((tmp_path / "out/results.json").read_text())["failures"]) == 2
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".")]

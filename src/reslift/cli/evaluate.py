@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reslift.errors import InputError, UsageError, one_line
+from reslift.limits import DEFAULT, Limits, parse_amount
 
 if TYPE_CHECKING:
     from reslift.datasets.pairs import TestSet
@@ -56,6 +57,18 @@ def command(
         bool, typer.Option("--overwrite", help="Replace earlier results.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the means.")] = False,
+    max_input_pixels: Annotated[
+        str | None, typer.Option(help="Largest picture [default: 100M].")
+    ] = None,
+    max_output_pixels: Annotated[
+        str | None, typer.Option(help="Largest result [default: 1G].")
+    ] = None,
+    max_file_bytes: Annotated[
+        str | None, typer.Option(help="Largest file [default: 1GiB].")
+    ] = None,
+    max_decode_seconds: Annotated[
+        str | None, typer.Option(help="Longest decoding [default: 60].")
+    ] = None,
 ) -> int:
     """Measure models on pictures, bicubic beside them.
 
@@ -66,11 +79,17 @@ def command(
         raise UsageError("no pictures: name a folder with --data DIR")
     if lr is not None and (len(data) > 1 or make_lr):
         raise UsageError("--lr goes with one --data and without --make-lr")
+    limits = _limits(
+        input_pixels=max_input_pixels,
+        output_pixels=max_output_pixels,
+        file_bytes=max_file_bytes,
+        decode_seconds=max_decode_seconds,
+    )
     from reslift import evaluate as verb
 
     if out is not None:
         verb.prepare(out, overwrite=overwrite)
-    upscalers, factor = verb.load_models(models or [], scale, device)
+    upscalers, factor = verb.load_models(models or [], scale, device, limits)
     sets = _test_sets(data, factor, lr, make_lr, limit)
     total = sum(len(test_set.files) for test_set in sets)
     gallery = verb.Gallery(total, len(upscalers), factor) if out is not None else None
@@ -82,7 +101,7 @@ def command(
             advance()
 
         result = verb.evaluate(
-            upscalers, sets, scale=factor, allow_shift=allow_shift, watcher=watch
+            upscalers, sets, scale=factor, allow_shift=allow_shift, limits=limits, watcher=watch
         )
     _report(result, per_image=not quiet)
     if out is not None and gallery is not None and result.rows:
@@ -90,6 +109,11 @@ def command(
         for path in verb.save(out, result, gallery.subjects, one_line(words), overwrite=overwrite):
             print(one_line(path))
     return _finish(result)
+
+
+def _limits(**texts: str | None) -> Limits:
+    amounts = {name: None if text is None else parse_amount(text) for name, text in texts.items()}
+    return DEFAULT.changed(**amounts)
 
 
 def _test_sets(
@@ -111,7 +135,7 @@ def _test_sets(
 
 def _report(result: Evaluation, *, per_image: bool) -> None:
     for failure in result.failures:
-        print(f"reslift: {one_line(failure.reason)}", file=sys.stderr)
+        print(f"failed: {one_line(failure.reason)}", file=sys.stderr)
     for warning in result.warnings:
         print(f"note: {warning}", file=sys.stderr)
     if not result.rows:
@@ -216,7 +240,7 @@ def _progress(total: int) -> Iterator[Any]:
 def _finish(result: Evaluation) -> int:
     done, failed = len(result.rows), len(result.failures)
     if failed:
-        print(f"reslift: {done} judged, {failed} failed", file=sys.stderr)
+        print(f"{done} done, {failed} failed", file=sys.stderr)
     if not done:
         raise InputError("no picture could be judged; the lines above say why")
     return SOME_FAILED if failed else 0

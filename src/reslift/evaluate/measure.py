@@ -23,7 +23,7 @@ from reslift import __version__
 from reslift.checkpoint import read_card, resolve, zoo
 from reslift.datasets.pairs import Pair, PairFiles, TestSet, read_pair
 from reslift.degradations import Bicubic, Degradation
-from reslift.errors import DeviceError, ResliftError, UnknownName, UsageError, one_line
+from reslift.errors import ResliftError, UnknownName, UsageError, one_line
 from reslift.evaluate.results import (
     BASELINE,
     Contender,
@@ -81,7 +81,6 @@ def evaluate(
 
     Raises:
         UsageError: a model has another scale, or two share a name.
-        DeviceError: a model cannot run at all.
     """
     kernel = degradation or Bicubic(scale)
     runners = make_runners(upscalers, scale)
@@ -99,10 +98,8 @@ def evaluate(
                     _warm_up(runners, pair)
                     warm = True
                 row, answers = judge(test_set.name, files, pair, runners, shave)
-            except DeviceError:
-                raise
-            except ResliftError as error:
-                failure = Failure(test_set.name, files.name, one_line(error))
+            except (ResliftError, MemoryError) as error:
+                failure = Failure(test_set.name, files.name, _reason(files, error))
                 result.failures.append(failure)
                 if watcher is not None:
                     watcher(failure, None, {})
@@ -238,6 +235,12 @@ def _scale_of(names: Sequence[str | Path]) -> int:
 def _bicubic(lr: Tensor, scale: int) -> Tensor:
     sr = bicubic_upscale(lr.double() / 255, scale)
     return sr.mul(255).add(0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+def _reason(files: PairFiles, error: Exception) -> str:
+    text = "not enough memory" if isinstance(error, MemoryError) else one_line(error)
+    named = any(one_line(path.name) in text for path in (files.hr, files.lr) if path)
+    return text if named else f"{one_line(files.hr)}: {text}"
 
 
 def _warm_up(runners: Sequence[Runner], pair: Pair) -> None:
