@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 
 class SRModel(nn.Module, ABC):
@@ -85,13 +84,12 @@ class SRModel(nn.Module, ABC):
             else:
                 total += output[0, 0].numel() * weight.numel()
 
-        # Fake tensors carry shapes only and, unlike the meta device, know autocast.
-        shadow = copy.deepcopy(self).cpu().float().eval()
+        shadow = copy.deepcopy(self).to("meta").eval()
         for layer in shadow.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
                 layer.register_forward_hook(count)
-        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-            shadow(torch.empty(1, self.channels, height, width))
+        with torch.no_grad():
+            shadow(torch.empty(1, self.channels, height, width, device="meta"))
         return total
 
 
