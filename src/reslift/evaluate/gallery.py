@@ -23,8 +23,8 @@ from reslift.report import encode, error_colours, thumbnail
 MOST_SUBJECTS = 100
 PAGE_BYTES = 9e6
 SMALLEST_CROP, LARGEST_CROP = 64, 640
-OVERVIEW_SIDE, OVERVIEW_QUALITY = 280, 78
-BYTES = {"hr": 1.7, "sr": 1.0, "error": 0.9, "lr": 1.9}
+OVERVIEW_SIDE, OVERVIEW_QUALITY, OVERVIEW_BYTES = 240, 72, 8e3
+BYTES = {"hr": 1.6, "sr": 1.0, "error": 0.9, "lr": 2.0}
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Gallery:
         self._most = min(images, MOST_SUBJECTS)
         self._kept: list[tuple[float, Subject]] = []
         pixel = BYTES["hr"] + (models + 1) * (BYTES["sr"] + BYTES["error"])
-        pixel = (pixel + BYTES["lr"] / scale**2) * 4 / 3
-        self.area = PAGE_BYTES / max(self._most, 1) / pixel
+        share = PAGE_BYTES * 3 / 4 / max(self._most, 1) - OVERVIEW_BYTES
+        self.area = max(share / (pixel + BYTES["lr"] / scale**2), SMALLEST_CROP**2)
 
     def add(self, row: ImageRow, pair: Pair, answers: dict[str, Tensor]) -> None:
         """Consider one judged picture."""
@@ -101,7 +101,7 @@ class Gallery:
             encode(_bytes(pair.hr)[large]),
             {name: encode(_bytes(sr)[large]) for name, sr in answers.items()},
             {
-                name: encode(error_colours(error[0, 0].numpy()[large]))
+                name: encode(error_colours(error[0, 0].round().cpu().numpy()[large]))
                 for name, error in errors.items()
             },
             None if whole else encode(view, OVERVIEW_QUALITY),
@@ -114,10 +114,8 @@ class Gallery:
         full_height, full_width = error.shape[2:]
         if full_height * full_width <= self.area:
             return 0, 0, full_height, full_width
-        side = math.sqrt(self.area)
-        side = min(max(side, SMALLEST_CROP), LARGEST_CROP)
         step = self.scale
-        size = int(side) // step * step
+        size = int(min(math.sqrt(self.area), LARGEST_CROP)) // step * step
         height, width = min(size, full_height), min(size, full_width)
         mean = F.avg_pool2d(error.square(), (height, width), step)[0, 0]
         best = int(mean.argmax())

@@ -150,10 +150,9 @@ def load_models(
     models: list[tuple[str, Upscaler]] = []
     for name in names:
         upscaler = load(name, found, device, limits=limits)
-        label = upscaler.card.name
-        if any(label == other for other, _ in models) or label == BASELINE:
-            label = str(name)
-        models.append((label, upscaler))
+        taken = {BASELINE, *(label for label, _ in models)}
+        labels = (upscaler.card.name, Path(name).stem, str(name))
+        models.append((next((one for one in labels if one not in taken), str(name)), upscaler))
     return models, found
 
 

@@ -22,14 +22,12 @@ class Contender:
         name: unique in an evaluation; the first is always ``bicubic``.
         parameters, macs: learned values, and multiply-adds for a 1280×720 output; None for bicubic.
         device: where it ran.
-        source: what it was loaded from.
     """
 
     name: str
     parameters: int | None = None
     macs: int | None = None
     device: str = "cpu"
-    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,6 @@ def as_json(result: Evaluation, command: str, made: str) -> dict[str, Any]:
         "models": [
             {
                 "name": c.name,
-                "source": c.source,
                 "parameters": c.parameters,
                 "multiply_adds_1280x720": c.macs,
                 "device": c.device,
