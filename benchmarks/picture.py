@@ -36,7 +36,7 @@ def panels(hr: torch.Tensor, model: str, scale: int) -> list[tuple[str, torch.Te
         return f"{name}  {psnr_y(image, truth, scale).item():.2f} dB", image
 
     nearest = lr.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    small = f"LR {lr.shape[3]}×{lr.shape[2]}"
+    small = f"LR {lr.shape[3]} x {lr.shape[2]}"
     return [
         (small, nearest),
         score("bicubic", bicubic),

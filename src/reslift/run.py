@@ -122,7 +122,10 @@ class Run:
         self.write_text("loss.svg", as_file(loss))
         self.write_text("psnr.svg", as_file(psnr))
         named = {key: str(value) for key, value in {**self.facts(), **rows[-1]}.items()}
-        parts = [section("Curves", psnr, loss), section("Run", facts(named))]
+        parts = [
+            section("Curves", tag("div", psnr, loss, class_="charts")),
+            section("Run", facts(named)),
+        ]
         self.write_text("report.html", page(recipe.name, tag("h1", recipe.name), *parts))
 
     def events(self, step: int) -> Any:

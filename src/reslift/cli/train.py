@@ -78,6 +78,9 @@ def _go(
     except KeyboardInterrupt:
         print(f"stopped; continue with: reslift train --resume {folder}", file=sys.stderr)
         raise
+    finally:
+        if watcher is not None:
+            watcher.close()
     if not quiet:
         left = "" if done else f"; continue with: reslift train --resume {folder}"
         print(f"{folder}{left}")
@@ -124,6 +127,9 @@ class Lines:
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    def close(self) -> None:
+        pass
+
 
 class Bars(Lines):
     """Bars for the epoch and for the whole training, with the time left."""
@@ -157,8 +163,9 @@ class Bars(Lines):
         self.bars.update(
             self.epoch, completed=inside + 1, description=f"epoch {number + 1}/{epochs}"
         )
-        if step == self.recipe.steps:
-            self.bars.stop()
 
     def say(self, text: str) -> None:
-        self.bars.console.print(text, markup=False, highlight=False)
+        self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        self.bars.stop()
