@@ -41,6 +41,9 @@ def add(run: Path, root: Path, data: str, notes: list[str]) -> Path:
     target = checkpoint.ZOO / f"{card.name}{checkpoint.SUFFIX}"
     kept = {key: value for key, value in card.scores.items() if key == "validation"}
     fields = {**card.model_dump(), "notes": (*card.notes, *notes), "scores": kept}
+    if "init" in card.recipe:
+        start = read_card(checkpoint.resolve(card.recipe["init"], card.scale)).name
+        fields["recipe"] = {**card.recipe, "init": start}
     if data:
         fields["data"] = data
     checkpoint.save(target, model, Card(**fields), half=True)
