@@ -38,6 +38,7 @@ def measure(path: Path, scale: int, root: Path) -> dict[str, dict[str, float]]:
 def add(run: Path, root: Path, data: str, notes: list[str]) -> Path:
     """Write ``zoo/NAME.safetensors`` from a run folder or checkpoint; gives its path."""
     model, card = checkpoint.load(run)
+    checkpoint.ZOO.mkdir(exist_ok=True)
     target = checkpoint.ZOO / f"{card.name}{checkpoint.SUFFIX}"
     kept = {key: value for key, value in card.scores.items() if key == "validation"}
     fields = {**card.model_dump(), "notes": (*card.notes, *notes), "scores": kept}
