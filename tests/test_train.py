@@ -20,6 +20,7 @@ from skimage import data
 from reslift import checkpoint
 from reslift.cli import main
 from reslift.datasets.base import ImageSet
+from reslift.datasets.folder import find_images, read_rgb
 from reslift.datasets.patches import PatchBank
 from reslift.degradations import Bicubic
 from reslift.errors import InputError, OutputExists, RecipeError, ResliftError
@@ -349,3 +350,26 @@ def test_command_line_trains_resumes_and_refuses(
     assert "PSNR-Y" in capsys.readouterr().err
     assert main([*words[:2], "--data", str(tmp_path / "no"), "--out", str(tmp_path / "r")]) == 1
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_folders_are_scanned_in_order_without_what_is_excluded(tmp_path: Path) -> None:
+    for name in ("b/x.png", "a/debian__y.png", "research/z.png", "a/w.png", ".hidden.png", "t.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(data.astronaut()[:8, :8]).save(tmp_path / name, format="png")
+    found = find_images(tmp_path, ("debian__*", "research/*"))
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a/w.png", "b/x.png"]
+    with pytest.raises(InputError, match="no picture"):
+        find_images(tmp_path / "research", ("*.png",))
+
+
+def test_every_kind_of_picture_becomes_eight_bit_rgb(tmp_path: Path) -> None:
+    photo = data.astronaut()[:8, :8]
+    Image.fromarray(photo).convert("L").save(tmp_path / "gray.png")
+    Image.fromarray(photo).convert("RGBA").save(tmp_path / "alpha.png")
+    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1040).save(tmp_path / "deep.png")
+    for name in ("gray", "alpha", "deep"):
+        image = read_rgb(tmp_path / f"{name}.png")
+        assert (image.shape, image.dtype) == ((3, 8, 8), torch.uint8)
+    assert torch.equal(read_rgb(tmp_path / "alpha.png"), torch.from_numpy(photo).permute(2, 0, 1))
+    deep = read_rgb(tmp_path / "deep.png")[0].flatten()
+    assert deep.tolist() == [round(n * 1040 / 257) for n in range(64)]

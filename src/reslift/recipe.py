@@ -43,7 +43,7 @@ class DataPart(Part):
         name: entry of ``DATASETS``.
         train: folders to train on; relative ones start at ``--data``.
         validation: folders to validate on; if empty, ``hold_out`` pictures of ``train``.
-        exclude: file name patterns to leave out, ``["debian__*"]``.
+        exclude: patterns of file names or of paths below the folder to leave out.
         hold_out: number of pictures, or share of them if below 1, kept for validation.
         reject_flat: share of patches, the flattest ones, that is never drawn.
         augment: ``all`` draws flips and quarter turns, ``mirror`` left-right flips only.

@@ -30,11 +30,17 @@ def find_images(folder: Path, exclude: tuple[str, ...] = ()) -> list[Path]:
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in suffixes
         and not path.name.startswith(".")
-        and not any(fnmatch.fnmatch(path.name, pattern) for pattern in exclude)
+        and not _excluded(path.relative_to(folder), exclude)
     ]
     if not found:
         raise InputError(f"{one_line(folder)}: no picture in this folder")
     return found
+
+
+def _excluded(path: Path, patterns: tuple[str, ...]) -> bool:
+    """Whether a pattern fits the file's name or its path below the folder."""
+    names = (path.name, path.as_posix())
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns for name in names)
 
 
 def read_rgb(path: Path) -> Tensor:
