@@ -47,6 +47,7 @@ def add(run: Path, root: Path, data: str, notes: list[str]) -> Path:
         fields["recipe"] = {**card.recipe, "init": start}
     if data:
         fields["data"] = data
+    fields["licence"] = "MIT"
     checkpoint.save(target, model, Card(**fields), half=True)
     fields["scores"] = {**kept, **measure(target, card.scale, root)}
     checkpoint.save(target, model, Card(**fields), half=True)
