@@ -1,20 +1,38 @@
 """Models small enough for tests, with weights that make borders and far pixels matter."""
 
+import inspect
+
 import torch
 
 from reslift.checkpoint import Card, save
-from reslift.models import Lift
+from reslift.models import MODELS, Lift
 from reslift.upscale import Upscaler
 
 SMALL = {"width": 6, "blocks": 2, "inner_width": 6, "inner_blocks": 1}
 
+SMALLEST = {**SMALL, "width": 8, "depth": 2, "latent": 8, "size": 16}
+VARIANTS = [(name, form) for name, kind in MODELS.items() for form in kind.forms or ("",)]
+"""Every architecture in each of its forms; "" where it has none."""
 
-def lively(model, seed=0):
-    """Random weights everywhere."""
+
+def small(name, form="", scale=2, **arguments):
+    """A small untrained model of ``MODELS``, at the scale nearest to ``scale`` that it has."""
+    kind = MODELS[name]
+    known = inspect.signature(kind).parameters
+    given = {key: value for key, value in SMALLEST.items() if key in known}
+    if form:
+        given["form"] = form
+    scale = min(max(scale, kind.scales[0]), kind.scales[-1])
+    return kind(scale=scale, **{**given, **arguments}).eval()
+
+
+def lively(model, seed=0, *, even=False):
+    """Random weights everywhere; ``even``: layers keep their signal's size and few pixels clip."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in model.parameters():
-            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.2)
+            spread = weight[0].numel() ** -0.5 if even and weight.ndim > 1 else 0.2
+            weight.copy_(torch.randn(weight.shape, generator=generator) * spread)
     return model.eval().requires_grad_(False)
 
 

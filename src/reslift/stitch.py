@@ -64,13 +64,16 @@ class Stitcher:
         `progress` is called with the number of output pixels that each finished cell adds.
 
         Raises:
-            InputError: the model looks at the whole image and the image needs several cells.
+            InputError: the model looks at the whole image and the image needs several cells, or
+                the model takes one fixed size and this is another.
             LimitError: `max_memory` is too small for one cell.
             DeviceError: one cell alone runs out of memory.
             ResliftError: the model answers NaN or infinity.
         """
         height, width = image.pixels.shape[:2]
-        cells = tiles.grid(height, width, self.model.multiple_of, self.cell)
+        self.model.check_size(height, width)
+        cell = max(self.cell, self.model.size or 0)
+        cells = tiles.grid(height, width, self.model.multiple_of, cell)
         if self.model.is_global and len(cells) > 1:
             raise InputError(
                 f"this model looks at the whole image and cannot be tiled: {width}x{height} is "

@@ -88,7 +88,7 @@ def activation_bytes(model: SRModel, height: int, width: int) -> int:
 
     leaves = [layer for layer in model.modules() if not any(layer.children())]
     hooks = [leaf.register_forward_hook(measure) for leaf in leaves]
-    side = round_up(PROBE, model.multiple_of)
+    side = model.size or round_up(PROBE, model.multiple_of)
     weight = next(model.parameters())
     try:
         with torch.inference_mode():

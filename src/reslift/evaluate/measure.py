@@ -130,7 +130,7 @@ def make_runners(upscalers: Sequence[tuple[str, Upscaler]], scale: int) -> list[
         contender = Contender(
             name,
             upscaler.model.parameter_count(),
-            upscaler.model.macs(height, width),
+            None if upscaler.model.size else upscaler.model.macs(height, width),
             str(upscaler.device),
         )
         runners.append(Runner(contender, upscaler))

@@ -20,7 +20,8 @@ class Contender:
 
     Attributes:
         name: unique in an evaluation; the first is always ``bicubic``.
-        parameters, macs: learned values, and multiply-adds for a 1280×720 output; None for bicubic.
+        parameters, macs: learned values, and multiply-adds for a 1280×720 output; None for bicubic
+            and, the latter, for a model that takes one fixed size.
         device: where it ran.
     """
 

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reslift.errors import InputError
+
 
 class SRModel(nn.Module, ABC):
     """An autoencoder from LR to SR: ``sr = decode(encode(lr))``.
@@ -28,15 +30,42 @@ class SRModel(nn.Module, ABC):
         halo: LR pixels on each side of an output pixel that can influence it, a multiple of
             ``multiple_of``.
         is_global: a layer looks at the whole image, so tiles would change the answer.
+        size: side in LR pixels of the square images that it takes, and it takes no others; None
+            takes any size. Such a model is global.
         arguments: what the constructor was given; with the class's name this rebuilds the model.
+        scales: the scales that its constructor takes.
+        forms: values of its ``form`` argument, where the model is one of a published system:
+            ``published`` as the article has it, ``repaired`` with its defects repaired.
     """
 
-    is_global: ClassVar[bool] = False
+    scales: ClassVar[range] = range(1, 9)
+    forms: ClassVar[tuple[str, ...]] = ()
+    is_global: bool = False
+    size: int | None = None
     scale: int
     channels: int
     multiple_of: int
     halo: int
     arguments: dict[str, Any]
+
+    def declare(self, scale: int, channels: int, **arguments: Any) -> None:
+        """Record the constructor's arguments; called first in it, after ``super().__init__()``.
+
+        Raises:
+            ValueError: an unknown form, a scale that the model does not have, a number below 0, or
+                a scale, channel count or width of 0.
+        """
+        given = {"scale": scale, "channels": channels, **arguments}
+        if scale not in self.scales:
+            known = ", ".join(map(str, self.scales))
+            raise ValueError(f"scale {scale} is not one of {known}")
+        if self.forms and given.get("form") not in self.forms:
+            raise ValueError(f"form {given.get('form')!r} is not one of {', '.join(self.forms)}")
+        least = {"blocks": 0, "inner_blocks": 0}
+        for name, value in given.items():
+            if isinstance(value, int) and value < least.get(name, 1):
+                raise ValueError(f"{name} starts at {least.get(name, 1)}, not {value}")
+        self.scale, self.channels, self.arguments = scale, channels, given
 
     @abstractmethod
     def encode(self, lr: Tensor) -> list[Tensor]:
@@ -57,12 +86,26 @@ class SRModel(nn.Module, ABC):
 
         Raises:
             ValueError: lr does not have this model's channels.
+            InputError: the model takes one fixed size, and this is another.
         """
         if lr.ndim != 4 or lr.shape[1] != self.channels:
             raise ValueError(f"this model wants (B, {self.channels}, H, W), not {tuple(lr.shape)}")
         height, width = lr.shape[2:]
+        self.check_size(height, width)
         sr = self.decode(self.encode(pad_to_multiple(lr, self.multiple_of)))
         return sr[..., : height * self.scale, : width * self.scale]
+
+    def check_size(self, height: int, width: int) -> None:
+        """Nothing, where the model takes images of this size.
+
+        Raises:
+            InputError: it takes one fixed size, and this is another.
+        """
+        if self.size is not None and (height, width) != (self.size, self.size):
+            raise InputError(
+                f"this model has fully connected layers and takes {self.size}x{self.size} pixels "
+                f"only, not {width}x{height}: crop or resize the picture, or use another model"
+            )
 
     def parameter_count(self) -> int:
         """Number of learned values."""
