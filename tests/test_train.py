@@ -20,18 +20,21 @@ from skimage import data
 from reslift import checkpoint
 from reslift.cli import main
 from reslift.datasets.base import ImageSet
+from reslift.datasets.decode import decoded
 from reslift.datasets.folder import find_images, read_rgb
 from reslift.datasets.patches import PatchBank
-from reslift.degradations import Bicubic
+from reslift.degradations import Bicubic, ResizeBack
 from reslift.errors import InputError, OutputExists, RecipeError, ResliftError
 from reslift.losses import LOSSES
+from reslift.metrics import psnr_y
 from reslift.models import Lift
 from reslift.optimisers import OPTIMISERS, orthogonalise
 from reslift.parallel import fit_on
-from reslift.recipe import Phase, Recipe, parse, to_toml
+from reslift.recipe import Phase, Recipe, WatchPart, parse, to_toml
 from reslift.run import Run
 from reslift.stepper import Stepper, ema_share, rate_at
 from reslift.train import Silent, fit, start_model
+from reslift.validation import Best, Score, centre
 
 TREE = {
     "name": "tiny",
@@ -258,6 +261,17 @@ def test_drawing_depends_on_seed_and_step_alone(pictures: Path) -> None:
     assert not torch.equal(shelf.picks(7, 5, 12), bank(pictures, seed=5).picks(7, 5, 12))
 
 
+@pytest.mark.parametrize("crop", [0, 13, 24, 999])
+def test_the_centre_of_lr_hr_and_baseline_is_one_place(crop: int) -> None:
+    lr = torch.arange(11 * 14.0).view(1, 1, 11, 14)
+    hr = lr.repeat_interleave(3, 2).repeat_interleave(3, 3)
+    small, large, same = centre(lr, 3, crop, hr, hr)
+    assert torch.equal(small.repeat_interleave(3, 2).repeat_interleave(3, 3), large)
+    assert torch.equal(large, same)
+    side = crop // 3 if crop else 99
+    assert small.shape[2:] == (min(11, side), min(14, side))
+
+
 def test_flat_patches_are_rejected() -> None:
     flat = torch.full((3, 96, 96), 90, dtype=torch.uint8)
     noise = torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8)
@@ -297,6 +311,72 @@ def test_average_follows_the_definition(pictures: Path) -> None:
             mean.lerp_(now.detach(), share)
     for mean, kept in zip(expected, stepper.average.parameters(), strict=True):
         torch.testing.assert_close(mean, kept)
+
+
+def test_patience_measures_from_the_last_improvement_that_counted() -> None:
+    best = Best(WatchPart(monitor="mse", patience=3, min_delta=0.01))
+    seen = [best.sees(Score(20, mse)) for mse in (0.05, 0.045, 0.041, 0.039)]
+    assert seen == [True] * 4
+    assert best.waited == 0  # four small steps are a large one
+    assert [best.sees(Score(20, mse)) for mse in (0.04, 0.038, 0.037)] == [False, True, True]
+    assert best.over
+    twin = Best(best.watch)
+    twin.restore(best.state())
+    assert vars(twin) == vars(best)
+    assert Best(WatchPart(min_delta=0.1)).sees(Score(-5, 0.9))
+
+
+def test_a_min_delta_that_hides_all_progress_is_objected_to() -> None:
+    best = Best(WatchPart(monitor="mse", patience=50, min_delta=0.01))
+    assert "min_delta 0.01 is not below the validation MSE 0.00210" in best.objection(
+        Score(26.8, 0.0021)
+    )
+    assert not best.objection(Score(10, 0.1))
+    assert not Best(WatchPart(min_delta=0.01)).objection(Score(26.8, 0.0021))
+
+
+def test_the_same_grid_is_trained_beside_bicubic_of_the_small_picture(
+    pictures: Path, tmp_path: Path
+) -> None:
+    phases = [{"steps": 6, "batch": 4, "patch": 32, "rate": 1e-3, "loss": {"mse": 1.0}}]
+    chosen = recipe(
+        scale=1,
+        model={"name": "bottleneck", "arguments": {"width": 8, "latent": 16, "blocks": 1}},
+        degradation={"name": "resize_back"},
+        data={"hold_out": 1, "test": 1, "resize": 32, "cache": False},
+        watch={"validate_every": 3, "monitor": "mse", "min_delta": 1.0, "tensorboard": False},
+        phases=phases,
+    )
+    run = start(tmp_path / "run", chosen)
+    notes: list[str] = []
+    watcher = Silent()
+    watcher.note = notes.append  # type: ignore[method-assign]
+    assert fit(chosen, run, data=pictures, watcher=watcher)
+    assert "min_delta" in notes[0]
+    names = json.loads((run.folder / "data.json").read_text())
+    assert [len(names[split]) for split in ("train", "validation", "test")] == [2, 1, 1]
+    rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    hr = decoded([Path(names["validation"][0])], chosen.data).load(0)[None]
+    truth, base = hr.double() / 255, ResizeBack().baseline(hr)
+    assert rows[0]["bicubic_mse"] == pytest.approx((base - truth).square().mean().item(), rel=1e-4)
+    assert rows[0]["bicubic_psnr_y"] == pytest.approx(psnr_y(base, truth, 0).item(), rel=1e-4)
+    scores = checkpoint.read_card(run.folder / "last.safetensors").scores["validation"]
+    assert scores["mse"] == rows[-1]["mse"]
+
+
+def test_the_l1_penalty_pulls_weights_and_not_biases_to_zero(pictures: Path) -> None:
+    """Adam's first step is the sign of the gradient: a huge penalty makes it the weight's."""
+    chosen = recipe(optimiser={"l1_penalty": 1e6, "clip": 0.0, "ema": 0.0})
+    model = start_model(chosen)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.01)
+    before = [w.detach().clone() for w in model.parameters()]
+    loss = Stepper(model, bank(pictures), chosen, "fp32").step(3).item()
+    for old, new in zip(before, model.parameters(), strict=True):
+        if old.ndim > 1:
+            assert torch.equal((old - new).sign(), old.sign())
+    assert loss < 1
 
 
 def test_orthogonalise_brings_singular_values_near_one() -> None:

@@ -45,6 +45,13 @@ class DataPart(Part):
         validation: folders to validate on; if empty, ``hold_out`` pictures of ``train``.
         exclude: patterns of file names or of paths below the folder to leave out.
         hold_out: number of pictures, or share of them if below 1, kept for validation.
+        test: the same, kept for a test that training never looks at.
+        split_by: what is drawn for the splits: ``picture``, or ``label``, which keeps all pictures
+            of a class or person on one side.
+        resize: side that pictures are brought to: the middle square, antialiased bilinear; 0 keeps
+            them as they are.
+        cache: keep decoded pictures of one size on the disk for the next training.
+        workers: processes that decode pictures of one size; 0 chooses.
         reject_flat: share of patches, the flattest ones, that is never drawn.
         augment: ``all`` draws flips and quarter turns, ``mirror`` left-right flips only.
         validation_crop: side of the centre crop, HR pixels, that validation looks at; 0 is all.
@@ -55,6 +62,11 @@ class DataPart(Part):
     validation: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hold_out: float = Field(0.05, ge=0)
+    test: float = Field(0.0, ge=0)
+    split_by: Literal["picture", "label"] = "picture"
+    resize: int = Field(0, ge=0, le=4096)
+    cache: bool = True
+    workers: int = Field(0, ge=0, le=256)
     reject_flat: float = Field(0.3, ge=0, lt=1)
     augment: Literal["all", "mirror", "none"] = "all"
     validation_crop: int = Field(768, ge=0)
@@ -87,6 +99,7 @@ class OptimiserPart(Part):
     Attributes:
         name: entry of ``OPTIMISERS``, ``adam`` or ``muon``.
         betas, weight_decay: of Adam.
+        l1_penalty: λ of the term λ Σ|w| over all weights but biases, added to the loss.
         clip: largest gradient norm; 0 switches clipping off.
         ema: share of the average that stays at each step.
     """
@@ -94,6 +107,7 @@ class OptimiserPart(Part):
     name: str = "adam"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(0.0, ge=0)
+    l1_penalty: float = Field(0.0, ge=0)
     clip: float = Field(1.0, ge=0)
     ema: float = Field(0.999, ge=0, lt=1)
 
@@ -104,14 +118,16 @@ class WatchPart(Part):
     Attributes:
         validate_every: steps between validations.
         save_minutes: minutes between states that ``--resume`` continues from.
+        monitor: what makes a validation better: a higher ``psnr_y`` (dB) or a lower ``mse``.
         patience: validations without an improvement before stopping; 0 never stops early.
-        min_delta: dB of PSNR-Y that count as an improvement.
+        min_delta: by how much the monitored number has to improve to count, in its own unit.
         epoch: steps an epoch of the progress bar holds; 0 means one validation interval.
         tensorboard: write event files when tensorboard is installed.
     """
 
     validate_every: int = Field(1000, ge=1)
     save_minutes: float = Field(5.0, gt=0)
+    monitor: Literal["psnr_y", "mse"] = "psnr_y"
     patience: int = Field(0, ge=0)
     min_delta: float = Field(0.0, ge=0)
     epoch: int = Field(0, ge=0)

@@ -152,7 +152,7 @@ class Stepper:
         with self.arithmetic():
             sr = self.network(lr)
         loss = objective(phase, sr.float(), hr)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
         if self.recipe.optimiser.clip:
             nn.utils.clip_grad_norm_(self.weights, self.recipe.optimiser.clip)
         self.optimiser.step()
@@ -161,6 +161,13 @@ class Stepper:
             gap = torch._foreach_sub(self.weights, self._average_weights)
             torch._foreach_mul_(gap, self._ema)
             torch._foreach_add_(self._average_weights, gap)
+
+    def _penalty(self) -> Tensor | float:
+        """λ Σ|w|; part of what is minimised, not of the loss that is shown."""
+        rate = self.recipe.optimiser.l1_penalty
+        if not rate:
+            return 0.0
+        return rate * torch.stack([w.abs().sum() for w in self.weights if w.ndim > 1]).sum()
 
     def arithmetic(self) -> contextlib.AbstractContextManager[Any]:
         """Autocast to bf16, or nothing in fp32."""

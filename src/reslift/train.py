@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +29,7 @@ from reslift.models import MODELS, SRModel
 from reslift.recipe import Recipe
 from reslift.run import Run, environment
 from reslift.stepper import Stepper, rate_at
-from reslift.validation import Validator
+from reslift.validation import Best, Score, Validator
 
 Row = dict[str, Any]
 
@@ -138,7 +139,7 @@ class Session:
         )
         self.stepper = Stepper(model, self.bank, recipe, self.precision, share)
         self.rows: list[Row] = []
-        self.step, self.waited, self.best, self.elapsed = 0, 0, -math.inf, 0.0
+        self.step, self.elapsed, self.best = 0, 0.0, Best(recipe.watch)
         self._loss_sum, self._loss_count = torch.zeros((), device=self.device), 0
         if state:
             self._restore(state)
@@ -172,11 +173,13 @@ class Session:
             "parameters": self.stepper.model.parameter_count(),
             "pictures": len(self.bank.names),
             "megapixels": round(len(self.bank.hr) / 1e6, 2),
-            "bicubic_psnr_y": self.validator.baseline,
+            "bicubic_psnr_y": self.validator.baseline.psnr_y,
         }
         if self._leads and self.step == 0:
             self.run.write_json("environment.json", {**self.run.facts(), **facts})
             names = {"train": self.bank.names, "validation": list(splits.validation.names)}
+            if splits.test is not None:
+                names["test"] = list(splits.test.names)
             self.run.write_json("data.json", names)
         self.watcher.started(self.recipe, self.step, facts)
 
@@ -187,8 +190,7 @@ class Session:
     @property
     def finished(self) -> bool:
         """All steps done, or patience used up."""
-        patience = self.recipe.watch.patience
-        return self.step >= self.recipe.steps or (patience > 0 and self.waited >= patience)
+        return self.step >= self.recipe.steps or self.best.over
 
     def agree(self, stop: bool) -> bool:
         """Whether the leading process wants to stop, known to all processes."""
@@ -219,28 +221,30 @@ class Session:
                 f"the loss is not finite at step {self.step}: the run keeps its last good state; "
                 f"lower phases.rate"
             )
-        psnr = self.validator.score(self.stepper.average)
-        better = psnr > self.best + (self.recipe.watch.min_delta if self.rows else 0.0)
-        self.waited = 0 if better else self.waited + 1
-        self.best = max(psnr, self.best)
+        score, bicubic = self.validator.score(self.stepper.average), self.validator.baseline
+        better = self.best.sees(score)
         row = {
             "step": self.step,
             "loss": loss,
-            "psnr_y": psnr,
-            "bicubic_psnr_y": self.validator.baseline,
+            "psnr_y": score.psnr_y,
+            "bicubic_psnr_y": bicubic.psnr_y,
+            "mse": score.mse,
+            "bicubic_mse": bicubic.mse,
             "rate": self._rate(),
             "seconds": round(self._seconds(), 1),
         }
         self.rows.append(row)
         if self._leads:
             if better or self.step == self.recipe.watch.validate_every:
-                self._save_weights("best", psnr)
+                self._save_weights("best", score)
             self.run.log(self.rows)
             self.run.show(self.rows, self.recipe)
             if self._events:
-                for name in ("loss", "psnr_y", "bicubic_psnr_y", "rate"):
+                for name in ("loss", "psnr_y", "bicubic_psnr_y", "mse", "bicubic_mse", "rate"):
                     self._events.add_scalar(name, row[name], self.step)
         self.watcher.validated(row)
+        if objection := self.best.objection(score):
+            self.watcher.note(objection)
 
     def _rate(self) -> float:
         return rate_at(*self.stepper.phase_at(self.step - 1))
@@ -254,7 +258,9 @@ class Session:
             if self._events:
                 self._events.close()
             self._save_state()
-            self._save_weights("last", self.rows[-1]["psnr_y"] if self.rows else math.nan)
+            last = self.rows[-1] if self.rows else {}
+            known = "mse" in last
+            self._save_weights("last", Score(last["psnr_y"], last["mse"]) if known else None)
 
     def _save_state(self) -> None:
         self._saved_at = time.monotonic()
@@ -264,8 +270,7 @@ class Session:
             {
                 **self.stepper.state(),
                 "step": self.step,
-                "waited": self.waited,
-                "best": self.best,
+                **self.best.state(),
                 "elapsed": self._seconds(),
                 "threads": self.threads,
                 "precision": self.precision,
@@ -278,22 +283,24 @@ class Session:
 
     def _restore(self, state: Row) -> None:
         self.stepper.restore(state)
-        self.step, self.waited, self.best = state["step"], state["waited"], state["best"]
-        self.elapsed = state["elapsed"]
+        self.step, self.elapsed = state["step"], state["elapsed"]
+        self.best.restore(state)
         self._loss_sum, self._loss_count = state["loss_sum"], state["loss_count"]
         self.rows = json.loads(state["rows"])
         torch.set_rng_state(state["random"].cpu())
 
-    def _save_weights(self, stem: str, psnr: float) -> None:
+    def _save_weights(self, stem: str, score: Score | None) -> None:
         path = self.run.folder / f"{stem}{checkpoint.SUFFIX}"
-        checkpoint.save(path, self.stepper.average, self._card(psnr))
+        checkpoint.save(path, self.stepper.average, self._card(score))
 
-    def _card(self, psnr: float) -> Card:
+    def _card(self, score: Score | None) -> Card:
         recipe, model = self.recipe, self.stepper.average
         scores: dict[str, dict[str, float]] = {}
-        if math.isfinite(psnr):
-            held_out = {"psnr_y": psnr, "bicubic_psnr_y": self.validator.baseline}
-            scores = {"validation": held_out}
+        if score is not None:
+            base = {
+                f"bicubic_{key}": value for key, value in asdict(self.validator.baseline).items()
+            }
+            scores = {"validation": {**asdict(score), **base}}
         return Card(
             name=recipe.name,
             model=recipe.model.name,

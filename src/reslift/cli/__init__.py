@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "reslift.cli.evaluate:command",
     "train": "reslift.cli.train:command",
     "models": "reslift.cli.models:command",
+    "data": "reslift.cli.data:command",
     "doctor": "reslift.cli.doctor:command",
     "limits": "reslift.cli.limits:command",
 }
@@ -33,6 +34,7 @@ SUMMARIES: dict[str, str] = {
     "evaluate": "Measure models on pictures, bicubic beside them.",
     "train": "Train a model as a recipe says, or resume a run.",
     "models": "List the bundled models, or print the card of one.",
+    "data": "List the data sets that recipes name, or download one.",
     "doctor": "Say what is installed, usable and missing, and how to get it.",
     "limits": "Print every limit, its value and the option that raises it.",
 }

@@ -1,11 +1,15 @@
-"""What a data set is: named pictures, split into training and validation."""
+"""What a data set is: named pictures, split into training, validation and test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from reslift.errors import RecipeError
+from reslift.recipe import DataPart
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,76 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.names)
 
+    def part(self, numbers: Sequence[int]) -> ImageSet:
+        """The pictures of these numbers, in this order."""
+        chosen, load = tuple(numbers), self.load
+        labels = self.labels
+        return ImageSet(
+            tuple(self.names[n] for n in chosen),
+            lambda n: load(chosen[n]),
+            None if labels is None else tuple(labels[n] for n in chosen),
+        )
+
 
 @dataclass(frozen=True)
 class Splits:
-    """The two sets that training looks at; they share no picture."""
+    """What training learns from, what it looks at, and what it never sees; they share no picture.
+
+    Attributes:
+        test: None where the recipe keeps nothing for it.
+    """
 
     train: ImageSet
     validation: ImageSet
+    test: ImageSet | None = None
+
+
+def divide(images: ImageSet, part: DataPart, seed: int) -> Splits:
+    """Draw the splits of a recipe from one set.
+
+    Args:
+        images: all pictures.
+        part: ``hold_out`` and ``test`` say how many are drawn, ``split_by`` what is drawn.
+        seed: of the drawing.
+
+    Raises:
+        RecipeError: nothing would be left to train on, or ``split_by`` wants labels where none are.
+    """
+    count = len(images)
+    kept, tested = max(1, _amount(part.hold_out, count)), _amount(part.test, count)
+    if part.split_by == "label":
+        drawn = _draw_labels(images, (kept, tested), seed)
+    else:
+        names = random.Random(seed).sample(range(count), min(count, kept + tested))
+        drawn = (names[:kept], names[kept:])
+    held = {number for numbers in drawn for number in numbers}
+    if len(held) >= count:
+        asked = f"data.hold_out {part.hold_out:g}"
+        asked += f" and data.test {part.test:g}" if part.test else ""
+        raise RecipeError(
+            f"{asked} keep {min(count, kept + tested)} of {count} pictures out of training, which "
+            f"leaves none to train on: add pictures, or name data.validation"
+        )
+    train = images.part([number for number in range(count) if number not in held])
+    validation, test = (images.part(sorted(numbers)) for numbers in drawn)
+    return Splits(train, validation, test if tested else None)
+
+
+def _amount(asked: float, count: int) -> int:
+    return round(asked if asked >= 1 else asked * count)
+
+
+def _draw_labels(images: ImageSet, amounts: tuple[int, int], seed: int) -> tuple[list[int], ...]:
+    """Whole labels in a random order until each amount is reached."""
+    if images.labels is None:
+        raise RecipeError("data.split_by is label, but this data set has no labels")
+    members: dict[str, list[int]] = {}
+    for number, label in enumerate(images.labels):
+        members.setdefault(label, []).append(number)
+    order = sorted(members)
+    random.Random(seed).shuffle(order)
+    drawn: tuple[list[int], ...] = ([], [])
+    for amount, numbers in zip(amounts, drawn, strict=True):
+        while len(numbers) < amount and order:
+            numbers += members[order.pop()]
+    return drawn

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import random
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor
 
 from reslift import formats
-from reslift.datasets.base import ImageSet, Splits
-from reslift.errors import InputError, RecipeError, one_line
+from reslift.datasets.base import ImageSet, Splits, divide
+from reslift.datasets.decode import decode, decoded
+from reslift.errors import InputError, one_line
 from reslift.recipe import DataPart
 
 
@@ -49,25 +49,18 @@ def read_rgb(path: Path) -> Tensor:
     Raises:
         InputError: the file cannot be read, or is CMYK, which has no exact RGB.
     """
-    picture = formats.read(path)
-    pixels = np.asarray(picture.pixels)
-    if picture.space == "cmyk":
-        raise InputError(f"{one_line(path)}: CMYK pictures cannot be trained on; convert to RGB")
-    if picture.alpha:
-        pixels = pixels[..., :-1]
-    if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if pixels.shape[2] == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    return torch.from_numpy(np.ascontiguousarray(decode(path).transpose(2, 0, 1)))
 
 
-def _image_set(paths: list[Path]) -> ImageSet:
-    return ImageSet(tuple(map(str, paths)), lambda number: read_rgb(paths[number]))
+def image_set(paths: list[Path], part: DataPart, labels: tuple[str, ...] | None = None) -> ImageSet:
+    """Pictures read when asked for; with ``resize`` decoded now, or taken from the cache."""
+    if part.resize:
+        return decoded(paths, part, labels)
+    return ImageSet(tuple(map(str, paths)), lambda number: read_rgb(paths[number]), labels)
 
 
 def load_folders(part: DataPart, root: Path, seed: int) -> Splits:
-    """Training and validation pictures of a recipe.
+    """Training, validation and test pictures of a recipe; a picture's label is its folder.
 
     Args:
         part: the recipe's folders; relative ones start at ``root``.
@@ -78,17 +71,16 @@ def load_folders(part: DataPart, root: Path, seed: int) -> Splits:
         InputError: a folder is absent or empty.
         RecipeError: holding out would leave nothing to train on.
     """
-    train = [p for name in part.train for p in find_images(root / name, part.exclude)]
-    if part.validation:
-        validation = [p for name in part.validation for p in find_images(root / name, part.exclude)]
-        return Splits(_image_set(train), _image_set(validation))
-    count = round(part.hold_out if part.hold_out >= 1 else part.hold_out * len(train))
-    count = max(1, count)
-    if count >= len(train):
-        raise RecipeError(
-            f"data.hold_out keeps {count} of {len(train)} pictures for validation, which leaves "
-            f"none to train on: add pictures, or name data.validation"
-        )
-    held = set(random.Random(seed).sample(range(len(train)), count))
-    kept = [path for number, path in enumerate(train) if number not in held]
-    return Splits(_image_set(kept), _image_set([train[number] for number in sorted(held)]))
+    train = _found(part.train, root, part)
+    if not part.validation:
+        return divide(train, part, seed)
+    validation = _found(part.validation, root, part)
+    if not part.test:
+        return Splits(train, validation)
+    rest = divide(train, part.model_copy(update={"hold_out": part.test, "test": 0.0}), seed)
+    return Splits(rest.train, validation, rest.validation)
+
+
+def _found(folders: tuple[str, ...], root: Path, part: DataPart) -> ImageSet:
+    paths = [path for name in folders for path in find_images(root / name, part.exclude)]
+    return image_set(paths, part, tuple(path.parent.name for path in paths))

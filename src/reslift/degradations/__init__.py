@@ -7,10 +7,13 @@ from typing import Any
 
 from reslift.degradations.base import Degradation
 from reslift.degradations.downscale import Bicubic
+from reslift.degradations.same_grid import Pixelate, ResizeBack
 from reslift.errors import RecipeError, look_up, one_line
 
 DEGRADATIONS: dict[str, Callable[..., Degradation]] = {
     "bicubic": Bicubic,
+    "resize_back": ResizeBack,
+    "pixelate": Pixelate,
 }
 
 
@@ -19,8 +22,8 @@ def make_degradation(name: str, scale: int, arguments: dict[str, Any]) -> Degrad
     kind = look_up(name, DEGRADATIONS, "degradation")
     try:
         return kind(scale=scale, **arguments)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise RecipeError(f"degradation {name}: {one_line(error)}") from error
 
 
-__all__ = ["DEGRADATIONS", "Bicubic", "Degradation", "make_degradation"]
+__all__ = ["DEGRADATIONS", "Bicubic", "Degradation", "Pixelate", "ResizeBack", "make_degradation"]
