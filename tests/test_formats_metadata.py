@@ -136,6 +136,17 @@ def test_resolution_keeps_its_unit(tmp_path, format, unit):
     assert formats.read(again).resolution == found
 
 
+def test_webp_says_where_it_has_no_place_for_the_resolution(tmp_path):
+    exif = Image.Exif()
+    exif[271] = "maker"
+    path = tmp_path / "a.webp"
+    picture = picture_of("rgb", resolution=(300.0, 300.0, "inch"))
+    assert formats.write(path, picture) == ()
+    assert formats.read(path).resolution == (300.0, 300.0, "inch")
+    without_tag = dataclasses.replace(picture, exif=exif.tobytes()[6:])
+    assert "resolution" in formats.write(path, without_tag, overwrite=True)[0]
+
+
 def test_bmp_holds_a_profile_and_says_what_it_cannot(tmp_path):
     picture = picture_of(icc=SRGB, exif=make.exif_block(), xmp=XMP)
     notes = formats.write(tmp_path / "a.bmp", picture)

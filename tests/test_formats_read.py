@@ -216,6 +216,21 @@ def test_tiff_of_other_samples_is_mapped_and_says_so(tmp_path, dtype, low, high)
     assert picture.notes == (note,)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "opaque", "top"), [("f4", 1, 1), ("f4", 255, 255), ("u4", 2**32 - 1, 2**32 - 1)]
+)
+def test_alpha_of_a_tiff_is_not_stretched_with_its_colours(tmp_path, dtype, opaque, top):
+    samples = np.zeros((HEIGHT, WIDTH, 4), dtype)
+    samples[..., :3] = np.linspace(-1 if dtype == "f4" else 0, 4, WIDTH)[:, None].astype(dtype)
+    samples[1:, :, 3] = opaque
+    samples[1, 1, 3] = opaque // 2 if opaque > 1 else 0.5
+    tifffile.imwrite(tmp_path / "a", samples, photometric="rgb", extrasamples=["unassalpha"])
+    pixels = formats.read(tmp_path / "a").pixels
+    assert pixels[2, 0, 0] == 0 and pixels[2, -1, 0] == 65535
+    assert (pixels[0, :, 3] == 0).all() and (pixels[2:, :, 3] == 65535).all()
+    assert pixels[1, 1, 3] == round(float(samples[1, 1, 3]) / top * 65535)
+
+
 def test_float_tiff_with_nan(tmp_path):
     samples = np.full((HEIGHT, WIDTH), 0.5, np.float32)
     samples[0, 0], samples[1, 1] = np.nan, np.inf

@@ -155,6 +155,8 @@ def test_what_is_no_picture(tmp_path):
         (b"GIF89a", "a GIF"),
         (b"%!PS-Adobe", "PostScript"),
         (b"\0\0\0\x18ftypavif", "AVIF"),
+        (b"\0\0\0\x18ftypheix", "AVIF or HEIC"),
+        (b"\0\0\0\x18ftypisom", "a video"),
     ):
         path.write_bytes(data)
         refused(path, f"it is {kind}")
@@ -255,6 +257,14 @@ def test_packed_metadata_bombs(tmp_path):
 def test_tiff_beyond_us(tmp_path, options, shape, why):
     tifffile.imwrite(tmp_path / "a.tif", noise(*shape), metadata=None, **options)
     refused(tmp_path / "a.tif", why)
+
+
+def test_ycbcr_tiff_is_read_where_its_colours_come_back(tmp_path):
+    colours = Image.new("RGB", (16, 16), (200, 30, 90))
+    colours.save(tmp_path / "a.tif", compression="jpeg")
+    assert np.abs(formats.read(tmp_path / "a.tif").pixels[0, 0] - [200.0, 30, 90]).max() <= 3
+    colours.convert("YCbCr").save(tmp_path / "b.tif")
+    refused(tmp_path / "b.tif", "YCbCr")
 
 
 def test_tiff_of_nothing_but_nan(tmp_path):

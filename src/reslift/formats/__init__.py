@@ -75,6 +75,7 @@ FOREIGN = {
     b"v/1\x01": "OpenEXR",
     b"PK\3\4": "a zip archive",
 }
+HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 SPECIAL = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -205,7 +206,7 @@ def _recognised(file: BinaryIO) -> Format:
             return format
     kind = next((name for magic, name in FOREIGN.items() if head.startswith(magic)), None)
     if head[4:8] == b"ftyp":
-        kind = "AVIF or HEIC" if head[8:12] in (b"avif", b"heic", b"mif1") else "a video"
+        kind = "AVIF or HEIC" if head[8:12] in HEIF_BRANDS else "a video"
     labels = ", ".join(format.label for format in FORMATS.values())
     raise InputError(f"{f'it is {kind}' if kind else 'unknown content'}; readable are {labels}")
 

@@ -33,7 +33,8 @@ SUBFILE, WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 262
 SAMPLES, PLANAR, EXTRA_SAMPLES, SAMPLE_FORMAT, INK_SET = 277, 284, 338, 339, 332
 OFFSETS, COUNTS, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 273, 279, 322, 323, 324, 325
 XMP, IPTC, PHOTOSHOP, ICC, DNG, GEO_KEYS = 700, 33723, 34377, 34675, 50706, 34735
-PALETTE = 3
+COMPRESSION, JPEG_COMPRESSIONS = 259, (6, 7)
+PALETTE, YCBCR = 3, 6
 SPACES: dict[int, Space] = {0: "gray", 1: "gray", 2: "rgb", 3: "rgb", 5: "cmyk", 6: "rgb"}
 EXTRAS = {"IPTC": IPTC, "Photoshop": PHOTOSHOP}
 ASSOCIATED, STRAIGHT = 1, 2
@@ -95,7 +96,7 @@ class Tiff(Format):
             pixels = vips.decode("tiffload_source", file, facts, limits, unlimited=True)
         notes: list[str] = []
         if pixels.dtype.name not in ("uint8", "uint16"):
-            pixels, note = _to_16_bits(pixels)
+            pixels, note = _to_16_bits(pixels, facts.alpha)
             notes.append(note)
         return pixels, notes
 
@@ -121,6 +122,8 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
         raise damaged(
             f"TIFF of photometric kind {photometric} is not supported; save it as gray, RGB or CMYK"
         )
+    if photometric == YCBCR and one(COMPRESSION, 1) not in JPEG_COMPRESSIONS:
+        raise damaged("TIFF with YCbCr samples is supported with JPEG compression only; save RGB")
     space = SPACES[photometric]
     extra = samples - (1 if photometric == PALETTE else COLOURS[space])
     if len(bits) != 1 or len(kinds) != 1 or extra not in (0, 1):
@@ -238,23 +241,40 @@ def _decode_otherwise(file: BinaryIO, facts: Facts) -> np.ndarray:
     return _straight(pixels) if layout["extra"] == ASSOCIATED else pixels
 
 
-def _to_16_bits(pixels: np.ndarray) -> tuple[np.ndarray, str]:
-    """Floats in 0…1 go to 0…65535; anything else is stretched from its smallest to its largest."""
-    finite = np.isfinite(pixels)
+def _to_16_bits(pixels: np.ndarray, alpha: bool) -> tuple[np.ndarray, str]:
+    """Floats in 0…1 go to 0…65535; anything else is stretched from its smallest to its largest.
+
+    Alpha, the last band, is not stretched with the colours: it ends at 1, or where its type ends.
+    """
+    count = pixels.shape[2] - alpha
+    colours = pixels[..., :count]
+    finite = np.isfinite(colours)
     if not finite.any():
         raise damaged("no finite sample in the picture")
-    low, high = float(pixels[finite].min()), float(pixels[finite].max())
+    low, high = float(colours[finite].min()), float(colours[finite].max())
     name = pixels.dtype.name
     if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    scale = 65535.0 / (high - low) if high > low else 0.0
-    mapped = np.zeros(pixels.shape, np.uint16)
-    for row, ok, out in zip(pixels, finite, mapped, strict=True):
-        values = np.where(ok, row, low).astype(np.float64)
-        out[...] = np.rint((values - low) * scale).astype(np.uint16)
-    missing = int(pixels.size - np.count_nonzero(finite))
+    mapped = np.empty(pixels.shape, np.uint16)
+    _map(colours, mapped[..., :count], low, high)
+    if alpha:
+        _map(pixels[..., count:], mapped[..., count:], 0.0, _opaque(pixels[..., count:]))
+    missing = int(colours.size - np.count_nonzero(finite))
     note = f"{name} samples become 16 bits: {low:g}…{high:g} is mapped to 0…65535"
     return mapped, note + (f", {missing} samples that are no number to 0" if missing else "")
+
+
+def _map(samples: np.ndarray, mapped: np.ndarray, low: float, high: float) -> None:
+    scale = 65535.0 / (high - low) if high > low else 0.0
+    for row, out in zip(samples, mapped, strict=True):
+        values = np.where(np.isfinite(row), row, low).astype(np.float64)
+        out[...] = np.rint((values.clip(low, high) - low) * scale)
+
+
+def _opaque(alpha: np.ndarray) -> float:
+    if alpha.dtype.kind != "f":
+        return float(np.iinfo(alpha.dtype).max)
+    return max(1.0, float(alpha.max(where=np.isfinite(alpha), initial=0.0)))
 
 
 def _straight(pixels: np.ndarray) -> np.ndarray:

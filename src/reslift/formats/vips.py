@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from reslift.formats.base import Facts, Picture, damaged
 if TYPE_CHECKING:
     from reslift.limits import Limits
 
+os.environ.setdefault("VIPS_WARNING", "0")
+T = TypeVar("T")
 DTYPES = {"uchar": "uint8", "char": "int8", "ushort": "uint16", "short": "int16"}
 DTYPES |= {"uint": "uint32", "int": "int32", "float": "float32", "double": "float64"}
 INTERPRETATIONS = {
@@ -32,9 +35,15 @@ INTERPRETATIONS = {
 
 @functools.cache
 def library() -> Any:
-    """pyvips, with its cache off (it returns stale pixels for a rewritten path)."""
+    """pyvips, with its cache off (it returns stale pixels for a rewritten path).
+
+    Its log handler goes: Python may collect an image in there, which logs too, and GLib then aborts
+    the process. `VIPS_WARNING` keeps warnings off stderr; libvips reads it when it starts.
+    """
     import pyvips
 
+    with contextlib.suppress(AttributeError):
+        pyvips._remove_log_handler()
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
     _hear_any_bytes(pyvips)
@@ -70,7 +79,8 @@ def decode(
     longer than `limits.decode_seconds`, and whatever pyvips raises for damaged content.
     """
     load = getattr(library().Image, loader)
-    image = load(_source(file), access="sequential", fail_on=fail_on, **options)
+    source = _source(file)
+    image = aside(lambda: load(source, access="sequential", fail_on=fail_on, **options))
     if (image.width, image.height, image.bands) != (facts.width, facts.height, facts.bands):
         raise damaged(
             f"the header says {facts.width}×{facts.height} with {facts.bands} bands, the content "
@@ -79,9 +89,26 @@ def decode(
     if image.format not in DTYPES:
         raise damaged(f"samples of the type {image.format} are not supported")
     with _deadline(image, limits):
-        data = image.write_to_memory()
+        data = aside(image.write_to_memory, stop=lambda: image.set_kill(True))
     shape = (image.height, image.width, image.bands)
     return np.frombuffer(data, DTYPES[image.format]).reshape(shape)
+
+
+def aside(call: Callable[[], T], stop: Callable[[], None] = lambda: None) -> T:
+    """`call()`, in another thread; `stop` is to end it early where waiting is interrupted.
+
+    libvips calls back into Python, and a KeyboardInterrupt raised in there would be lost.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(call)
+        try:
+            return answer.result()
+        except BaseException:
+            if not answer.done():
+                stop()
+            raise
+        finally:
+            del answer  # with the exception in it, it would keep the pixels in a cycle
 
 
 def _source(file: BinaryIO) -> Any:
@@ -97,7 +124,7 @@ def _source(file: BinaryIO) -> Any:
     return library().Source.new_from_descriptor(descriptor)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _deadline(image: Any, limits: Limits) -> Iterator[None]:
     late = threading.Event()
 
@@ -187,8 +214,9 @@ def save(image: Any, saver: str, sink: BinaryIO | Head, picture: Picture, **opti
     if not isinstance(sink, Head):
         target.on_read(guarded(sink.read))
         target.on_seek(guarded(sink.seek))
+    stop = functools.partial(failures.append, InterruptedError("stopped"))
     try:
-        getattr(image, saver)(target, keep="none", **options)
+        aside(lambda: getattr(image, saver)(target, keep="none", **options), stop)
     except library().Error:
         if failures:
             raise failures[0] from None
