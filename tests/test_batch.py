@@ -141,6 +141,7 @@ def test_an_output_folder_inside_the_input_is_not_scanned():
     with pytest.raises(OutputExists):
         planned("in", out="in/big")
     assert names("in", out="in/big", overwrite=True) == {"in/a.png": "in/big/a.png"}
+    assert names("**/*.png", out="in/big/", overwrite=True) == {"in/a.png": "in/big/in/a.png"}
 
 
 def test_inputs_that_share_an_output_are_refused():

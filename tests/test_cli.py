@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import types
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +19,12 @@ RUN = [sys.executable, "-m", "reslift"]
 
 
 @pytest.fixture(autouse=True)
-def keep_signal_handler():
-    before = signal.getsignal(signal.SIGTERM)
+def keep_signal_handlers():
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -197,15 +200,15 @@ sys.exit(cli.main(["planted"]))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_gives_130_and_one_line(number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupt_gives_130_and_one_line(name):
     process = subprocess.Popen(
         [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.05)
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert err == "reslift: interrupted\n"
@@ -220,6 +223,36 @@ def test_closed_pipe_is_no_defect():
     process.stderr.close()
     assert process.wait() == 1
     assert err == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX shell")
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ("limits >&-", 0, ""),
+        ("limits 2>&-", 0, ""),
+        ("upscal 2>&-", 2, ""),
+        ("limits >/dev/full", 1, "No space left on device"),
+    ],
+)
+def test_streams_that_take_nothing(words, code, says):
+    if "/dev/full" in words and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    shell = ["sh", "-c", f'exec "$0" -m reslift {words}', sys.executable]
+    done = subprocess.run(shell, capture_output=True, text=True)
+    assert done.returncode == code
+    assert says in done.stderr and len(done.stderr.splitlines()) == bool(says)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_hangup_that_was_ignored_stays_ignored(plant):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        plant(lambda: 0)
+        assert main(["planted"]) == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_output_that_the_terminal_cannot_show_is_escaped():

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 from reslift import formats
 from reslift.backends import TorchBackend
 from reslift.cli import main
+from reslift.formats import vips
 from reslift.stitch import Stitcher
 from reslift.upscale import Upscaler
 from small_models import made, saved, small_lift
@@ -154,6 +157,37 @@ def test_long_and_odd_names_are_printed_whole(run):
     picture(f"{'f' * 200}/{'g' * 200}/{'h' * 200}/{'i' * 200}/{name}.png")
     code, out, _ = run("f" * 200)
     assert code == 0 and len(out[0]) > 1000 and Path(out[0]).exists()
+
+
+@pytest.mark.parametrize("name", ["no", "there", "e", "use"])
+def test_short_names_are_told_too(run, name):
+    code, _, err = run(name)
+    assert code == 1 and err[0] == f"failed: {name}: there is no such file or folder"
+    Path(name).write_bytes(b"text")
+    assert run(name)[2][0].startswith(f"failed: cannot use {name}: unknown content")
+
+
+@POSIX
+def test_an_interrupt_while_a_result_is_written_is_not_lost(run, monkeypatch):
+    """libvips calls Python back; what is raised in there would be printed and forgotten."""
+    picture("a.png"), picture("b.png")
+    before, save, main_thread = everything(), vips.save, threading.main_thread().ident
+
+    def interrupted(image, saver, sink, *words, **options):
+        put = sink.write
+
+        def write(data):
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            time.sleep(0.05)
+            return put(data)
+
+        sink.write = write
+        save(image, saver, sink, *words, **options)
+
+    monkeypatch.setattr(vips, "save", interrupted)
+    code, out, err = run("a.png", "b.png")
+    assert (code, out) == (130, []) and err == ["0 done, 0 failed", "reslift: interrupted"]
+    assert everything() == before
 
 
 def test_quiet_says_nothing_but_errors(run):

@@ -60,6 +60,8 @@ def test_parse_amount(text, amount):
 def test_parse_amount_refuses(text):
     with pytest.raises(UsageError):
         parse_amount(text)
+    with pytest.raises(UsageError, match=r"^--max-memory '"):
+        parse_amount(text, "--max-memory")
 
 
 def test_command_prints_every_limit_with_its_option(capsys):

@@ -18,7 +18,8 @@ from reslift.errors import (
     UsageError,
 )
 from reslift.limits import Limits
-from small_models import bicubic_lift, made, saved, small_lift
+from reslift.upscale import Upscaler
+from small_models import bicubic_lift, card_of, made, saved, small_lift
 
 SIZES = [(1, 1), (1, 7), (37, 1), (5, 4), (3000, 1)]
 
@@ -129,11 +130,40 @@ def test_all_kinds_give_the_same_values(upscaler):
         (Image.new("HSV", (4, 4)), "mode HSV"),
         (Image.new("F", (4, 4)), "mode F"),
         (Image.new("RGB", (0, 4)), "size"),
+        (torch.zeros(3, 4, 4, device="meta"), "meta device"),
+        (torch.zeros(3, 4, 4).to_sparse(), "sparse"),
     ],
 )
 def test_what_is_no_image_is_refused(upscaler, image, says):
     with pytest.raises(InputError, match=says):
         upscaler(image)
+
+
+def test_a_pil_image_that_cannot_be_decoded_is_refused(tmp_path, upscaler):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (40, 40)).save(path)
+    closed = Image.open(path)
+    closed.close()
+    with pytest.raises(InputError, match="cannot be decoded"):
+        upscaler(closed)
+    path.write_bytes(path.read_bytes()[:-30])
+    with Image.open(path) as cut_off, pytest.raises(InputError, match="truncated"):
+        upscaler(cut_off)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_views_and_the_other_byte_order_give_the_same(upscaler, dtype):
+    high = 65535 if dtype == np.uint16 else 1
+    array = (np.random.default_rng(0).random((8, 9, 3)) * high).astype(dtype)
+    plain, swapped = upscaler(array), np.dtype(dtype).newbyteorder("S")
+    np.testing.assert_array_equal(upscaler(array.astype(swapped)), plain)
+    np.testing.assert_array_equal(upscaler(array[::-1, ::-1].copy()[::-1, ::-1]), plain)
+    np.testing.assert_array_equal(upscaler(np.asfortranarray(array)), plain)
+
+
+def test_a_torch_device_is_a_device():
+    model = small_lift(2)
+    assert Upscaler(model, card_of(model), device=torch.device("cpu")).device == "cpu"
 
 
 def test_more_than_256_levels_survive(bicubic):
@@ -189,6 +219,21 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path, upscaler):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     with pytest.raises(OutputError, match="cannot make the folder"):
         upscaler.upscale_file(tmp_path / "a.png", tmp_path / "a.png" / "b.png")
+
+
+def test_a_target_that_cannot_be_is_refused_before_any_work(tmp_path, monkeypatch, upscaler):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path)
+    (tmp_path / "there.png").write_bytes(b"kept")
+    monkeypatch.setattr(upscaler, "_stitcher", None)
+    with pytest.raises(OutputExists):
+        upscaler.upscale_file(path, tmp_path / "there.png")
+    with pytest.raises(UsageError, match="names no format"):
+        upscaler.upscale_file(path, tmp_path / "b.xyz")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match=r"b\.png: Permission denied"):
+        upscaler.upscale_file(path, tmp_path / "b.png")
+    assert (tmp_path / "there.png").read_bytes() == b"kept"
 
 
 def test_a_result_on_disk_is_the_same_file(tmp_path, monkeypatch, upscaler):

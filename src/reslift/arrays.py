@@ -67,7 +67,7 @@ def _from_numpy(array: NDArray[Any]) -> tuple[list[Planes], Pack]:
 
 
 def _check_range(values: Any) -> None:
-    if values.dtype in (np.uint8, np.uint16):
+    if values.dtype.kind == "u":
         return
     low, high = float(values.min()), float(values.max())
     if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):
@@ -85,7 +85,7 @@ def _from_pil(image: Image.Image) -> tuple[list[Planes], Pack]:
             f"a PIL image of mode {one_line(mode)} and size {image.size} cannot be upscaled; "
             f"modes are 1, L, LA, P, RGB, RGBA, CMYK and I;16: use image.convert"
         )
-    pixels = np.asarray(image)
+    pixels = _loaded(image)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
 
     def pack(results: list[Pixels]) -> Image.Image:
@@ -98,6 +98,14 @@ def _from_pil(image: Image.Image) -> tuple[list[Planes], Pack]:
     return [Planes(pixels, PIL_SPACES.get(mode, "gray"), mode in ("LA", "RGBA"))], pack
 
 
+def _loaded(image: Image.Image) -> NDArray[Any]:
+    """The pixels; a file behind them is only now read, and may be cut off, damaged or closed."""
+    try:
+        return np.asarray(image)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise InputError(f"the PIL image cannot be decoded: {one_line(error)}") from error
+
+
 def _plain_mode(image: Image.Image) -> Image.Image:
     """Black and white and palettes as gray and colour; a transparent colour as alpha."""
     if image.mode in ("1", "L", "P", "RGB") and image.has_transparency_data:
@@ -108,6 +116,8 @@ def _plain_mode(image: Image.Image) -> Image.Image:
 def _from_tensor(tensor: Tensor) -> tuple[list[Planes], Pack]:
     if tensor.ndim not in (3, 4) or tensor.numel() == 0:
         raise InputError(f"a tensor image is (C, H, W) or (B, C, H, W), not {tuple(tensor.shape)}")
+    if tensor.is_meta or tensor.layout != torch.strided:
+        raise InputError("a tensor image is dense and has data, not sparse or on the meta device")
     if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
         raise InputError(f"a tensor image is uint8 or float in [0, 1], not {tensor.dtype}")
     batch = tensor.detach() if tensor.ndim == 4 else tensor.detach()[None]

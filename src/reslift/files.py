@@ -31,7 +31,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     written: no such folder, read-only, disk full, or `path` is a folder or a device.
     """
     path = Path(path)
-    _check_target(path, overwrite)
+    check_target(path, overwrite=overwrite)
     temporary = path.with_name(f".reslift-{secrets.token_hex(8)}.part{path.suffix}")
     try:
         with _own_errors(path):
@@ -54,8 +54,11 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             temporary.unlink()
 
 
-def _check_target(path: Path, overwrite: bool) -> None:
+def check_target(path: Path, *, overwrite: bool = False) -> None:
+    """Raise, before any work, what `atomic_write` would raise for `path` as things stand now."""
     with _own_errors(path):
+        if not os.access(path.parent, os.W_OK) and path.parent.exists():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if not os.path.lexists(path):
             return
         mode = path.stat().st_mode if path.exists() else stat.S_IFREG

@@ -92,6 +92,8 @@ def _expand(pattern: str, suffixes: frozenset[str], leave_out: Path | None) -> F
     for file in files:
         stems.setdefault(file.parent, set()).add(file.stem)
     found, root = Found(), _fixed_part(pattern)
+    if "**" in pattern:
+        matches = [m for m in matches if not any(_same(p, leave_out) for p in _below(root, m))]
     for match in matches:
         if is_folder(match):
             part = _scan(match, suffixes, leave_out) if "**" not in pattern else Found()
@@ -110,6 +112,11 @@ def _fixed_part(pattern: str) -> Path:
     parts = Path(pattern).parts
     free = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:free])
+
+
+def _below(root: Path, path: Path) -> list[Path]:
+    """The folders between `root` and `path`."""
+    return [parent for parent in path.parents if root in parent.parents]
 
 
 def _scan(

@@ -66,14 +66,13 @@ class Limits:
 DEFAULT = Limits()
 
 
-def parse_amount(text: str) -> int:
+def parse_amount(text: str, option: str = "") -> int:
     """`"1500"`, `"200M"`, `"1.5 GB"`, `"4GiB"` → a whole number; k, M, G, T are powers of 1000.
 
-    Raises UsageError for anything else.
+    Raises UsageError for anything else, which begins with `option`.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
     if match is None:
-        raise UsageError(
-            f"{one_line(text)!r} is not an amount; write it like 1500, 200M, 1.5GB or 4GiB"
-        )
+        given = f"{option} {one_line(text)!r}".lstrip()
+        raise UsageError(f"{given} is not an amount; write it like 1500, 200M, 1.5GB or 4GiB")
     return int(float(match[1]) * {**UNITS, **BINARY_UNITS}[match[2]])

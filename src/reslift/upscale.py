@@ -21,6 +21,7 @@ from reslift.backends import BACKENDS
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.checkpoint import DEFAULT_MODEL, Card
 from reslift.errors import OutputError, UsageError, look_up, one_line
+from reslift.files import check_target
 from reslift.limits import DEFAULT, Limits, parse_amount
 from reslift.models import SRModel
 from reslift.pixels.planes import Pixels, Planes
@@ -64,7 +65,7 @@ class Upscaler:
         memory = parse_amount(max_memory) if isinstance(max_memory, str) else max_memory
         if memory is not None and memory < 1:
             raise UsageError(f"max_memory {memory}: give a number of bytes from 1 up, or like 2G")
-        engine = look_up(backend, BACKENDS, "backend")(model, device)
+        engine = look_up(backend, BACKENDS, "backend")(model, str(device))
         self._stitcher = Stitcher(model, engine, tile, memory)
 
     @property
@@ -130,7 +131,9 @@ class Upscaler:
         picture = formats.read(source, self.limits)
         planes = Planes(picture.pixels, picture.space, picture.alpha)
         shape = self._shape(planes.pixels, source)
+        formats.check_fits(format or formats.format_of(target), shape[1], shape[0], picture)
         _make_folder(target.parent)
+        check_target(target, overwrite=overwrite)
         memory = self._stitcher.max_memory
         in_memory = IN_MEMORY if memory is None else min(IN_MEMORY, memory // 8)
         with canvas(shape, planes.pixels.dtype, target.parent, in_memory=in_memory) as out:

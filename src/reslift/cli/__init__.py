@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from reslift import __version__
-from reslift.errors import ResliftError, UsageError, look_up, one_line
+from reslift.errors import OutputError, ResliftError, UsageError, look_up, one_line
 
 COMMANDS: dict[str, str] = {
     "upscale": "reslift.cli.upscale:command",
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return 1
     except Exception as error:
         code = error.exit_code if isinstance(error, ResliftError) else _outside_code(error)
@@ -103,9 +103,11 @@ def _run(name: str, function: Callable[..., Any], words: list[str]) -> int:
         code = stop.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None
+    except SystemExit:  # how typer ends where nobody reads what is printed
+        raise BrokenPipeError from None
     if code == INTERRUPTED:
         raise KeyboardInterrupt
-    sys.stdout.flush()
+    tell()
     return code if isinstance(code, int) else 0
 
 
@@ -132,15 +134,30 @@ def _take_flag(words: list[str], flag: str) -> bool:
 
 
 def _prepare_process() -> None:
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (closed outside: >&-)
         with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, _interrupt)
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        with contextlib.suppress(ValueError):
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def tell(text: str = "") -> None:
+    """Print a line, at once, or only what waits; OutputError where stdout takes no more."""
+    try:
+        print(text, end="\n" if text else "", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write to standard output: {one_line(error.strerror)}") from error
 
 
 def explain(error: Exception) -> str:
@@ -164,7 +181,16 @@ def _outside_code(error: Exception) -> int:
 
 
 def _complain(text: str, code: int) -> int:
-    with contextlib.suppress(OSError):
+    try:
         sys.stdout.flush()
+    except OSError:
+        _close_output()
+    with contextlib.suppress(OSError):
         sys.stderr.write(f"reslift: {text}\n")
     return code
+
+
+def _close_output() -> None:
+    """What could not be printed is dropped, or Python would complain once more at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reslift.cli import explain
+from reslift.cli import explain, tell
 from reslift.errors import ResliftError, UsageError, escaped, one_line
 from reslift.limits import DEFAULT, Limits, parse_amount
 
@@ -79,7 +80,7 @@ def command(
     card = checkpoint.read_card(checkpoint.resolve(model, scale or DEFAULT_SCALE))
     if scale not in (None, card.scale):
         raise UsageError(f"--scale {scale}: the model {one_line(model)} has scale {card.scale}")
-    memory = None if max_memory is None else parse_amount(max_memory)
+    memory = None if max_memory is None else parse_amount(max_memory, "--max-memory")
     plan = batch.plan(inputs, out, scale=card.scale, overwrite=overwrite, limits=limits)
 
     def prepare() -> Upscaler:
@@ -142,13 +143,14 @@ class Run:
         if not self.quiet:
             for note in notes:
                 print(f"note: {one_line(job.source)}: {one_line(note)}", file=sys.stderr)
-            print(escaped(job.target), flush=True)
+            tell(escaped(job.target))
 
     def _fail(self, path: Path, reason: str) -> None:
         self.failed += 1
         name = one_line(path)
         text = one_line(reason)
-        print(f"failed: {text if name in text else f'{name}: {text}'}", file=sys.stderr)
+        named = re.match(f"(cannot use )?{re.escape(name)}( enlarged)?: ", text)
+        print(f"failed: {text if named else f'{name}: {text}'}", file=sys.stderr)
 
 
 @contextmanager
@@ -170,5 +172,8 @@ def progress_bar(pixels: int, quiet: bool) -> Iterator[Advance]:
 
 
 def _limits(**texts: str | None) -> Limits:
-    amounts = {name: None if text is None else parse_amount(text) for name, text in texts.items()}
+    amounts = {
+        name: None if text is None else parse_amount(text, Limits.option(name))
+        for name, text in texts.items()
+    }
     return DEFAULT.changed(**amounts)
