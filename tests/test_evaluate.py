@@ -20,6 +20,7 @@ from skimage import data
 from reslift import metrics
 from reslift.checkpoint import save
 from reslift.cli import main
+from reslift.datasets.decode import to_square
 from reslift.datasets.pairs import find_test_set
 from reslift.errors import OutputExists, UsageError
 from reslift.evaluate import (
@@ -30,11 +31,13 @@ from reslift.evaluate import (
     bootstrap,
     evaluate,
     load_models,
+    preparation,
 )
 from reslift.evaluate.results import summarise
 from reslift.evaluate.save import as_csv, as_json, prepare
 from reslift.evaluate.save import save as save_results
-from small_models import bicubic_lift, card_of, made, saved, small_lift
+from reslift.recipe import Recipe
+from small_models import bicubic_lift, card_of, made, saved, small, small_lift
 
 PICTURES = {
     "a <b>.png": data.astronaut()[:64, :96],
@@ -292,3 +295,54 @@ def test_outputs_are_refused_before_the_work(folder, tmp_path, capsys):
     heard = capsys.readouterr()
     assert str(out / "report.html") in heard.out and "odd.png" not in heard.out
     assert (out / "results.csv").read_text().startswith("set,image")
+
+
+def same_grid(tmp_path, name, damage, resize=24):
+    """A checkpoint at scale 1 that leaves LR as it is, and says what it was trained to repair."""
+    model = small("residual", "repaired")
+    recipe = Recipe(name=name, scale=1, degradation=damage, data={"resize": resize})
+    card = card_of(model, name).model_copy(
+        update={"model": "residual", "recipe": recipe.model_dump(mode="json", exclude_none=True)}
+    )
+    save(tmp_path / f"{name}.safetensors", model, card)
+    return tmp_path / f"{name}.safetensors"
+
+
+def test_at_scale_1_the_damage_is_the_recipes_and_bicubic_starts_from_the_small_picture(
+    folder, tmp_path, capsys
+):
+    damage = {"name": "pixelate", "arguments": {"percent": 25}}
+    path = same_grid(tmp_path, "faces", damage)
+    assert main(["evaluate", str(path), "--data", str(folder), "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "area to 25 %" in out and "HR brought to 24x24" in out and "0 pixels shaved" in out
+    assert "the small picture that LR was made from" in out
+
+    upscalers, scale = load_models([path], None, "cpu")
+    degradation, side = preparation(upscalers, scale)
+    result = evaluate(
+        upscalers, [find_test_set(folder, 1)], scale=1, degradation=degradation, side=side
+    )
+    row = next(row for row in result.rows if row.image.startswith("a"))
+    hr = torch.from_numpy(to_square(PICTURES["a <b>.png"], 24).copy()).permute(2, 0, 1)[None]
+    truth = hr.double() / 255
+    expected = {
+        BASELINE: degradation.baseline(hr),
+        "faces": degradation(hr).double() / 255,
+    }
+    for name, answer in expected.items():
+        rounded = (answer * 255).add(0.5).floor().clamp(0, 255) / 255
+        assert row.scores[name]["psnr_y"] == pytest.approx(
+            metrics.psnr_y(rounded, truth, 0).item(), abs=1e-3
+        )
+    assert row.gain("faces") < 0
+
+
+def test_at_scale_1_models_share_their_damage_and_there_is_a_model(folder, tmp_path):
+    one = same_grid(tmp_path, "one", {"name": "pixelate"})
+    other = same_grid(tmp_path, "other", {"name": "resize_back"})
+    words = ["evaluate", str(one), str(other), "--data", str(folder), "--device", "cpu"]
+    assert main(words) == 2
+    assert main(["evaluate", "--data", str(folder), "--scale", "1"]) == 2
+    bare = saved(tmp_path / "bare.safetensors", bicubic_lift(1))
+    assert main(["evaluate", str(bare), "--data", str(folder), "--device", "cpu"]) == 2

@@ -110,7 +110,7 @@ def test_forward_is_decode_of_encode(name: str, form: str) -> None:
 def test_every_weight_learns(name: str, form: str) -> None:
     model = build(name, form).train()
     with torch.no_grad():
-        for weight in model.parameters():
+        for weight in list(model.parameters())[-2:]:
             weight.abs_()  # the published S4 can close its last ReLU for good
     (model(an_lr(model, 4)) - 0.3).square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())

@@ -22,7 +22,7 @@ LAYERS = {
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
         *("checkpoint", "report", "arrays", "stitch", "inputs", "batch"),
-        *("run", "stepper", "optimisers", "validation", "curves"),
+        *("run", "stepper", "optimisers", "validation"),
     },
     "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas"},
 }

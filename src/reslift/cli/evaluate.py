@@ -90,6 +90,7 @@ def command(
     if out is not None:
         verb.prepare(out, overwrite=overwrite)
     upscalers, factor = verb.load_models(models or [], scale, device, limits)
+    degradation, side = verb.preparation(upscalers, factor)
     sets = _test_sets(data, factor, lr, make_lr, limit)
     total = sum(len(test_set.files) for test_set in sets)
     gallery = verb.Gallery(total, len(upscalers), factor) if out is not None else None
@@ -101,7 +102,14 @@ def command(
             advance()
 
         result = verb.evaluate(
-            upscalers, sets, scale=factor, allow_shift=allow_shift, limits=limits, watcher=watch
+            upscalers,
+            sets,
+            scale=factor,
+            degradation=degradation,
+            side=side,
+            allow_shift=allow_shift,
+            limits=limits,
+            watcher=watch,
         )
     _report(result, per_image=not quiet)
     if out is not None and gallery is not None and result.rows:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from reslift import formats
+from reslift.datasets.decode import to_square
 from reslift.degradations import Degradation
 from reslift.errors import InputError, one_line
 from reslift.limits import DEFAULT, Limits
@@ -67,11 +68,14 @@ class Pair:
         lr: (1, C, H, W) uint8, C = 1 for a gray HR file, else 3.
         hr: (1, C, sH, sW) uint8.
         notes: what was changed or looked odd, a sentence each.
+        baseline: (1, C, H, W) uint8, where bicubic does not start from LR: at scale 1 it enlarges
+            the small picture that LR was made from.
     """
 
     lr: Tensor
     hr: Tensor
     notes: tuple[str, ...] = ()
+    baseline: Tensor | None = None
 
 
 def find_test_set(data: Path, scale: int, lr: Path | None = None, *, made: bool = False) -> TestSet:
@@ -110,8 +114,12 @@ def read_pair(
     *,
     allow_shift: bool = False,
     limits: Limits = DEFAULT,
+    side: int = 0,
 ) -> Pair:
     """Read, crop and check one picture; without an LR file LR is made by ``degradation``.
+
+    ``side`` brings the middle square of HR to that side before LR is made, as ``data.resize`` of a
+    recipe does; 0 leaves HR as it is.
 
     Raises:
         InputError: a file cannot be read, the sizes do not fit the scale, or LR is shifted against
@@ -122,10 +130,13 @@ def read_pair(
         raise InputError(files.missing)
     hr, notes = _read(files.hr, limits)
     if files.lr is None:
+        if side:
+            hr = _square(hr, side)
         hr = hr[..., : hr.shape[2] // scale * scale, : hr.shape[3] // scale * scale]
         if not hr.numel():
             raise InputError(f"{one_line(files.hr)}: too small for scale {scale}")
-        return Pair(degradation(hr), hr, tuple(notes))
+        base = round8(degradation.baseline(hr)) if scale == 1 else None
+        return Pair(degradation(hr), hr, tuple(notes), base)
     lr, more = _read(files.lr, limits)
     lr = _same_channels(lr, hr.shape[1])
     hr = _fit(hr, lr, scale, files)
@@ -217,6 +228,17 @@ def _read(path: Path, limits: Limits) -> tuple[Tensor, list[str]]:
         notes.append("16 bit is judged at 8 bit")
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None], notes
+
+
+def round8(x: Tensor) -> Tensor:
+    """Float in [0, 1] to uint8, halves up, clipped."""
+    return x.mul(255).add(0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+def _square(hr: Tensor, side: int) -> Tensor:
+    pixels = hr[0].permute(1, 2, 0).expand(-1, -1, 3).numpy()
+    square = torch.from_numpy(to_square(pixels, side).copy())
+    return square.permute(2, 0, 1)[None, : hr.shape[1]].contiguous()
 
 
 def _same_channels(lr: Tensor, channels: int) -> Tensor:

@@ -8,7 +8,7 @@ save     results.json, results.csv, report.html
 from __future__ import annotations
 
 from reslift.evaluate.gallery import Gallery
-from reslift.evaluate.measure import evaluate, load_models, protocol
+from reslift.evaluate.measure import evaluate, load_models, preparation, protocol
 from reslift.evaluate.results import BASELINE, Contender, Evaluation, ImageRow, Summary, bootstrap
 from reslift.evaluate.save import prepare, save
 
@@ -22,6 +22,7 @@ __all__ = [
     "bootstrap",
     "evaluate",
     "load_models",
+    "preparation",
     "prepare",
     "protocol",
     "save",

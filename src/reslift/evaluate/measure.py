@@ -21,8 +21,8 @@ from torch import Tensor
 
 from reslift import __version__
 from reslift.checkpoint import read_card, resolve, zoo
-from reslift.datasets.pairs import Pair, PairFiles, TestSet, read_pair
-from reslift.degradations import Bicubic, Degradation
+from reslift.datasets.pairs import Pair, PairFiles, TestSet, read_pair, round8
+from reslift.degradations import Bicubic, Degradation, make_degradation
 from reslift.errors import ResliftError, UnknownName, UsageError, one_line
 from reslift.evaluate.results import (
     BASELINE,
@@ -36,6 +36,7 @@ from reslift.limits import DEFAULT, Limits
 from reslift.machine import usable_cores
 from reslift.metrics import METRICS
 from reslift.pixels.resize import bicubic_upscale
+from reslift.recipe import parse
 from reslift.upscale import Upscaler, load
 
 OUTPUT_720P = (720, 1280)
@@ -62,6 +63,7 @@ def evaluate(
     scale: int,
     degradation: Degradation | None = None,
     allow_shift: bool = False,
+    side: int = 0,
     limits: Limits = DEFAULT,
     watcher: Watcher | None = None,
 ) -> Evaluation:
@@ -73,6 +75,7 @@ def evaluate(
         scale: of all models and sets.
         degradation: makes LR where none is shipped; MATLAB bicubic when None.
         allow_shift: judge pairs whose LR is shifted, with a warning.
+        side: bring HR pictures to this side first, as ``data.resize`` of a recipe does.
         limits: how large pictures may be.
         watcher: called after each image.
 
@@ -90,10 +93,12 @@ def evaluate(
     warm = False
     for test_set in sets:
         origin = f"made from HR: {kernel.describe()}" if test_set.made else "shipped files"
+        if test_set.made and side:
+            origin += f"; HR brought to {side}x{side}, antialiased bilinear"
         result.sets.append(SetInfo(test_set.name, origin, len(test_set.files)))
         for files in test_set.files:
             try:
-                pair = read_pair(files, kernel, allow_shift=allow_shift, limits=limits)
+                pair = read_pair(files, kernel, allow_shift=allow_shift, limits=limits, side=side)
                 if not warm:
                     _warm_up(runners, pair)
                     warm = True
@@ -137,6 +142,34 @@ def make_runners(upscalers: Sequence[tuple[str, Upscaler]], scale: int) -> list[
     return runners
 
 
+def preparation(
+    upscalers: Sequence[tuple[str, Upscaler]], scale: int
+) -> tuple[Degradation | None, int]:
+    """The damage that models at scale 1 were trained to repair, and ``data.resize``.
+
+    Above scale 1 the task is the same for all, MATLAB's bicubic of whole pictures: (None, 0).
+
+    Raises:
+        UsageError: scale 1 without a model, or with models that repair different damage.
+    """
+    if scale > 1:
+        return None, 0
+    tasks = {}
+    for name, upscaler in upscalers:
+        if not upscaler.card.recipe:
+            raise UsageError(f"{one_line(name)}: its card has no recipe, so its task is unknown")
+        chosen = parse(upscaler.card.recipe, f"the card of {one_line(name)}")
+        damage = chosen.degradation
+        tasks[name] = (damage.name, damage.arguments, chosen.data.resize)
+    first = next(iter(tasks.values()), None)
+    if first is None or any(task != first for task in tasks.values()):
+        raise UsageError(
+            "at scale 1 the pictures are damaged as the models' recipes say: name models, all "
+            "trained on the same damage"
+        )
+    return make_degradation(first[0], 1, first[1]), first[2]
+
+
 def load_models(
     names: Sequence[str | Path], scale: int | None, device: str, limits: Limits = DEFAULT
 ) -> tuple[list[tuple[str, Upscaler]], int]:
@@ -175,7 +208,8 @@ def judge(
     hr = pair.hr.double() / 255
     for runner in runners:
         name, begun = runner.contender.name, time.perf_counter()
-        sr = runner.run(pair.lr)
+        given = pair.baseline if name == BASELINE else None
+        sr = runner.run(pair.lr) if given is None else given
         times[name] = (time.perf_counter() - begun) * 1e3 / (height * width / MEGA)
         answers[name] = sr
         scores[name] = {
@@ -188,11 +222,12 @@ def judge(
 
 def protocol(shave: int) -> str:
     """How the numbers are measured, in one paragraph; it goes wherever they go."""
+    start = "" if shave else " of the small picture that LR was made from, or of LR where it ships"
     return (
         "PSNR-Y and SSIM-Y per image, then the mean over images. BT.601 luma in [16, 235] "
         "(MATLAB rgb2ycbcr), kept as float; a gray HR file on its gray values. SR rounded to "
         f"8 bits; {shave} pixels shaved from each border. SSIM: 11×11 Gaussian, σ 1.5, valid "
-        "window, data range 255. Baseline: MATLAB bicubic in float, rounded once."
+        f"window, data range 255. Baseline: MATLAB bicubic in float, rounded once{start}."
     )
 
 
@@ -232,8 +267,7 @@ def _scale_of(names: Sequence[str | Path]) -> int:
 
 
 def _bicubic(lr: Tensor, scale: int) -> Tensor:
-    sr = bicubic_upscale(lr.double() / 255, scale)
-    return sr.mul(255).add(0.5).floor().clamp(0, 255).to(torch.uint8)
+    return round8(bicubic_upscale(lr.double() / 255, scale))
 
 
 def _reason(files: PairFiles, error: Exception) -> str:
