@@ -229,3 +229,13 @@ def test_reach_by_hand() -> None:
     assert reach.halo([reach.conv(2, 2, 0), reach.enlarge(2)], 1, 2) == 2
     assert reach.halo([reach.conv(5), reach.enlarge(4)], 4) == 2
     assert reach.halo([], 1) == 0
+
+
+@pytest.mark.parametrize(("name", "form"), [v for v in REPAIRED if v in LOCAL])
+def test_repaired_forms_begin_with_signals_of_ordinary_size(name: str, form: str) -> None:
+    """Behind a silent tail a chain that shrinks its signals takes a thousand steps to wake up."""
+    torch.manual_seed(0)
+    model = MODELS[name](form=form)
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, 32, 32))
+    assert all(0.1 < feature.std() < 10 for feature in features)

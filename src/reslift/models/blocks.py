@@ -48,6 +48,26 @@ def silent(layer: Convolution) -> Convolution:
     return layer
 
 
+def wake(*parts: nn.Module) -> None:
+    """He's initialisation (2015) of all convolutions, biases 0: signals keep their size.
+
+    PyTorch's own shrinks them at each layer, and behind a silent tail a chain then takes a thousand
+    steps to begin to learn.
+    """
+    for layer in (layer for part in parts for layer in part.modules()):
+        if not isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            continue
+        # Random numbers on the meta device import torch._dynamo: seconds, for nothing.
+        if isinstance(layer, nn.ConvTranspose2d) and not layer.weight.is_meta:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            with torch.no_grad():
+                layer.weight.mul_(layer.stride[0])
+        elif not layer.weight.is_meta:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+
+
 class ResidualBlock(nn.Module):
     """``x + conv(relu(conv(x)))`` (Lim et al. 2017), (B, F, H, W) → (B, F, H, W)."""
 
@@ -55,12 +75,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.expand = nn.Conv2d(width, width, 3, padding=1)
         self.project = nn.Conv2d(width, width, 3, padding=1)
-        for conv in (self.expand, self.project):
-            # Random numbers on the meta device import torch._dynamo: seconds, for nothing.
-            if not conv.weight.is_meta:
-                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            assert conv.bias is not None
-            nn.init.zeros_(conv.bias)
+        wake(self)
         with torch.no_grad():
             self.project.weight.mul_(0.1)
 

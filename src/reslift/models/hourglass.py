@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from reslift.models import reach
 from reslift.models.base import SRModel
-from reslift.models.blocks import Interpolation, conv, expand, residual_blocks, silent
+from reslift.models.blocks import Interpolation, conv, expand, residual_blocks, silent, wake
 
 
 class Hourglass(SRModel):
@@ -68,6 +68,7 @@ class Hourglass(SRModel):
         self.up = nn.ModuleList([expand(quarter, half, 4), expand(half, width, 4)])
         self.refine: nn.Sequential | None = None
         if form == "repaired":
+            wake(self.down, self.up)
             self.refine = residual_blocks(width, blocks)
             self.tail = silent(conv(width, channels * scale**2))
             self.skip = Interpolation(scale, channels)

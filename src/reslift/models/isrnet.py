@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from reslift.models import reach
 from reslift.models.base import SRModel
-from reslift.models.blocks import Interpolation, conv, silent
+from reslift.models.blocks import Interpolation, conv, silent, wake
 
 DENSE = 32
 ASIDE = (DENSE // 2, DENSE - 1 - DENSE // 2)
@@ -70,7 +70,10 @@ class ISRNet(SRModel):
             self.decoder = _chain([nn.ConvTranspose2d(i, o, 3, 2, 1) for i, o in steps])
             layers += [reach.transposed(3, 2, 1)] * 5 + [_mean(scale)]
         else:
-            self.decoder = _chain([conv(width, width), silent(conv(width, channels * scale**2))])
+            last = conv(width, channels * scale**2)
+            self.decoder = _chain([conv(width, width), last])
+            wake(self.encoder, self.decoder)
+            silent(last)
             self.skip = Interpolation(scale, channels)
             layers += [reach.conv()] * 2 + [reach.enlarge(scale)]
         self.halo = reach.halo(layers, scale)

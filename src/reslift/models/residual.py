@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from reslift.models import reach
 from reslift.models.base import SRModel
-from reslift.models.blocks import conv, silent
+from reslift.models.blocks import conv, silent, wake
 
 
 class Residual(SRModel):
@@ -61,7 +61,10 @@ class Residual(SRModel):
         )
         self.up = nn.ModuleList([_pair(4 * width, 2 * width), _pair(2 * width, width)])
         self._redraws = form == "published"
-        self.tail = conv(width, channels) if self._redraws else silent(conv(width, channels))
+        self.tail = conv(width, channels)
+        if not self._redraws:
+            wake(self.down, self.up)
+            silent(self.tail)
         two, pool, rise = [reach.conv()] * 2, reach.conv(2, 2, 0), reach.enlarge(2)
         layers = [*two, pool, *two, pool, reach.conv(), rise, *two, rise, *two, reach.conv()]
         self.halo = reach.halo(layers, 1, 4)

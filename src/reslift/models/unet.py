@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from reslift.models import reach
 from reslift.models.base import SRModel
-from reslift.models.blocks import Interpolation, conv, expand, silent
+from reslift.models.blocks import Interpolation, conv, expand, silent, wake
 
 SLOPE = 0.2
 
@@ -85,6 +85,7 @@ class UNet(SRModel):
         self.join = nn.ModuleList(LeakyConvs(w, w // 2, blocks) for w in widths[:0:-1])
         self.tail = conv(width, channels if self._outside else channels * scale**2)
         if not self._outside:
+            wake(self.down, self.up, self.join)
             silent(self.tail)
         grid = 2**depth
         self.multiple_of = grid
