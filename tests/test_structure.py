@@ -22,9 +22,9 @@ LAYERS = {
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
         *("checkpoint", "report", "arrays", "stitch", "inputs", "batch"),
-        *("run", "stepper", "optimisers", "validation"),
+        *("run", "stepper", "optimisers", "validation", "watcher"),
     },
-    "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas"},
+    "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas", "interrupts"},
 }
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS.values()) for name in names}
 

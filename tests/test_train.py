@@ -33,8 +33,9 @@ from reslift.parallel import fit_on
 from reslift.recipe import Phase, Recipe, WatchPart, parse, to_toml
 from reslift.run import Run
 from reslift.stepper import Stepper, ema_share, rate_at
-from reslift.train import Silent, fit, start_model
+from reslift.train import fit, start_model
 from reslift.validation import Best, Score, centre
+from reslift.watcher import Silent
 
 TREE = {
     "name": "tiny",

@@ -10,7 +10,8 @@ from typing import Any
 from reslift.errors import UsageError
 from reslift.recipe import Recipe
 from reslift.run import Run
-from reslift.train import Watcher, fit
+from reslift.train import fit
+from reslift.watcher import Watcher
 
 
 def fit_on(

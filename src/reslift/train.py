@@ -5,15 +5,10 @@ from __future__ import annotations
 import json
 import math
 import shlex
-import signal
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -25,41 +20,15 @@ from reslift.datasets.base import Splits
 from reslift.datasets.patches import PatchBank
 from reslift.degradations import Degradation, make_degradation
 from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_line
+from reslift.interrupts import stop_politely
 from reslift.models import MODELS, SRModel
 from reslift.recipe import Recipe
 from reslift.run import Run, environment
 from reslift.stepper import Stepper, rate_at
 from reslift.validation import Best, Score, Validator
+from reslift.watcher import Silent, Watcher
 
 Row = dict[str, Any]
-
-
-class Watcher(Protocol):
-    """Who wants to see a training: the command line's progress bars, a test, nobody."""
-
-    def started(self, recipe: Recipe, step: int, facts: Row) -> None: ...
-
-    def stepped(self, step: int) -> None: ...
-
-    def validated(self, row: Row) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-
-class Silent:
-    """A watcher that shows nothing."""
-
-    def started(self, recipe: Recipe, step: int, facts: Row) -> None:
-        pass
-
-    def stepped(self, step: int) -> None:
-        pass
-
-    def validated(self, row: Row) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
 
 
 def fit(
@@ -368,25 +337,3 @@ def _check_share(recipe: Recipe, share: tuple[int, int]) -> None:
     for phase in recipe.phases:
         if phase.batch % share[1]:
             raise UsageError(f"a batch of {phase.batch} does not divide among {share[1]} devices")
-
-
-@contextmanager
-def stop_politely() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM ask to stop at the next step; a second one stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(*_: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        sys.stderr.write("stopping after this step; once more to stop at once\n")
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
