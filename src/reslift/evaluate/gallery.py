@@ -114,12 +114,22 @@ class Gallery:
         full_height, full_width = error.shape[2:]
         if full_height * full_width <= self.area:
             return 0, 0, full_height, full_width
-        step = self.scale
-        size = int(min(math.sqrt(self.area), LARGEST_CROP)) // step * step
-        height, width = min(size, full_height), min(size, full_width)
-        mean = F.avg_pool2d(error.square(), (height, width), step)[0, 0]
-        best = int(mean.argmax())
-        return (best // mean.shape[1]) * step, (best % mean.shape[1]) * step, height, width
+        return worst_crop(error, int(min(math.sqrt(self.area), LARGEST_CROP)), self.scale)
+
+
+def worst_crop(error: Tensor, side: int, step: int) -> tuple[int, int, int, int]:
+    """Where the squared error is largest: top, left, height, width in HR pixels.
+
+    Args:
+        error: (1, 1, H, W), sides multiples of ``step``.
+        side: of the crop at most; it is rounded down to a multiple of ``step``, but not to 0.
+        step: the crop starts and ends on multiples of this, the scale.
+    """
+    size = max(side // step, 1) * step
+    height, width = min(size, error.shape[2]), min(size, error.shape[3])
+    mean = F.avg_pool2d(error.square(), (height, width), step)[0, 0]
+    best = int(mean.argmax())
+    return (best // mean.shape[1]) * step, (best % mean.shape[1]) * step, height, width
 
 
 def _bytes(image: Tensor) -> npt.NDArray[np.uint8]:

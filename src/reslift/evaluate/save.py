@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -11,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from reslift import report
 from reslift.errors import OutputError, OutputExists, one_line
 from reslift.evaluate.gallery import Subject
 from reslift.evaluate.page import render
@@ -125,38 +124,21 @@ def as_json(result: Evaluation, command: str, made: str) -> dict[str, Any]:
 
 
 def as_csv(result: Evaluation) -> str:
-    """A line an image and contender; names that a spreadsheet would run get a quote before them."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    """A line an image and contender."""
     head = ["set", "image", "width", "height", "model", *METRICS, "gain_psnr_y"]
-    writer.writerow([*head, "ms_per_output_megapixel"])
-    for row in result.rows:
-        for name, scores in row.scores.items():
-            writer.writerow(
-                [
-                    _inert(row.dataset),
-                    _inert(row.image),
-                    row.width,
-                    row.height,
-                    _inert(name),
-                    *(_csv_number(scores[key]) for key in METRICS),
-                    _csv_number(row.gain(name)),
-                    _csv_number(row.ms_per_megapixel[name]),
-                ]
-            )
-    return buffer.getvalue()
+    rows = [
+        (
+            *(row.dataset, row.image, row.width, row.height, name),
+            *(scores[key] for key in METRICS),
+            *(row.gain(name), row.ms_per_megapixel[name]),
+        )
+        for row in result.rows
+        for name, scores in row.scores.items()
+    ]
+    return report.as_csv([*head, "ms_per_output_megapixel"], rows)
 
 
 def _plain(value: float) -> float | str | None:
     if math.isnan(value):
         return None
     return round(value, 10) if math.isfinite(value) else ("inf" if value > 0 else "-inf")
-
-
-def _csv_number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.8g}"
-
-
-def _inert(text: str) -> str:
-    line = one_line(text)
-    return f"'{line}" if line[:1] in "=+-@" else line

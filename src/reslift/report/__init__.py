@@ -3,14 +3,29 @@
     html      tag, table, facts, section, page      text becomes markup, escaped
     pictures  encode, picture_row, error_colours    arrays become pictures with a slider viewer
     charts    line_chart, scatter_chart, histogram  numbers become inline SVG
+    sprites   sprite_sheets                         thousands of pictures in few data URIs
+    spreadsheet  as_csv                             rows become CSV
 
-``page.css`` and ``page.js`` are written into every page.
+``page.css`` and ``page.js`` are written into every page, ``explorer.css`` and ``explorer.js``
+(a map of points with a picture behind each) where a page asks for them.
 """
 
 from __future__ import annotations
 
 from reslift.report.charts import Series, as_file, histogram, line_chart, scatter_chart
-from reslift.report.html import Cell, Column, Html, escape, facts, join, page, section, table, tag
+from reslift.report.html import (
+    Cell,
+    Column,
+    Html,
+    data_block,
+    escape,
+    facts,
+    join,
+    page,
+    section,
+    table,
+    tag,
+)
 from reslift.report.pictures import (
     ERROR_TOP,
     Picture,
@@ -20,6 +35,8 @@ from reslift.report.pictures import (
     picture_row,
     thumbnail,
 )
+from reslift.report.spreadsheet import as_csv
+from reslift.report.sprites import sprite_sheets, storage
 
 __all__ = [
     "ERROR_TOP",
@@ -28,8 +45,10 @@ __all__ = [
     "Html",
     "Picture",
     "Series",
+    "as_csv",
     "as_file",
     "colour_scale",
+    "data_block",
     "encode",
     "error_colours",
     "escape",
@@ -41,6 +60,8 @@ __all__ = [
     "picture_row",
     "scatter_chart",
     "section",
+    "sprite_sheets",
+    "storage",
     "table",
     "tag",
     "thumbnail",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,13 @@ def _cell(column: Column, value: Child | Cell) -> Html:
     )
 
 
+def data_block(name: str, value: object) -> Html:
+    """JSON that scripts of the page read by its id; no text in it can end the element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return Html(f'<script type="application/json" id="{escape(name)}">{safe}</script>')
+
+
 def facts(pairs: Mapping[str, Child]) -> Html:
     """A list of names and values."""
     return tag(
@@ -145,14 +153,20 @@ def section(title: str, *children: Child, note: str = "") -> Html:
     )
 
 
-def page(title: str, *children: Child) -> str:
-    """A whole HTML file, light or dark as the reader's system is, that asks no network."""
-    style = (FOLDER / "page.css").read_text(encoding="utf-8")
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def page(title: str, *children: Child, assets: Sequence[str] = ()) -> str:
+    """A whole HTML file, light or dark as the reader's system is, that asks no network.
+
+    ``assets`` names further pairs of files of this folder, ``NAME.css`` and ``NAME.js``, that are
+    written into it.
+    """
+    names = ("page", *assets)
+    style = "".join((FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in names)
+    scripts = [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in names]
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     policy = (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"script-src {allowed}; base-uri 'none'; form-action 'none'"
     )
     head = [
         tag("meta", charset="utf-8"),
@@ -162,6 +176,7 @@ def page(title: str, *children: Child) -> str:
         tag("title", title),
         Html(f"<style>{style}</style>"),
     ]
-    body = tag("body", tag("main", *children), Html(f"<script>{script}</script>"))
+    code = [Html(f"<script>{script}</script>") for script in scripts]
+    body = tag("body", tag("main", *children), code)
     whole = tag("html", tag("head", *head), body, lang="en")
     return f"<!doctype html>\n{whole}\n"
