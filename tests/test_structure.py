@@ -22,6 +22,7 @@ LAYERS = {
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
         *("checkpoint", "report", "arrays", "stitch", "inputs", "batch"),
+        *("features", "adversary"),
         *("run", "stepper", "optimisers", "validation", "watcher"),
     },
     "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas", "interrupts"},
@@ -34,6 +35,7 @@ INDEXES = {
     "degradations": "DEGRADATIONS",
     "formats": "FORMATS",
     "datasets": "DATASETS",
+    "features": "FEATURES",
     "backends": "BACKENDS",
 }
 
