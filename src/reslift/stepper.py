@@ -14,6 +14,7 @@ from reslift.datasets.patches import PatchBank
 from reslift.errors import RecipeError, look_up
 from reslift.losses import LOSSES
 from reslift.models import SRModel
+from reslift.models.variational import Learner, Variational
 from reslift.optimisers import make_optimiser
 from reslift.recipe import Phase, Recipe
 
@@ -28,6 +29,35 @@ def rate_at(phase: Phase, step: int) -> float:
         return phase.rate
     share = (step - phase.warmup) / max(1, phase.steps - phase.warmup)
     return phase.final_rate + (phase.rate - phase.final_rate) * (1 + math.cos(math.pi * share)) / 2
+
+
+def kl_at(phase: Phase, step: int) -> float:
+    """Weight of the KL term at ``step`` of a phase: rising to ``kl`` over ``kl_warmup`` steps."""
+    return phase.kl * min(1.0, (step + 1) / max(1, phase.kl_warmup))
+
+
+def noise_seeds(seed: int, step: int, batch: int) -> Tensor:
+    """Seeds of the noise that step ``step`` draws, (batch,) int64 on the CPU."""
+    return torch.arange(batch) + (seed * 1_000_003 + step) * 2**20
+
+
+def check_kl(model: SRModel, phases: tuple[Phase, ...]) -> None:
+    """Nothing, where the phases weigh the KL term of a variational model and of no other.
+
+    Raises:
+        RecipeError: one does not.
+    """
+    for number, phase in enumerate(phases):
+        if model.is_variational and not phase.kl:
+            raise RecipeError(
+                f"phases.{number}.kl is 0, and the latent of a variational model would pass HR on "
+                f"without a price: set it, to 1e-4 for mse or 1e-3 for l1"
+            )
+        if phase.kl and not model.is_variational:
+            raise RecipeError(
+                f"phases.{number}.kl is {phase.kl:g}, and this model has no latent distribution: "
+                f"leave it out, or use the strategy vae of the hourglass"
+            )
 
 
 def ema_share(decay: float, step: int) -> float:
@@ -55,6 +85,8 @@ class Stepper:
 
     Attributes:
         average: the EMA model, in evaluation mode; what is validated and deployed.
+        loss, kl: of the last step, on the device; kl in nats per latent number, 0 where the model
+            is not variational.
     """
 
     def __init__(
@@ -67,6 +99,7 @@ class Stepper:
     ) -> None:
         for name in {name for phase in recipe.phases for name in phase.loss}:
             look_up(name, LOSSES, "loss")
+        check_kl(model, recipe.phases)
         self.model, self.bank, self.recipe = model, bank, recipe
         self.device, self.precision, self.share = bank.device, precision, share
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
@@ -76,7 +109,9 @@ class Stepper:
         self._graphed = recipe.engine.graph and cuda and share[1] == 1
         self._rate = torch.zeros((), device=self.device)
         self._ema = torch.zeros((), device=self.device)
+        self._kl_weight = torch.zeros((), device=self.device)
         self.loss = torch.zeros((), device=self.device)
+        self.kl = torch.zeros((), device=self.device)
         self.optimiser = make_optimiser(model, recipe.optimiser)
         if cuda:
             self.optimiser.set_rate(self._rate)
@@ -88,8 +123,10 @@ class Stepper:
 
     def _wrap(self, model: SRModel) -> nn.Module:
         network: nn.Module = model
+        if isinstance(model, Variational) and model.is_variational:
+            network = Learner(model)
         if self.share[1] > 1:
-            network = nn.parallel.DistributedDataParallel(model)
+            network = nn.parallel.DistributedDataParallel(network)
         if self.recipe.engine.compile:
             network = torch.compile(network)  # type: ignore[assignment]
         return network
@@ -106,7 +143,10 @@ class Stepper:
         """Do one step; gives the loss, a number on the device that the next step overwrites."""
         phase, inner = self.phase_at(step)
         rank, world = self.share
-        picks = self.bank.picks(step, phase.batch, phase.patch)[rank::world]
+        seeds = noise_seeds(self.recipe.seed, step, phase.batch)
+        picks = self.bank.picks(step, phase.batch, phase.patch)
+        picks = torch.column_stack([picks, seeds])[rank::world]
+        self._kl_weight.fill_(kl_at(phase, inner))
         self._set_rates(rate_at(phase, inner), ema_share(self.recipe.optimiser.ema, step))
         if not self._graphed:
             self._advance(phase, picks.to(self.device))
@@ -149,10 +189,9 @@ class Stepper:
     def _advance(self, phase: Phase, picks: Tensor) -> None:
         lr, hr = self.bank.gather(picks, phase.patch)
         self.optimiser.zero_grad()
-        with self.arithmetic():
-            sr = self.network(lr)
+        sr, price = self._answer(lr, hr, picks[:, -1])
         loss = objective(phase, sr.float(), hr)
-        (loss + self._penalty()).backward()  # type: ignore[no-untyped-call]
+        (loss + price + self._penalty()).backward()  # type: ignore[no-untyped-call]
         if self.recipe.optimiser.clip:
             nn.utils.clip_grad_norm_(self.weights, self.recipe.optimiser.clip)
         self.optimiser.step()
@@ -161,6 +200,15 @@ class Stepper:
             gap = torch._foreach_sub(self.weights, self._average_weights)
             torch._foreach_mul_(gap, self._ema)
             torch._foreach_add_(self._average_weights, gap)
+
+    def _answer(self, lr: Tensor, hr: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor | float]:
+        """The model's SR and the weighted KL term, which is 0 where it is not variational."""
+        with self.arithmetic():
+            if not self.model.is_variational:
+                return self.network(lr), 0.0
+            sr, kl = self.network(lr, hr, seeds)
+        self.kl.copy_(kl.detach())
+        return sr, self._kl_weight * kl
 
     def _penalty(self) -> Tensor | float:
         """λ Σ|w|; part of what is minimised, not of the loss that is shown."""

@@ -32,6 +32,8 @@ class SRModel(nn.Module, ABC):
         is_global: a layer looks at the whole image, so tiles would change the answer.
         size: side in LR pixels of the square images that it takes, and it takes no others; None
             takes any size. Such a model is global.
+        is_variational: its latent is a distribution, so that it has samples to give; see
+            :class:`reslift.models.variational.Variational`.
         arguments: what the constructor was given; with the class's name this rebuilds the model.
         scales: the scales that its constructor takes.
         forms: values of its ``form`` argument, where the model is one of a published system:
@@ -41,6 +43,7 @@ class SRModel(nn.Module, ABC):
     scales: ClassVar[range] = range(1, 9)
     forms: ClassVar[tuple[str, ...]] = ()
     is_global: bool = False
+    is_variational: bool = False
     size: int | None = None
     scale: int
     channels: int

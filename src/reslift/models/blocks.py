@@ -84,9 +84,11 @@ class ResidualBlock(nn.Module):
         return detail.add_(x)
 
 
-def residual_blocks(width: int, count: int) -> nn.Sequential:
+def residual_blocks(
+    width: int, count: int, kind: type[ResidualBlock] = ResidualBlock
+) -> nn.Sequential:
     """``count`` residual blocks in a row; none of them is the identity."""
-    return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
+    return nn.Sequential(*(kind(width) for _ in range(count)))
 
 
 class Interpolation(nn.Module):
