@@ -72,6 +72,54 @@ class DataPart(Part):
     validation_crop: int = Field(768, ge=0)
 
 
+class PerceptualPart(Part):
+    """What the loss ``perceptual`` and the monitor of that name compare pictures in.
+
+    Attributes:
+        features: entry of ``FEATURES``: st_lpips, lpips or encoder.
+        model: zoo name, checkpoint or run folder whose encoder ``encoder`` uses.
+    """
+
+    features: str = "st_lpips"
+    model: str = ""
+
+    @model_validator(mode="after")
+    def _model_goes_with_encoder(self) -> PerceptualPart:
+        if (self.features == "encoder") != bool(self.model):
+            raise ValueError('model goes with features = "encoder", and encoder needs it')
+        return self
+
+
+class AdversaryPart(Part):
+    """A discriminator that a phase trains the model against.
+
+    Attributes:
+        loss: entry of ``ADVERSARIAL_LOSSES``: relativistic or hinge.
+        weight: of the adversarial loss beside the phase's losses, once fully ramped.
+        rate: learning rate of the discriminator.
+        width: features of its first layer.
+        warmup: steps at the start in which the discriminator alone learns.
+        ramp: steps in which the weight rises from 0 while PSNR holds the floor.
+        floor: held-out PSNR-Y below which the weight is lowered, dB above ``floor_from``.
+        floor_from: ``start``, the PSNR-Y when the phase begins, or ``bicubic``.
+        spike: a loss above this many times its running mean is a spike, which is rolled back.
+        keep_every: steps between the states that a spike is rolled back to.
+        rollbacks: how many of them a phase survives.
+    """
+
+    loss: str = "relativistic"
+    weight: float = Field(5e-3, gt=0)
+    rate: float = Field(1e-4, gt=0)
+    width: int = Field(32, ge=1, le=512)
+    warmup: int = Field(100, ge=0)
+    ramp: int = Field(500, ge=1)
+    floor: float = -0.5
+    floor_from: Literal["start", "bicubic"] = "start"
+    spike: float = Field(5.0, gt=1)
+    keep_every: int = Field(100, ge=1)
+    rollbacks: int = Field(5, ge=0)
+
+
 class Phase(Part):
     """A stretch of training with one batch shape, one loss and one rate curve.
 
@@ -81,11 +129,12 @@ class Phase(Part):
         rate, final_rate: learning rate at the start and, along a half cosine, at the end;
             ``final_rate`` left out keeps it constant.
         warmup: steps over which the rate rises from 0.
-        loss: entries of ``LOSSES`` and their weights.
+        loss: entries of ``LOSSES``, or ``perceptual``, and their weights.
         kl: weight of a variational model's KL term, nats per latent number; above 0 for these
             models, 0 for all others.
         kl_warmup: steps over which that weight rises from 0 (Bowman et al. 2016), so that the
             latent is used before it has a price.
+        adversary: the discriminator to train against; none when left out.
     """
 
     steps: int = Field(ge=1)
@@ -97,6 +146,7 @@ class Phase(Part):
     loss: dict[str, float] = {"l1": 1.0}
     kl: float = Field(0.0, ge=0)
     kl_warmup: int = Field(0, ge=0)
+    adversary: AdversaryPart | None = None
 
 
 class OptimiserPart(Part):
@@ -124,7 +174,8 @@ class WatchPart(Part):
     Attributes:
         validate_every: steps between validations.
         save_minutes: minutes between states that ``--resume`` continues from.
-        monitor: what makes a validation better: a higher ``psnr_y`` (dB) or a lower ``mse``.
+        monitor: what makes a validation better: a higher ``psnr_y`` (dB), a lower ``mse``, or
+            a lower ``perceptual`` distance.
         patience: validations without an improvement before stopping; 0 never stops early.
         min_delta: by how much the monitored number has to improve to count, in its own unit.
         epoch: steps an epoch of the progress bar holds; 0 means one validation interval.
@@ -133,7 +184,7 @@ class WatchPart(Part):
 
     validate_every: int = Field(1000, ge=1)
     save_minutes: float = Field(5.0, gt=0)
-    monitor: Literal["psnr_y", "mse"] = "psnr_y"
+    monitor: Literal["psnr_y", "mse", "perceptual"] = "psnr_y"
     patience: int = Field(0, ge=0)
     min_delta: float = Field(0.0, ge=0)
     epoch: int = Field(0, ge=0)
@@ -178,6 +229,7 @@ class Recipe(Part):
     optimiser: OptimiserPart = OptimiserPart()
     watch: WatchPart = WatchPart()
     engine: EnginePart = EnginePart()
+    perceptual: PerceptualPart = PerceptualPart()
     phases: tuple[Phase, ...] = (Phase(steps=10_000),)
 
     @model_validator(mode="after")
