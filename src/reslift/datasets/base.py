@@ -20,11 +20,14 @@ class ImageSet:
         names: one a picture, unique, for reports.
         load: number → (C, H, W) uint8 RGB.
         labels: a class a picture, where the data set has classes.
+        personal: a label says whom a picture shows, so that one label on two sides of a split lets
+            a model meet in training what it is judged on.
     """
 
     names: tuple[str, ...]
     load: Callable[[int], Tensor]
     labels: tuple[str, ...] | None = None
+    personal: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -37,6 +40,7 @@ class ImageSet:
             tuple(self.names[n] for n in chosen),
             lambda n: load(chosen[n]),
             None if labels is None else tuple(labels[n] for n in chosen),
+            self.personal,
         )
 
 

@@ -10,6 +10,7 @@ flatters the model: ``data.split_by = "label"`` keeps each person on one side.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from reslift.datasets.base import Splits, divide
@@ -40,4 +41,5 @@ def load_lfw(part: DataPart, root: Path, seed: int) -> Splits:
             f"{one_line(place)}: no PERSON/*.jpg of LFW is here: name its folder with --data, or "
             f"get it with `reslift data get lfw`"
         ) from error
-    return divide(image_set(paths, part, persons), part, seed)
+    faces = replace(image_set(paths, part, persons), personal=True)
+    return divide(faces, part, seed)

@@ -81,6 +81,19 @@ class PatchBank:
         rows = [(s.height, s.width, s.lr_start, s.hr_start) for s in self.shelves]
         self._table = torch.tensor(rows)
 
+    def sample(self, count: int) -> ImageSet:
+        """``count`` of the pictures at most, evenly spaced; they are the same at each call."""
+        some = min(count, len(self.shelves))
+        numbers = [number * len(self.shelves) // some for number in range(some)]
+
+        def load(place: int) -> Tensor:
+            shelf = self.shelves[numbers[place]]
+            height, width = shelf.height * self.scale, shelf.width * self.scale
+            pixels = self.hr[shelf.hr_start : shelf.hr_start + height * width]
+            return pixels.view(height, width, 3).permute(2, 0, 1)
+
+        return ImageSet(tuple(self.names[n] for n in numbers), load)
+
     def spots(self, patch: int) -> Tensor:
         """(N, 3) int64: image, top and left, LR pixels, of the patches that are sharp enough.
 
