@@ -10,12 +10,26 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reslift.errors import RecipeError, look_up, one_line, unknown
 from reslift.files import recipes_folder
 
 Value = bool | int | float | str | tuple[str, ...]
+
+
+ACCURACY = (
+    "accuracy counts answers that are exactly right, of a classifier; SR is a regression, whose "
+    "pixels are close or far: watch psnr_y or mse"
+)
+
+
+def refuse_accuracy(value: Any) -> Any:
+    """ValueError, with the reason, where a recipe asks for the accuracy of a regression."""
+    names = value if isinstance(value, dict) else [value]
+    if any(str(name).lower().removeprefix("val_") in ("acc", "accuracy") for name in names):
+        raise ValueError(ACCURACY)
+    return value
 
 
 class Part(BaseModel):
@@ -148,6 +162,8 @@ class Phase(Part):
     kl_warmup: int = Field(0, ge=0)
     adversary: AdversaryPart | None = None
 
+    _no_accuracy = field_validator("loss", mode="before")(refuse_accuracy)
+
 
 class OptimiserPart(Part):
     """Optimiser, gradient clipping and the moving average (EMA) of the weights that is deployed.
@@ -189,6 +205,8 @@ class WatchPart(Part):
     min_delta: float = Field(0.0, ge=0)
     epoch: int = Field(0, ge=0)
     tensorboard: bool = True
+
+    _no_accuracy = field_validator("monitor", mode="before")(refuse_accuracy)
 
 
 class EnginePart(Part):
