@@ -22,10 +22,10 @@ LAYERS = {
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
         *("checkpoint", "report", "arrays", "stitch", "inputs", "batch"),
-        *("features", "adversary"),
+        *("features", "adversary", "objective"),
         *("run", "stepper", "optimisers", "validation", "watcher"),
     },
-    "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas", "interrupts"},
+    "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas", "interrupts", "needs"},
 }
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS.values()) for name in names}
 

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reslift.adversary import Adversary, check_adversaries
 from reslift.datasets.patches import PatchBank
-from reslift.errors import RecipeError, look_up
-from reslift.losses import LOSSES
+from reslift.errors import RecipeError
 from reslift.models import SRModel
 from reslift.models.variational import Learner, Variational
+from reslift.objective import Objective
 from reslift.optimisers import make_optimiser
 from reslift.recipe import Phase, Recipe
 
@@ -65,14 +66,6 @@ def ema_share(decay: float, step: int) -> float:
     return 1 - min(decay, (1 + step) / (10 + step))
 
 
-def objective(phase: Phase, sr: Tensor, hr: Tensor) -> Tensor:
-    """Weighted sum of the phase's losses."""
-    total = sr.new_zeros(())
-    for name, weight in phase.loss.items():
-        total = total + weight * look_up(name, LOSSES, "loss")(sr, hr)
-    return total
-
-
 class Stepper:
     """Model, optimiser and EMA, advanced one step at a time.
 
@@ -82,11 +75,12 @@ class Stepper:
         recipe: losses, rates, clipping, EMA, graph.
         precision: ``fp32`` or ``bf16`` (autocast).
         share: ``(rank, world)`` under data-parallel training: which part of each batch is ours.
+        objective: what ``Objective(recipe)`` gives, where it was made before.
 
     Attributes:
+        adversary: what the model is trained against; None outside an adversarial phase.
         average: the EMA model, in evaluation mode; what is validated and deployed.
-        loss, kl: of the last step, on the device; kl in nats per latent number, 0 where the model
-            is not variational.
+        loss: of the last step, on the device.
     """
 
     def __init__(
@@ -96,9 +90,10 @@ class Stepper:
         recipe: Recipe,
         precision: str,
         share: tuple[int, int] = (0, 1),
+        objective: Objective | None = None,
     ) -> None:
-        for name in {name for phase in recipe.phases for name in phase.loss}:
-            look_up(name, LOSSES, "loss")
+        self.objective = objective or Objective(recipe, bank.device)
+        check_adversaries(recipe)
         check_kl(model, recipe.phases)
         self.model, self.bank, self.recipe = model, bank, recipe
         self.device, self.precision, self.share = bank.device, precision, share
@@ -111,11 +106,12 @@ class Stepper:
         self._ema = torch.zeros((), device=self.device)
         self._kl_weight = torch.zeros((), device=self.device)
         self.loss = torch.zeros((), device=self.device)
-        self.kl = torch.zeros((), device=self.device)
+        self._kl = torch.zeros(2, device=self.device)
         self.optimiser = make_optimiser(model, recipe.optimiser)
         if cuda:
             self.optimiser.set_rate(self._rate)
         self.network = self._wrap(model)
+        self.adversary: Adversary | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._graph_phase: Phase | None = None
         self._eager_steps = 0
@@ -139,6 +135,14 @@ class Stepper:
             step -= phase.steps
         raise RecipeError("the recipe has no such step")
 
+    def begin(self, phase: Phase, start: float, bicubic: float) -> None:
+        """Enter a phase, with held-out PSNR-Y of the average and of bicubic, dB."""
+        part = phase.adversary
+        self.adversary = None
+        if part is not None:
+            channels, seed = self.model.channels, self.recipe.seed
+            self.adversary = Adversary(part, channels, seed, self.device, start, bicubic)
+
     def step(self, step: int) -> Tensor:
         """Do one step; gives the loss, a number on the device that the next step overwrites."""
         phase, inner = self.phase_at(step)
@@ -148,6 +152,10 @@ class Stepper:
         picks = torch.column_stack([picks, seeds])[rank::world]
         self._kl_weight.fill_(kl_at(phase, inner))
         self._set_rates(rate_at(phase, inner), ema_share(self.recipe.optimiser.ema, step))
+        if phase.adversary is not None:
+            self._graph = self._graph_phase = None  # a rollback would pull the state from under it
+            self._advance_against(phase, picks.to(self.device))
+            return self.loss
         if not self._graphed:
             self._advance(phase, picks.to(self.device))
             return self.loss
@@ -190,12 +198,38 @@ class Stepper:
         lr, hr = self.bank.gather(picks, phase.patch)
         self.optimiser.zero_grad()
         sr, price = self._answer(lr, hr, picks[:, -1])
-        loss = objective(phase, sr.float(), hr)
-        (loss + price + self._penalty()).backward()  # type: ignore[no-untyped-call]
+        loss = self.objective(phase, sr.float(), hr)
+        self._update(loss + price)
+        self.loss.copy_(loss.detach())
+
+    def _advance_against(self, phase: Phase, picks: Tensor) -> None:
+        """A step of the model and one of its adversary, from the same SR; or a rollback of both."""
+        adversary = self.adversary
+        assert adversary is not None
+        lr, hr = self.bank.gather(picks, phase.patch)
+        self.optimiser.zero_grad()
+        with torch.set_grad_enabled(not adversary.warming):
+            sr, price = self._answer(lr, hr, picks[:, -1])
+            sr = sr.float()
+            loss = self.objective(phase, sr, hr)
+        attack, defence = adversary.losses(sr, hr)
+        if not adversary.accepts(loss, attack, defence):
+            if (kept := adversary.roll_back()) is not None:
+                self._restore_weights(kept)
+            self.loss.fill_(adversary.guard.mean)
+            return
+        adversary.keep(self._weights_state)
+        if not adversary.warming:
+            self._update(loss + price + adversary.balance.weight * attack)
+        adversary.learn(defence)
+        self.loss.copy_(loss.detach())
+
+    def _update(self, total: Tensor) -> None:
+        """One step of the optimiser and of the average."""
+        (total + self._penalty()).backward()  # type: ignore[no-untyped-call]
         if self.recipe.optimiser.clip:
             nn.utils.clip_grad_norm_(self.weights, self.recipe.optimiser.clip)
         self.optimiser.step()
-        self.loss.copy_(loss.detach())
         with torch.no_grad():
             gap = torch._foreach_sub(self.weights, self._average_weights)
             torch._foreach_mul_(gap, self._ema)
@@ -207,8 +241,14 @@ class Stepper:
             if not self.model.is_variational:
                 return self.network(lr), 0.0
             sr, kl = self.network(lr, hr, seeds)
-        self.kl.copy_(kl.detach())
+        self._kl += torch.stack([kl.detach(), torch.ones_like(kl)])
         return sr, self._kl_weight * kl
+
+    def take_kl(self) -> dict[str, float]:
+        """Mean KL since it was last taken, nats per latent number; {} where there is none."""
+        total, count = self._kl.tolist()
+        self._kl.zero_()
+        return {"kl": total / count} if count else {}
 
     def _penalty(self) -> Tensor | float:
         """λ Σ|w|; part of what is minimised, not of the loss that is shown."""
@@ -225,14 +265,31 @@ class Stepper:
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, as plain tensors, numbers and dicts."""
+        state = {**self._weights_state(), "kl": self._kl}
+        if self.adversary is not None:
+            phases = [phase.adversary for phase in self.recipe.phases]
+            number = next(n for n, part in enumerate(phases) if part is self.adversary.part)
+            state["adversary"] = {"phase": number, **self.adversary.state()}
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what ``state`` gave."""
+        self._restore_weights(state)
+        self._kl.copy_(state.get("kl", torch.zeros(2)))
+        if "adversary" in state:
+            saved = state["adversary"]
+            self.begin(self.recipe.phases[saved["phase"]], 0.0, 0.0)
+            assert self.adversary is not None
+            self.adversary.restore(saved)
+
+    def _weights_state(self) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what ``state`` gave."""
+    def _restore_weights(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -6,13 +6,14 @@ import json
 import math
 import shlex
 import time
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from reslift import checkpoint
+from reslift.adversary import adversary_notes
 from reslift.backends.torch import choose_device
 from reslift.checkpoint import Card
 from reslift.datasets import DATASETS
@@ -22,6 +23,7 @@ from reslift.degradations import Degradation, make_degradation
 from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_line
 from reslift.interrupts import stop_politely
 from reslift.models import MODELS, SRModel
+from reslift.objective import PERCEPTUAL, Objective
 from reslift.recipe import Recipe
 from reslift.run import Run, environment
 from reslift.stepper import Stepper, rate_at
@@ -29,6 +31,8 @@ from reslift.validation import Best, Score, Validator
 from reslift.watcher import Silent, Watcher
 
 Row = dict[str, Any]
+SAMPLE = 32
+"""Training pictures that are measured like the held-out ones, at most."""
 
 
 def fit(
@@ -95,6 +99,7 @@ class Session:
         self.threads = _set_threads(state["threads"] if state else recipe.engine.threads)
         self.precision = state["precision"] if state else choose_precision(recipe, self.device)
         _check_share(recipe, share)
+        objective = Objective(recipe, self.device)
 
         degradation = make_degradation(
             recipe.degradation.name, recipe.scale, recipe.degradation.arguments
@@ -104,9 +109,15 @@ class Session:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.bank = self._fill_bank(splits, degradation)
         self.validator = Validator(
-            splits.validation, degradation, self.device, recipe.data.validation_crop
+            splits.validation,
+            degradation,
+            self.device,
+            recipe.data.validation_crop,
+            objective.features,
         )
-        self.stepper = Stepper(model, self.bank, recipe, self.precision, share)
+        few = self.bank.sample(min(SAMPLE, max(1, len(self.validator.pairs) // 2)))
+        self.sample = Validator(few, degradation, self.device, recipe.data.validation_crop)
+        self.stepper = Stepper(model, self.bank, recipe, self.precision, share, objective)
         self.rows: list[Row] = []
         self.step, self.elapsed, self.best = 0, 0.0, Best(recipe.watch)
         self._loss_sum, self._loss_count = torch.zeros((), device=self.device), 0
@@ -171,6 +182,7 @@ class Session:
 
     def advance(self) -> None:
         """One step and whatever is due after it."""
+        self._enter_phase()
         self._loss_sum += self.stepper.step(self.step)
         self._loss_count += 1
         self.step += 1
@@ -180,6 +192,28 @@ class Session:
             self._validate()
         if time.monotonic() - self._saved_at > 60 * watch.save_minutes:
             self._save_state()
+        self._check_adversary()
+
+    def _enter_phase(self) -> None:
+        """At the first step of a phase: measure where it starts, and meet its adversary."""
+        phase, inner = self.stepper.phase_at(self.step)
+        if inner:
+            return
+        start = self.validator.baseline.psnr_y
+        if phase.adversary is not None:
+            start = self.validator.score(self.stepper.average).psnr_y
+            for line in adversary_notes(self.recipe):
+                self.watcher.note(line)
+        self.stepper.begin(phase, start, self.validator.baseline.psnr_y)
+
+    def _check_adversary(self) -> None:
+        adversary = self.stepper.adversary
+        if adversary is not None and adversary.guard.exhausted:
+            self.close()
+            raise ResliftError(
+                f"step {self.step}: the loss ran away {adversary.guard.rollbacks} times; the run "
+                f"keeps its last good state: lower adversary.weight, adversary.rate or phases.rate"
+            )
 
     def _validate(self) -> None:
         loss = (self._loss_sum / self._loss_count).item()
@@ -190,18 +224,31 @@ class Session:
                 f"the loss is not finite at step {self.step}: the run keeps its last good state; "
                 f"lower phases.rate"
             )
-        score, bicubic = self.validator.score(self.stepper.average), self.validator.baseline
-        better = self.best.sees(score)
+        criterion = partial(self.stepper.objective, self.stepper.phase_at(self.step - 1)[0])
+        score = self.validator.score(self.stepper.average, criterion)
+        bicubic, adversary = self.validator.baseline, self.stepper.adversary
+        waits = adversary is None or self.recipe.watch.monitor == PERCEPTUAL
+        better = self.best.sees(score, waits)
         row = {
             "step": self.step,
             "loss": loss,
+            "validation_loss": score.loss,
+            "bicubic_loss": self.validator.bicubic_loss(criterion),
             "psnr_y": score.psnr_y,
             "bicubic_psnr_y": bicubic.psnr_y,
             "mse": score.mse,
             "bicubic_mse": bicubic.mse,
+            "train_psnr_y": self.sample.score(self.stepper.average).psnr_y,
+            "train_bicubic_psnr_y": self.sample.baseline.psnr_y,
             "rate": self._rate(),
             "seconds": round(self._seconds(), 1),
+            **self.stepper.take_kl(),
         }
+        if score.perceptual is not None:
+            row |= {"perceptual": score.perceptual, "bicubic_perceptual": bicubic.perceptual}
+        if adversary is not None:
+            adversary.balance.judge(score.psnr_y)
+            row |= adversary.report()
         self.rows.append(row)
         if self._leads:
             if better or self.step == self.recipe.watch.validate_every:
@@ -209,7 +256,7 @@ class Session:
             self.run.log(self.rows)
             self.run.show(self.rows, self.recipe)
             if self._events:
-                for name in ("loss", "psnr_y", "bicubic_psnr_y", "mse", "bicubic_mse", "rate"):
+                for name in row.keys() - {"step", "seconds"}:
                     self._events.add_scalar(name, row[name], self.step)
         self.watcher.validated(row)
         if objection := self.best.objection(score):
@@ -266,10 +313,15 @@ class Session:
         recipe, model = self.recipe, self.stepper.average
         scores: dict[str, dict[str, float]] = {}
         if score is not None:
-            base = {
-                f"bicubic_{key}": value for key, value in asdict(self.validator.baseline).items()
+            base = self.validator.baseline
+            scores = {
+                "validation": {
+                    "psnr_y": score.psnr_y,
+                    "mse": score.mse,
+                    "bicubic_psnr_y": base.psnr_y,
+                    "bicubic_mse": base.mse,
+                }
             }
-            scores = {"validation": {**asdict(score), **base}}
         return Card(
             name=recipe.name,
             model=recipe.model.name,

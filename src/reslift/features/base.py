@@ -11,7 +11,9 @@ with weights w ≥ 0 fitted to human judgement, or all 1 where there are none.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,16 @@ class Features(nn.Module, ABC):
                 f"not {sr.shape[3]}x{sr.shape[2]}"
             )
         return self.distance(sr.float(), hr.float())
+
+    @torch.no_grad()
+    def measure(self, srs: Sequence[Tensor], hr: Tensor) -> list[float]:
+        """Distances of several (1, C, H, W) from one, as numbers; NaN under the smallest size."""
+        if min(hr.shape[2:]) < self.least:
+            return [math.nan] * len(srs)
+        return self._measure(srs, hr)
+
+    def _measure(self, srs: Sequence[Tensor], hr: Tensor) -> list[float]:
+        return [float(self.distance(sr.float(), hr.float())) for sr in srs]
 
     def frozen(self) -> Features:
         """Itself, in evaluation mode and without gradients of its weights."""

@@ -6,9 +6,9 @@ Ghildyal and Liu, "Shift-tolerant Perceptual Similarity Metric", ECCV 2022. ::
                         map 1                       map 2                       map 3
 
 The weights are the file inside the wheel ``stlpips-pytorch`` (BSD-2-Clause), read without importing
-that package. Maps 4 and 5 are further 3×3 convolutions. Blurring is a 3×3 binomial filter under reflected borders (Zhang, "Making
-Convolutional Networks Shift-Invariant Again", ICML 2019); every convolution is followed by ReLU,
-the first after its blur.
+that package. Maps 4 and 5 are further 3×3 convolutions. Blurring is a 3×3 binomial filter under
+reflected borders (Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019); every
+convolution is followed by ReLU, the first after its blur.
 """
 
 from __future__ import annotations
@@ -83,8 +83,7 @@ class STLPIPS(Features):
             truth = self.maps(hr)
         return unit_distance(self.maps(sr), truth, list(self.weights))
 
-    @torch.no_grad()
-    def measure(self, srs: Sequence[Tensor], hr: Tensor) -> list[float]:
+    def _measure(self, srs: Sequence[Tensor], hr: Tensor) -> list[float]:
         """Distances of several (1, C, H, W) from one, in strips, so that large pictures fit.
 
         The network looks 56 pixels beyond a strip, which is all that its maps depend on: the result
