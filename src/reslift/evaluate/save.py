@@ -126,15 +126,12 @@ def as_json(result: Evaluation, command: str, made: str) -> dict[str, Any]:
 def as_csv(result: Evaluation) -> str:
     """A line an image and contender."""
     head = ["set", "image", "width", "height", "model", *METRICS, "gain_psnr_y"]
-    rows = [
-        (
-            *(row.dataset, row.image, row.width, row.height, name),
-            *(scores[key] for key in METRICS),
-            *(row.gain(name), row.ms_per_megapixel[name]),
-        )
-        for row in result.rows
-        for name, scores in row.scores.items()
-    ]
+    rows: list[list[str | int | float]] = []
+    for row in result.rows:
+        for name, scores in row.scores.items():
+            rows.append([row.dataset, row.image, row.width, row.height, name])
+            rows[-1] += [scores[key] for key in METRICS]
+            rows[-1] += [row.gain(name), row.ms_per_megapixel[name]]
     return report.as_csv([*head, "ms_per_output_megapixel"], rows)
 
 
