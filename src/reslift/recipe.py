@@ -306,7 +306,8 @@ def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"]))
     if first["type"] != "extra_forbidden":
-        return f"{place or 'recipe'}: {one_line(first['msg'])}, given {one_line(first['input'])}"
+        message = one_line(first["msg"]).removeprefix("Value error, ")
+        return f"{place or 'recipe'}: {message}, given {one_line(first['input'])}"
     part: Any = Recipe
     for key in first["loc"][:-1]:
         if isinstance(key, str):

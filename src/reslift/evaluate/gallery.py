@@ -57,14 +57,17 @@ class Gallery:
         images: how many pictures are expected; fewer pictures are shown larger.
         models: how many models besides bicubic.
         scale: crops start on LR pixels.
+        page_bytes: what the pictures of the page may take in all.
     """
 
-    def __init__(self, images: int, models: int, scale: int) -> None:
+    def __init__(
+        self, images: int, models: int, scale: int, page_bytes: float = PAGE_BYTES
+    ) -> None:
         self.scale = scale
         self._most = min(images, MOST_SUBJECTS)
         self._kept: list[tuple[float, Subject]] = []
         pixel = BYTES["hr"] + (models + 1) * (BYTES["sr"] + BYTES["error"])
-        share = PAGE_BYTES * 3 / 4 / max(self._most, 1) - OVERVIEW_BYTES
+        share = page_bytes * 3 / 4 / max(self._most, 1) - OVERVIEW_BYTES
         self.area = max(share / (pixel + BYTES["lr"] / scale**2), SMALLEST_CROP**2)
 
     def add(self, row: ImageRow, pair: Pair, answers: dict[str, Tensor]) -> None:
@@ -73,7 +76,7 @@ class Gallery:
         badness = row.gain(models[0]) if models else row.scores[BASELINE]["psnr_y"]
         if len(self._kept) >= self._most and badness >= self._kept[-1][0]:
             return
-        self._kept.append((badness, self._subject(row, pair, answers, (models or [BASELINE])[0])))
+        self._kept.append((badness, self.subject(row, pair, answers, (models or [BASELINE])[0])))
         self._kept.sort(key=lambda item: item[0])
         del self._kept[self._most :]
 
@@ -82,9 +85,10 @@ class Gallery:
         """Worst first."""
         return [subject for _, subject in self._kept]
 
-    def _subject(
+    def subject(
         self, row: ImageRow, pair: Pair, answers: dict[str, Tensor], judged: str
     ) -> Subject:
+        """One judged picture, whole or the crop in which the contender ``judged`` errs most."""
         hr = pair.hr.double() / 255
         errors = {name: luma_error(sr.double() / 255, hr) for name, sr in answers.items()}
         top, left, height, width = self._crop(errors[judged])

@@ -28,6 +28,7 @@ from reslift.report import (
 from reslift.report.html import Child
 
 FEWEST_FOR_CHARTS = 4
+TINY = 160
 DASH = "–"
 
 
@@ -49,8 +50,8 @@ def render(result: Evaluation, subjects: Sequence[Subject], command: str, made: 
         tag("h1", title),
         tag("p", f"{len(result.rows)} images, {made}", class_="note"),
         [verdict(s) for s in summaries if s.contender.name != BASELINE],
-        section("Summary", _summary_table(summaries), note=SUMMARY_NOTE),
-        _charts(result),
+        section("Summary", summary_table(summaries), note=SUMMARY_NOTE),
+        gain_charts(result),
         _failures(result),
         _gallery(result, subjects),
         _image_table(result),
@@ -112,7 +113,8 @@ def _cell(value: float, decimals: int, strong: bool = False) -> Cell:
     return Cell(number(value, decimals), value if not math.isnan(value) else -math.inf, strong)
 
 
-def _summary_table(summaries: Sequence[Summary]) -> Html:
+def summary_table(summaries: Sequence[Summary]) -> Html:
+    """Means of every set and contender, with the gain and its interval."""
     columns = [
         Column("set"),
         Column("images", True),
@@ -153,7 +155,8 @@ def _head(metric: str) -> str:
     return f"{METRICS[metric].label}, {unit}" if unit else METRICS[metric].label
 
 
-def _charts(result: Evaluation) -> Html | None:
+def gain_charts(result: Evaluation) -> Html | None:
+    """Gain against difficulty and its histogram; None for fewer than four images or no model."""
     if len(result.rows) < FEWEST_FOR_CHARTS or len(result.contenders) == 1:
         return None
     series = [
@@ -206,22 +209,31 @@ def _gallery(result: Evaluation, subjects: Sequence[Subject]) -> Html:
     return section(
         "Images, worst first" if len(subjects) > 1 else "Image",
         colour_scale("|SR − HR| of luma, in levels of 255", ERROR_TOP),
-        [_subject(r, s, result.scale) for r, s in zip(ranks, subjects, strict=True)],
+        [subject_row(r, s, result.scale) for r, s in zip(ranks, subjects, strict=True)],
         note=note,
     )
 
 
-def _subject(rank: int, subject: Subject, scale: int) -> Html:
+def subject_row(rank: int, subject: Subject, scale: int, *, errors: bool = True) -> Html:
+    """One picture: LR, bicubic, SR, HR and, below, the error maps; pixels of small ones as squares.
+
+    Args:
+        rank: its number on the page.
+        subject: the pictures.
+        scale: of LR to HR.
+        errors: show the line with the error maps and the numbers.
+    """
     row, size = subject.row, (subject.width, subject.height)
     models = [name for name in subject.sr if name != BASELINE]
+    tiny = max(size) <= TINY
     pictures = [
         Picture("LR", subject.lr, *size, f"{row.width // scale}×{row.height // scale}", True)
     ]
     for name, source in subject.sr.items():
         side = "left" if name == BASELINE else "right" if name == models[0] else None
-        pictures.append(Picture(name, source, *size, _psnr(row, name), default=side))
-    pictures.append(Picture("HR", subject.hr, *size, f"{row.width}×{row.height}"))
-    errors = [Picture(f"error of {n}", e, *size) for n, e in subject.errors.items()]
+        pictures.append(Picture(name, source, *size, _psnr(row, name), tiny, side))
+    pictures.append(Picture("HR", subject.hr, *size, f"{row.width}×{row.height}", tiny))
+    maps = [Picture(f"error of {n}", e, *size, coarse=tiny) for n, e in subject.errors.items()]
     title: list[Child] = [
         tag("span", f"{rank}"),
         tag("b", row.image),
@@ -232,11 +244,11 @@ def _subject(rank: int, subject: Subject, scale: int) -> Html:
         gain = row.gain(models[0])
         mood = "good" if gain >= 0 else "bad"
         title.append(tag("b", f"{gain:+.2f} dB", class_=f"gain {mood}"))
+    if not errors:
+        return picture_row(title, pictures)
     if subject.overview is None:
-        return picture_row(title, pictures, second=errors, before=[_scores(row)])
-    return picture_row(
-        title, pictures, second=errors, before=[_place(subject)], after=[_scores(row)]
-    )
+        return picture_row(title, pictures, second=maps, before=[_scores(row)])
+    return picture_row(title, pictures, second=maps, before=[_place(subject)], after=[_scores(row)])
 
 
 def _psnr(row: ImageRow, name: str) -> str:
