@@ -14,8 +14,8 @@ C2 = (0.03·255)² (Wang et al., "Image quality assessment", 2004).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -123,19 +123,35 @@ def _ssim_map(x: Tensor, y: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A metric and how to show it: ``function(sr, hr, shave) -> (B,)``."""
+class Quantity:
+    """How to show a number that tells how alike two images are."""
 
-    function: Callable[[Tensor, Tensor, int], Tensor]
     label: str
     unit: str
     decimals: int
     higher_is_better: bool = True
 
 
+@dataclass(frozen=True)
+class Metric(Quantity):
+    """A quantity that is a pure function, ``function(sr, hr, shave) -> (B,)``."""
+
+    function: Callable[[Tensor, Tensor, int], Tensor] = field(kw_only=True)
+
+
 METRICS = {
-    "psnr_y": Metric(psnr_y, "PSNR-Y", "dB", 2),
-    "ssim_y": Metric(ssim_y, "SSIM-Y", "", 4),
-    "psnr_rgb": Metric(psnr_rgb, "PSNR-RGB", "dB", 2),
-    "mse": Metric(mse, "MSE", "", 6, higher_is_better=False),
+    "psnr_y": Metric("PSNR-Y", "dB", 2, function=psnr_y),
+    "ssim_y": Metric("SSIM-Y", "", 4, function=ssim_y),
+    "psnr_rgb": Metric("PSNR-RGB", "dB", 2, function=psnr_rgb),
+    "mse": Metric("MSE", "", 6, higher_is_better=False, function=mse),
 }
+
+PERCEPTUAL = {"st_lpips": Quantity("ST-LPIPS", "", 4, higher_is_better=False)}
+"""Distances over the features of a network (:mod:`reslift.features`), whole images, not shaved."""
+
+
+def shown(names: Iterable[str]) -> dict[str, Quantity]:
+    """How to show those quantities that are among ``names``, in the order of a table."""
+    every: dict[str, Quantity] = {**METRICS, **PERCEPTUAL}
+    wanted = set(names)
+    return {name: quantity for name, quantity in every.items() if name in wanted}

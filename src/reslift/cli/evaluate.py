@@ -18,6 +18,8 @@ from reslift.limits import DEFAULT, Limits, parse_amount
 if TYPE_CHECKING:
     from reslift.datasets.pairs import TestSet
     from reslift.evaluate import Evaluation, ImageRow
+    from reslift.features.st_lpips import STLPIPS
+    from reslift.upscale import Upscaler
 
 SOME_FAILED = 3
 
@@ -52,6 +54,9 @@ def command(
     ] = False,
     allow_shift: Annotated[
         bool, typer.Option("--allow-shift", help="Judge pairs whose LR is shifted, with a remark.")
+    ] = False,
+    no_perceptual: Annotated[
+        bool, typer.Option("--no-perceptual", help="Leave out ST-LPIPS; on a CPU it takes longest.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results.")
@@ -93,6 +98,7 @@ def command(
     degradation, side = verb.preparation(upscalers, factor)
     sets = _test_sets(data, factor, lr, make_lr, limit)
     total = sum(len(test_set.files) for test_set in sets)
+    features = None if no_perceptual else _features(upscalers)
     gallery = verb.Gallery(total, len(upscalers), factor) if out is not None else None
     with _progress(total) as advance:
 
@@ -109,6 +115,7 @@ def command(
             side=side,
             allow_shift=allow_shift,
             limits=limits,
+            features=features,
             watcher=watch,
         )
     _report(result, per_image=not quiet)
@@ -117,6 +124,18 @@ def command(
         for path in verb.save(out, result, gallery.subjects, one_line(words), overwrite=overwrite):
             print(one_line(path))
     return _finish(result)
+
+
+def _features(upscalers: list[tuple[str, Upscaler]]) -> STLPIPS | None:
+    """ST-LPIPS, where the first model runs; None and a line on standard error without its extra."""
+    from reslift.features.st_lpips import STLPIPS
+
+    try:
+        features = STLPIPS().frozen()
+    except UsageError as error:
+        print(f"note: no ST-LPIPS in this evaluation: {error}", file=sys.stderr)
+        return None
+    return features.to(upscalers[0][1].device if upscalers else "cpu")
 
 
 def _limits(**texts: str | None) -> Limits:
@@ -163,26 +182,31 @@ def _report(result: Evaluation, *, per_image: bool) -> None:
 
 def _image_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
     from reslift.evaluate.page import number
+    from reslift.metrics import shown
 
     names = [c.name for c in result.contenders]
+    others = shown({"ssim_y", "st_lpips"} & set(result.metrics))
     head = ["set", "image", "PSNR-Y bicubic"]
     head += [f"{what} {name}" for name in names[1:] for what in ("PSNR-Y", "gain")]
-    head += [f"SSIM-Y {name}" for name in names]
+    head += [f"{m.label} {name}" for m in others.values() for name in names]
 
     def line(row: ImageRow) -> list[str]:
         cells = [row.dataset, row.image, number(row.scores[names[0]]["psnr_y"], 2)]
         for name in names[1:]:
             cells += [number(row.scores[name]["psnr_y"], 2), f"{row.gain(name):+.2f}"]
-        return cells + [number(row.scores[name]["ssim_y"], 4) for name in names]
+        return cells + [
+            number(row.scores[name][key], m.decimals) for key, m in others.items() for name in names
+        ]
 
     return head, [line(row) for row in result.rows]
 
 
 def _summary_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
     from reslift.evaluate.page import count, number
-    from reslift.metrics import METRICS
+    from reslift.metrics import shown
 
-    head = ["set", "model", "images", *(m.label for m in METRICS.values())]
+    metrics = shown(result.metrics)
+    head = ["set", "model", "images", *(m.label for m in metrics.values())]
     head += ["gain", "95 % interval", "parameters", "MACs", "ms/MP"]
     rows = []
     for s in result.summaries():
@@ -193,7 +217,7 @@ def _summary_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
                 s.dataset,
                 s.contender.name,
                 str(s.images),
-                *(number(s.means[key], m.decimals) for key, m in METRICS.items()),
+                *(number(s.means[key], m.decimals) for key, m in metrics.items()),
                 "" if base else f"{s.gain:+.2f}",
                 f"{low:+.2f} to {high:+.2f}" if s.interval else "",
                 count(s.contender.parameters),

@@ -32,6 +32,7 @@ from reslift.evaluate.results import (
     ImageRow,
     SetInfo,
 )
+from reslift.features.st_lpips import STLPIPS
 from reslift.limits import DEFAULT, Limits
 from reslift.machine import usable_cores
 from reslift.metrics import METRICS
@@ -42,6 +43,10 @@ from reslift.upscale import Upscaler, load
 OUTPUT_720P = (720, 1280)
 WARM_UP_SIDE = 256
 MEGA = 1e6
+PERCEPTUAL_PROTOCOL = (
+    "ST-LPIPS: shift-tolerant LPIPS over AlexNet (Ghildyal and Liu 2022) of whole pictures, nothing "
+    "shaved; 0 is alike, lower is better."
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def evaluate(
     allow_shift: bool = False,
     side: int = 0,
     limits: Limits = DEFAULT,
+    features: STLPIPS | None = None,
     watcher: Watcher | None = None,
 ) -> Evaluation:
     """Judge models on test sets, bicubic always first.
@@ -77,6 +83,7 @@ def evaluate(
         allow_shift: judge pairs whose LR is shifted, with a warning.
         side: bring HR pictures to this side first, as ``data.resize`` of a recipe does.
         limits: how large pictures may be.
+        features: measure the perceptual distance too; None leaves it out.
         watcher: called after each image.
 
     Returns:
@@ -88,7 +95,9 @@ def evaluate(
     kernel = degradation or Bicubic(scale)
     runners = make_runners(upscalers, scale)
     shave = scale if scale > 1 else 0
-    result = Evaluation(scale, shave, protocol(shave), [r.contender for r in runners])
+    result = Evaluation(
+        scale, shave, protocol(shave, features is not None), [r.contender for r in runners]
+    )
     result.environment = environment(runners)
     warm = False
     for test_set in sets:
@@ -102,7 +111,7 @@ def evaluate(
                 if not warm:
                     _warm_up(runners, pair)
                     warm = True
-                row, answers = judge(test_set.name, files, pair, runners, shave)
+                row, answers = judge(test_set.name, files, pair, runners, shave, features)
             except (ResliftError, MemoryError) as error:
                 failure = Failure(test_set.name, files.name, _reason(files, error))
                 result.failures.append(failure)
@@ -190,7 +199,12 @@ def load_models(
 
 
 def judge(
-    dataset: str, files: PairFiles, pair: Pair, runners: Sequence[Runner], shave: int
+    dataset: str,
+    files: PairFiles,
+    pair: Pair,
+    runners: Sequence[Runner],
+    shave: int,
+    features: STLPIPS | None = None,
 ) -> tuple[ImageRow, dict[str, Tensor]]:
     """One picture through every contender and every metric.
 
@@ -216,18 +230,23 @@ def judge(
             key: metric.function(sr.double() / 255, hr, shave).item()
             for key, metric in METRICS.items()
         }
+    if features is not None:
+        distances = features.measure([sr / 255 for sr in answers.values()], pair.hr / 255)
+        for name, distance in zip(answers, distances, strict=True):
+            scores[name]["st_lpips"] = distance
     row = ImageRow(dataset, files.name, width, height, scores, times, pair.notes)
     return row, answers
 
 
-def protocol(shave: int) -> str:
+def protocol(shave: int, perceptual: bool = False) -> str:
     """How the numbers are measured, in one paragraph; it goes wherever they go."""
     start = "" if shave else " of the small picture that LR was made from, or of LR where it ships"
     return (
         "PSNR-Y and SSIM-Y per image, then the mean over images. BT.601 luma in [16, 235] "
         "(MATLAB rgb2ycbcr), kept as float; a gray HR file on its gray values. SR rounded to "
         f"8 bits; {shave} pixels shaved from each border. SSIM: 11×11 Gaussian, σ 1.5, valid "
-        f"window, data range 255. Baseline: MATLAB bicubic in float, rounded once{start}."
+        f"window, data range 255. Baseline: MATLAB bicubic in float, rounded once{start}. "
+        + (PERCEPTUAL_PROTOCOL if perceptual else "ST-LPIPS was not measured.")
     )
 
 
@@ -290,4 +309,6 @@ def _warnings(result: Evaluation) -> list[str]:
             lines.append(f"{row.dataset}/{row.image}: reproduced exactly; left out of mean PSNR")
         if any(math.isnan(s["ssim_y"]) for s in row.scores.values()):
             lines.append(f"{row.dataset}/{row.image}: smaller than the window of SSIM")
+        if any(math.isnan(s.get("st_lpips", 0.0)) for s in row.scores.values()):
+            lines.append(f"{row.dataset}/{row.image}: too small for ST-LPIPS")
     return [one_line(line) for line in lines]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reslift.evaluate.gallery import Subject
 from reslift.evaluate.results import BASELINE, Evaluation, ImageRow, Summary
-from reslift.metrics import METRICS
+from reslift.metrics import Quantity, shown
 from reslift.report import (
     ERROR_TOP,
     Cell,
@@ -115,11 +115,12 @@ def _cell(value: float, decimals: int, strong: bool = False) -> Cell:
 
 def summary_table(summaries: Sequence[Summary]) -> Html:
     """Means of every set and contender, with the gain and its interval."""
+    metrics = shown(summaries[0].means if summaries else ())
     columns = [
         Column("set"),
         Column("images", True),
         Column("model"),
-        *(Column(_head(key), True) for key in METRICS),
+        *(Column(_head(m), True) for m in metrics.values()),
         Column("gain, dB", True),
         Column("parameters", True),
         Column("multiply-adds", True),
@@ -133,7 +134,7 @@ def summary_table(summaries: Sequence[Summary]) -> Html:
                 summary.dataset if first else "",
                 summary.images if first else "",
                 summary.contender.name,
-                *(_cell(summary.means[k], m.decimals) for k, m in METRICS.items()),
+                *(_cell(summary.means[k], m.decimals) for k, m in metrics.items()),
                 DASH if first else _gain(summary),
                 count(summary.contender.parameters),
                 count(summary.contender.macs),
@@ -150,9 +151,8 @@ def _gain(summary: Summary) -> Html:
     return tag("span", tag("b", f"{summary.gain:+.2f}"), tag("small", interval))
 
 
-def _head(metric: str) -> str:
-    unit = METRICS[metric].unit
-    return f"{METRICS[metric].label}, {unit}" if unit else METRICS[metric].label
+def _head(metric: Quantity) -> str:
+    return f"{metric.label}, {metric.unit}" if metric.unit else metric.label
 
 
 def gain_charts(result: Evaluation) -> Html | None:
@@ -285,34 +285,32 @@ def _place(subject: Subject) -> Html:
 
 
 def _scores(row: ImageRow) -> Html:
+    metrics = _of_an_image(row.scores[BASELINE])
     rows = [
-        [name, number(scores["psnr_y"], 2), number(scores["ssim_y"], 4)]
+        [name, *(number(scores[key], m.decimals) for key, m in metrics.items())]
         for name, scores in row.scores.items()
     ]
-    return tag(
-        "div",
-        table([Column(""), Column("PSNR-Y", True), Column("SSIM-Y", True)], rows),
-        class_="scores",
-    )
+    columns = [Column(""), *(Column(m.label, True) for m in metrics.values())]
+    return tag("div", table(columns, rows), class_="scores")
+
+
+def _of_an_image(names: Iterable[str]) -> dict[str, Quantity]:
+    """The few numbers that stand beside each picture."""
+    return shown({"psnr_y", "ssim_y", "st_lpips"} & set(names))
 
 
 def _image_table(result: Evaluation) -> Html:
     names = [c.name for c in result.contenders]
     columns = [Column("set"), Column("image"), Column("size")]
-    columns += [
-        Column(f"{METRICS[m].label} {n}", True) for m in ("psnr_y", "ssim_y") for n in names
-    ]
+    metrics = _of_an_image(result.metrics)
+    columns += [Column(f"{m.label} {n}", True) for m in metrics.values() for n in names]
     columns += [Column(f"gain {name}", True) for name in names[1:]]
     rows: list[list[Child | Cell]] = [
         [
             row.dataset,
             row.image,
             Cell(f"{row.width}×{row.height}", row.width * row.height),
-            *(
-                _cell(row.scores[n][m], METRICS[m].decimals)
-                for m in ("psnr_y", "ssim_y")
-                for n in names
-            ),
+            *(_cell(row.scores[n][k], m.decimals) for k, m in metrics.items() for n in names),
             *(Cell(f"{row.gain(n):+.2f}", row.gain(n)) for n in names[1:]),
         ]
         for row in result.rows

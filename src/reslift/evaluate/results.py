@@ -109,6 +109,11 @@ class Evaluation:
     warnings: list[str] = field(default_factory=list)
     environment: dict[str, str | int | None] = field(default_factory=dict)
 
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the numbers that each row holds for each contender."""
+        return list(self.rows[0].scores[BASELINE]) if self.rows else []
+
     def rows_of(self, dataset: str) -> list[ImageRow]:
         """The rows of one set."""
         return [row for row in self.rows if row.dataset == dataset]

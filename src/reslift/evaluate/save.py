@@ -15,7 +15,7 @@ from reslift.evaluate.gallery import Subject
 from reslift.evaluate.page import render
 from reslift.evaluate.results import BASELINE, Evaluation
 from reslift.files import atomic_write
-from reslift.metrics import METRICS
+from reslift.metrics import shown
 
 JSON, CSV, PAGE = "results.json", "results.csv", "report.html"
 
@@ -125,12 +125,13 @@ def as_json(result: Evaluation, command: str, made: str) -> dict[str, Any]:
 
 def as_csv(result: Evaluation) -> str:
     """A line an image and contender."""
-    head = ["set", "image", "width", "height", "model", *METRICS, "gain_psnr_y"]
+    metrics = list(shown(result.metrics))
+    head = ["set", "image", "width", "height", "model", *metrics, "gain_psnr_y"]
     rows: list[list[str | int | float]] = []
     for row in result.rows:
         for name, scores in row.scores.items():
             rows.append([row.dataset, row.image, row.width, row.height, name])
-            rows[-1] += [scores[key] for key in METRICS]
+            rows[-1] += [scores[key] for key in metrics]
             rows[-1] += [row.gain(name), row.ms_per_megapixel[name]]
     return report.as_csv([*head, "ms_per_output_megapixel"], rows)
 

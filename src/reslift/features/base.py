@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,7 @@ class Features(nn.Module, ABC):
     def _measure(self, srs: Sequence[Tensor], hr: Tensor) -> list[float]:
         return [float(self.distance(sr.float(), hr.float())) for sr in srs]
 
-    def frozen(self) -> Features:
+    def frozen(self) -> Self:
         """Itself, in evaluation mode and without gradients of its weights."""
         self.eval().requires_grad_(False)
         return self

@@ -13,8 +13,8 @@ from reslift.errors import ResliftError, UsageError, one_line
 from reslift.features.base import Features, three_channels
 
 MISSING = (
-    "LPIPS needs packages that are not installed: python -m pip install lpips torchvision; "
-    "st_lpips needs neither"
+    "features lpips need packages that are not installed: python -m pip install lpips torchvision; "
+    "st_lpips need neither"
 )
 
 

@@ -27,7 +27,7 @@ from reslift.features.base import Features, three_channels, unit, unit_distance
 PACKAGE, VERSION = "stlpips-pytorch", "0.0.2"
 WEIGHTS = "stlpips_pytorch/weights/vST0.0/alex_shift_tolerant.pth"
 MISSING = (
-    f"ST-LPIPS needs the weights of a package that is not installed: "
+    "the weights of ST-LPIPS are in a package that is not installed: "
     f'python -m pip install "{PACKAGE}=={VERSION}"'
 )
 LAYERS = ("slice1.0", "slice2.5", "slice3.9", "slice4.11", "slice5.13")
