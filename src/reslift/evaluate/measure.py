@@ -44,8 +44,8 @@ OUTPUT_720P = (720, 1280)
 WARM_UP_SIDE = 256
 MEGA = 1e6
 PERCEPTUAL_PROTOCOL = (
-    "ST-LPIPS: shift-tolerant LPIPS over AlexNet (Ghildyal and Liu 2022) of whole pictures, nothing "
-    "shaved; 0 is alike, lower is better."
+    "ST-LPIPS: shift-tolerant LPIPS over AlexNet (Ghildyal and Liu 2022) of whole pictures, "
+    "nothing shaved; 0 is alike, lower is better."
 )
 
 
