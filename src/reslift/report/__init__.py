@@ -28,6 +28,7 @@ from reslift.report.html import (
 )
 from reslift.report.pictures import (
     ERROR_TOP,
+    Bytes,
     Picture,
     colour_scale,
     encode,
@@ -40,6 +41,7 @@ from reslift.report.sprites import sprite_sheets, storage
 
 __all__ = [
     "ERROR_TOP",
+    "Bytes",
     "Cell",
     "Column",
     "Html",
