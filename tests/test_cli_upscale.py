@@ -15,13 +15,14 @@ import pytest
 from PIL import Image
 
 from reslift import formats
-from reslift.backends import TorchBackend
+from reslift.backends.torch import TorchBackend
 from reslift.cli import main
 from reslift.formats import vips
 from reslift.stitch import Stitcher
 from reslift.upscale import Upscaler
 from small_models import made, saved, small_lift
 
+ON_CPU = ("--device", "cpu", "--backend", "torch")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals and terminals as POSIX has them")
 
 
@@ -40,7 +41,7 @@ def run(model, capsys):
     """Run the command; gives its code and the lines of both streams."""
 
     def call(*words):
-        code = main(["upscale", "--model", model, "--device", "cpu", *map(str, words)])
+        code = main(["upscale", "--model", model, *ON_CPU, *map(str, words)])
         streams = capsys.readouterr()
         return code, streams.out.splitlines(), streams.err.splitlines()
 

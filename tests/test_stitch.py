@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from reslift import canvas, machine, stitch
-from reslift.backends import BACKENDS, TorchBackend
-from reslift.backends.torch import choose_device
+from reslift.backends.torch import TorchBackend, choose_device
 from reslift.errors import DeviceError, LimitError, OutputError, UsageError
 from reslift.pixels.planes import Planes
 from small_models import made, small_lift
@@ -46,16 +45,16 @@ def test_out_of_memory_halves_the_group_and_changes_no_byte(error):
         Planes(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), "rgb", False),
     )
     whole, out = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 128, 3), np.uint8)
-    stitch.Stitcher(model, TorchBackend(model, "cpu"), cell=16).run(image, whole)
+    stitch.Stitcher(TorchBackend(model, "cpu"), cell=16).run(image, whole)
     backend = Scarce(model, {3, 5, 7, 12}, error)
-    stitch.Stitcher(model, backend, cell=16, tile=64).run(image, out)
+    stitch.Stitcher(backend, cell=16, tile=64).run(image, out)
     assert backend.released == 4 and out.tobytes() == whole.tobytes()
 
 
 def test_one_cell_without_memory_is_an_error():
     model = small_lift(2)
     backend = Scarce(model, range(100), OUT_OF_MEMORY[0])
-    stitcher = stitch.Stitcher(model, backend, cell=16, tile=64)
+    stitcher = stitch.Stitcher(backend, cell=16, tile=64)
     image = Planes(np.zeros((64, 64, 3), np.uint8), "rgb", False)
     with pytest.raises(DeviceError, match="out of memory on cpu with one cell of 16x16"):
         stitcher.run(image, np.zeros((128, 128, 3), np.uint8))
@@ -64,7 +63,7 @@ def test_one_cell_without_memory_is_an_error():
 
 def test_other_errors_are_not_taken_for_memory():
     model = small_lift(2)
-    stitcher = stitch.Stitcher(model, Scarce(model, {1}, RuntimeError("a defect")))
+    stitcher = stitch.Stitcher(Scarce(model, {1}, RuntimeError("a defect")))
     with pytest.raises(RuntimeError, match="a defect"):
         stitcher.run(Planes(np.zeros((4, 4, 3), np.uint8), "rgb", False), np.zeros((8, 8, 3)))
 
@@ -123,15 +122,3 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="use --device cpu"):
             choose_device("cuda")
-
-
-@pytest.mark.parametrize("name", list(BACKENDS))
-@pytest.mark.parametrize("scale", [2, 4])
-def test_every_backend_answers_as_the_model(name, scale):
-    model, lr = small_lift(scale), torch.rand(1, 3, 21, 18)
-    backend = BACKENDS[name](small_lift(scale), "cpu")
-    sr = backend.run(lr)
-    assert sr.dtype == torch.float32 and sr.is_cpu and backend.precision == "fp32"
-    assert (sr - model(lr)).abs().max() <= 1e-6 * sr.abs().max()
-    assert backend.cell_bytes(64, 64) < backend.cell_bytes(512, 512)
-    assert not backend.is_out_of_memory(ValueError("out of memory"))

@@ -247,7 +247,7 @@ def test_a_result_on_disk_is_the_same_file(tmp_path, monkeypatch, upscaler):
 
 def test_load_takes_a_file_and_its_scale(tmp_path):
     path = saved(tmp_path / "m.safetensors", small_lift(2))
-    upscaler = reslift.load(path, device="cpu")
+    upscaler = reslift.load(path, device="cpu", backend="torch")
     image = rng().integers(0, 256, (6, 5, 3), np.uint8)
     assert upscaler.scale == 2 and upscaler.card.name == "small" and upscaler.device == "cpu"
     np.testing.assert_array_equal(upscaler(image), made(small_lift(2))(image))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from reslift.errors import InputError, one_line
 from reslift.pixels.planes import Pixels, Planes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pack = Callable[[list[Pixels]], Any]
 
@@ -32,7 +34,8 @@ def unpack(image: Any) -> tuple[list[Planes], Pack]:
         return _from_numpy(image)
     if isinstance(image, Image.Image):
         return _from_pil(image)
-    if isinstance(image, Tensor):
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(image, torch.Tensor):
         return _from_tensor(image)
     raise InputError(
         f"cannot upscale a {type(image).__name__}; give a NumPy array (H, W) or (H, W, C), a PIL "
@@ -114,6 +117,8 @@ def _plain_mode(image: Image.Image) -> Image.Image:
 
 
 def _from_tensor(tensor: Tensor) -> tuple[list[Planes], Pack]:
+    import torch
+
     if tensor.ndim not in (3, 4) or tensor.numel() == 0:
         raise InputError(f"a tensor image is (C, H, W) or (B, C, H, W), not {tuple(tensor.shape)}")
     if tensor.is_meta or tensor.layout != torch.strided:

@@ -160,13 +160,23 @@ def load(name: str | Path, scale: int | None = None) -> tuple[SRModel, Card]:
         UsageError: the model's scale is not the one asked for.
     """
     path = resolve(name, scale)
+    card = card_for(path, scale)
+    return _rebuild(path, card), card
+
+
+def card_for(path: Path, scale: int | None) -> Card:
+    """The card of a checkpoint that has to be for `scale`, where that is not None.
+
+    Raises:
+        CheckpointError: as for `read_card`. UsageError: the model is for another scale.
+    """
     card = read_card(path)
     if scale is not None and card.scale != scale:
         raise UsageError(
-            f"model {one_line(name)} has scale {card.scale}, not {scale}: ask for "
+            f"model {one_line(path)} has scale {card.scale}, not {scale}: ask for "
             f"--scale {card.scale} or for another model"
         )
-    return _rebuild(path, card), card
+    return card
 
 
 def _rebuild(path: Path, card: Card) -> SRModel:

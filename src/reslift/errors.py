@@ -4,6 +4,7 @@
     ├── UsageError               2   a bad option, an unknown name
     │   ├── RecipeError
     │   ├── UnknownName
+    │   ├── CannotExport             a model that cannot be a graph
     │   └── OutputExists             an existing output without --overwrite
     ├── InputError               1   a file cannot be used
     │   ├── LimitError               names the limit, its value and its option
@@ -44,6 +45,10 @@ class RecipeError(UsageError):
 
 class UnknownName(UsageError):
     """A name is not in the index it was looked up in."""
+
+
+class CannotExport(UsageError):
+    """A model has a layer or a size that the format asked for cannot express."""
 
 
 class OutputExists(UsageError):

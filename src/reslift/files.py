@@ -140,3 +140,14 @@ def recipes_folder() -> Path:
         if folder.is_dir():
             return folder
     raise InputError(f"{one_line(here / 'recipes')} is missing; install reslift again")
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: it may be deleted at any time, and is not made here.
+
+    ``$RESLIFT_CACHE``, else ``reslift`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    if own := os.environ.get("RESLIFT_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "reslift"

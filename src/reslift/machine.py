@@ -12,6 +12,7 @@ from pathlib import Path
 
 GIB = 1024**3
 LIKELY_RESIDENT = GIB // 2
+GPU_SIGNS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 CPU_FEATURES: dict[str, str] = {
     "amx_bf16": "AMX bf16 (matrix units: bf16 is several times faster than fp32)",
@@ -45,6 +46,26 @@ def usable_cores() -> int:
         if len(quota) == 2 and quota[0].isdigit():
             cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
     return cores
+
+
+def threads() -> int:
+    """Threads for an engine that has its own: ``OMP_NUM_THREADS``, else the usable cores."""
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdigit() and int(text) else usable_cores()
+
+
+def has_bf16() -> bool:
+    """Whether this processor has bf16 arithmetic, by AMX or AVX512."""
+    return bool({"amx_bf16", "avx512_bf16"} & set(_cpu_flags()))
+
+
+def may_have_gpu() -> bool:
+    """Whether there are signs of a GPU that torch could use; without torch none can be certain."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if sys.platform == "win32":
+        return shutil.which("nvidia-smi") is not None
+    return any(Path(sign).exists() for sign in GPU_SIGNS)
 
 
 def total_memory() -> int | None:
@@ -101,12 +122,16 @@ def resident_memory() -> int:
 def _cpu_features() -> str:
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return "Apple silicon"
+    flags = _cpu_flags()
+    found = [words for flag, words in CPU_FEATURES.items() if flag in flags]
+    return ", ".join(found) or "instruction sets not known here"
+
+
+def _cpu_flags() -> list[str]:
     text = ""
     with contextlib.suppress(OSError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
-    found = [words for flag, words in CPU_FEATURES.items() if flag in flags]
-    return ", ".join(found) or "instruction sets not known here"
+    return next((line for line in text.splitlines() if line.startswith("flags")), "").split()
 
 
 def _memory_text() -> str:

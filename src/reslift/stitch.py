@@ -17,17 +17,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from reslift import machine
 from reslift.backends import Backend
 from reslift.errors import DeviceError, InputError, LimitError, ResliftError, UsageError
-from reslift.models import SRModel
 from reslift.pixels import alpha as transparency
 from reslift.pixels import planes as rule
 from reslift.pixels import tiles
-from reslift.pixels.planes import Pixels, Planes
+from reslift.pixels.planes import Floats, Pixels, Planes
 from reslift.pixels.tiles import Box
 
 MOST_RINGS = 32
@@ -37,7 +34,7 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Stitcher:
-    """Runs `model` through `backend` over images of any size.
+    """Runs the model of `backend` over images of any size.
 
     Attributes:
         tile: side in LR pixels of what is held at once, in whole cells; None is one cell.
@@ -45,7 +42,6 @@ class Stitcher:
         cell: longest side of a cell; part of what defines the answer.
     """
 
-    model: SRModel
     backend: Backend
     tile: int | None = None
     max_memory: int | None = None
@@ -54,9 +50,8 @@ class Stitcher:
     def __post_init__(self) -> None:
         if self.tile is not None and self.tile < 1:
             raise UsageError(f"tile {self.tile}: a tile is a number of pixels from 1 up")
-        self._context = tiles.round_up(
-            max(self.model.halo, transparency.REACH), self.model.multiple_of
-        )
+        self.needs = needs = self.backend.needs
+        self._context = tiles.round_up(max(needs.halo, transparency.REACH), needs.multiple_of)
 
     def run(self, image: Planes, out: Pixels, progress: Progress | None = None) -> None:
         """Fill out (sH, sW, C), of the dtype of the result, from image (H, W, C).
@@ -71,18 +66,18 @@ class Stitcher:
             ResliftError: the model answers NaN or infinity.
         """
         height, width = image.pixels.shape[:2]
-        self.model.check_size(height, width)
-        cell = max(self.cell, self.model.size or 0)
-        cells = tiles.grid(height, width, self.model.multiple_of, cell)
-        if self.model.is_global and len(cells) > 1:
+        self.needs.check_size(height, width)
+        cell = max(self.cell, self.needs.size or 0)
+        cells = tiles.grid(height, width, self.needs.multiple_of, cell)
+        if self.needs.is_global and len(cells) > 1:
             raise InputError(
                 f"this model looks at the whole image and cannot be tiled: {width}x{height} is "
                 f"more than its {self.cell}x{self.cell}; use another model or a smaller image"
             )
         for core, piece in self._pieces(image, cells, out):
-            out[core.slices(scale=self.model.scale)] = piece
+            out[core.slices(scale=self.needs.scale)] = piece
             if progress is not None:
-                progress(core.pixels * self.model.scale**2)
+                progress(core.pixels * self.needs.scale**2)
 
     def _pieces(self, image: Planes, cells: list[Box], out: Pixels) -> Iterator[tuple[Box, Pixels]]:
         size, done = self._held_cells(image, cells, out), 0
@@ -114,39 +109,42 @@ class Stitcher:
             f"pixels, which needs about {need} MiB; close other programs, or use a smaller model"
         )
 
-    def _compute(self, image: Planes, core: Box) -> Tensor:
+    def _compute(self, image: Planes, core: Box) -> Floats:
         """The unrounded answer (1, C, sh, sw) for one cell."""
         height, width, bands = image.pixels.shape
         outer = core.grown(self._context, height, width)
-        rings = min(self.model.halo + transparency.REACH, MOST_RINGS) if image.alpha else 0
+        rings = min(self.needs.halo + transparency.REACH, MOST_RINGS) if image.alpha else 0
         wide = outer.grown(rings, height, width)
         lr = rule.to_float(image.pixels[wide.slices()])
         if image.alpha:
-            lr = torch.cat((transparency.bleed(lr[:, :-1], lr[:, -1:], rings), lr[:, -1:]), 1)
+            colors = transparency.bleed(lr[:, :-1], lr[:, -1:], rings)
+            lr = np.concatenate((colors, lr[:, -1:]), 1)
         lr = lr[(..., *outer.slices(wide))]
         parts = []
-        for group in rule.groups(bands, image.space, image.alpha, self.model.channels):
+        for group in rule.groups(bands, image.space, image.alpha, self.needs.channels):
             is_alpha = image.alpha and group == (bands - 1,)
             answer = self._alpha if is_alpha else self._answer
-            parts.append(answer(lr[:, list(group)])[(..., *core.slices(outer, self.model.scale))])
-        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+            parts.append(answer(lr[:, list(group)])[(..., *core.slices(outer, self.needs.scale))])
+        return np.concatenate(parts, 1) if len(parts) > 1 else parts[0]
 
-    def _answer(self, planes: Tensor) -> Tensor:
-        sr = rule.through(self.backend.run, planes, self.model.channels)
-        if not math.isfinite(float(sr.sum())):
+    def _answer(self, planes: Floats) -> Floats:
+        sr = rule.through(self.backend.run, planes, self.needs.channels)
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = float(sr.sum())
+        if not math.isfinite(total):
             raise ResliftError(
                 f"the model answered NaN or infinity ({self.backend.precision} on "
                 f"{self.backend.device}); nothing was saved; try --device cpu or another model"
             )
         return sr
 
-    def _alpha(self, plane: Tensor) -> Tensor:
+    def _alpha(self, plane: Floats) -> Floats:
         first = plane[0, 0, 0, 0]
         if bool((plane == first).all()):
-            scale = self.model.scale
+            scale = self.needs.scale
             height, width = plane.shape[2] * scale, plane.shape[3] * scale
-            return first.expand(1, 1, height, width)
-        return transparency.within_neighbours(self._answer(plane), plane, self.model.scale)
+            return np.full((1, 1, height, width), first, np.float32)
+        return transparency.within_neighbours(self._answer(plane), plane, self.needs.scale)
 
     def _held_cells(self, image: Planes, cells: list[Box], out: Pixels) -> int:
         wanted = 1 if self.tile is None else max(1, self.tile // self.cell) ** 2
@@ -155,7 +153,7 @@ class Stitcher:
         need = self.backend.cell_bytes(outer.height, outer.width)
         need += 0 if isinstance(out, np.memmap) else out.nbytes
         free = self._free_memory(need)
-        held: int = largest.pixels * self.model.scale**2 * image.pixels.shape[2] * 4
+        held: int = largest.pixels * self.needs.scale**2 * image.pixels.shape[2] * 4
         return max(1, min(wanted, len(cells), 1 + (free - need) // held))
 
     def _free_memory(self, need: int) -> int:

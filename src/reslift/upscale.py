@@ -9,26 +9,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 from PIL import Image
 
-from reslift import arrays, checkpoint, formats
-from reslift.backends import BACKENDS
+from reslift import arrays, backends, checkpoint, formats
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.checkpoint import DEFAULT_MODEL, Card
-from reslift.errors import OutputError, UsageError, look_up, one_line
+from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import check_target
 from reslift.limits import DEFAULT, Limits, parse_amount
-from reslift.models import SRModel
 from reslift.pixels.planes import Pixels, Planes
 from reslift.stitch import Progress, Stitcher
 
+if TYPE_CHECKING:
+    import torch
+
+    from reslift.models import SRModel
+
 AnyImage = TypeVar(
-    "AnyImage", "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", Image.Image, torch.Tensor
+    "AnyImage", "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", Image.Image, "torch.Tensor"
 )
 DEFAULT_SCALE = 4
 
@@ -37,21 +40,23 @@ class Upscaler:
     """A model made ready for whole images of any size.
 
     Args:
-        model: moved to `device`, in fp32.
+        model: moved to `device`, in fp32; or a checkpoint file, which is then read by PyTorch only
+            where the engine needs that.
         card: what its weights are.
         device: "auto" (CUDA, then MPS, then the CPU), "cpu", "cuda" or "mps".
         tile: LR pixels on a side that are held at once; changes memory, never the result.
         max_memory: bytes, or a text like "2G", that the process should stay under.
         limits: how large inputs and results may be.
-        backend: an engine of ``BACKENDS``.
+        backend: an engine of ``BACKENDS``, or "auto".
 
     Raises:
-        UsageError: a value that cannot be. DeviceError: a device that is not usable here.
+        UsageError: a value that cannot be, an engine that is not installed. DeviceError: a device
+        that is not usable here.
     """
 
     def __init__(
         self,
-        model: SRModel,
+        model: SRModel | Path,
         card: Card,
         *,
         device: str = "auto",
@@ -60,13 +65,29 @@ class Upscaler:
         limits: Limits = DEFAULT,
         backend: str = "torch",
     ) -> None:
-        self.model, self.card, self.limits = model, card, limits
-        self.scale = model.scale
+        self._source, self.card, self.limits = model, card, limits
         memory = parse_amount(max_memory) if isinstance(max_memory, str) else max_memory
         if memory is not None and memory < 1:
             raise UsageError(f"max_memory {memory}: give a number of bytes from 1 up, or like 2G")
-        engine = look_up(backend, BACKENDS, "backend")(model, str(device))
-        self._stitcher = Stitcher(model, engine, tile, memory)
+        engine = backends.start(model, backend, str(device))
+        self._stitcher = Stitcher(engine, tile, memory)
+        self.scale = engine.needs.scale
+
+    @cached_property
+    def model(self) -> SRModel:
+        """The model itself, for what an engine cannot say; it may be loaded only now."""
+        source = self._source
+        return checkpoint.load(source)[0] if isinstance(source, Path) else source
+
+    @property
+    def backend(self) -> str:
+        """The engine that runs the model."""
+        return self._stitcher.backend.name
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic inside it, "fp32" or "bf16"."""
+        return self._stitcher.backend.precision
 
     @property
     def device(self) -> str:
@@ -163,20 +184,28 @@ def load(
     tile: int | None = None,
     max_memory: int | str | None = None,
     limits: Limits = DEFAULT,
+    backend: str = backends.AUTO,
 ) -> Upscaler:
     """An Upscaler from a bundled model, a checkpoint file or a run folder.
 
     Args:
         name_or_file: "lift-base", a name that `reslift models` lists, or a path.
         scale: 2, 3 or 4; None is 4, or what the name or file is for.
-        device, tile, max_memory, limits: as for `Upscaler`.
+        device, tile, max_memory, limits, backend: as for `Upscaler`.
 
     Raises:
         UnknownName, CheckpointError, UsageError: no such model, a damaged one, another scale.
     """
     path = checkpoint.resolve(name_or_file, scale or DEFAULT_SCALE)
-    model, card = checkpoint.load(path, scale)
-    return Upscaler(model, card, device=device, tile=tile, max_memory=max_memory, limits=limits)
+    return Upscaler(
+        path,
+        checkpoint.card_for(path, scale),
+        device=device,
+        tile=tile,
+        max_memory=max_memory,
+        limits=limits,
+        backend=backend,
+    )
 
 
 def _make_folder(folder: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from torch import Tensor
+from reslift.needs import Needs
+from reslift.pixels.planes import Floats
 
-from reslift.models import SRModel
+Precision = Literal["auto", "fp32", "bf16"]
+WORKSPACE = 128 * 2**20
+MEMORY_WORDS = ("out of memory", "not enough memory", "allocate memory", "bad_alloc", "bad alloc")
 
 
 class Backend(ABC):
@@ -15,31 +18,34 @@ class Backend(ABC):
 
     Attributes:
         name: its key in ``BACKENDS``.
-        precision: the arithmetic inside, "fp32" unless said otherwise. Equal bytes are promised for
-            one backend, device and precision.
+        needs: what the model asks of its callers.
+        precision: the arithmetic inside, "fp32" or "bf16"; an image that is added at the end is
+            added in fp32 in any case. Equal bytes are promised for one backend, device and
+            precision.
         device: where it runs: "cpu", "cuda", "mps".
+        pixel_bytes: memory that the layers need, bytes an LR pixel.
     """
 
     name: ClassVar[str]
+    needs: Needs
     precision: str = "fp32"
-    device: str
+    device: str = "cpu"
+    pixel_bytes: float
 
     @abstractmethod
-    def __init__(self, model: SRModel, device: str = "auto") -> None:
-        """Raises DeviceError where `device` cannot be had, UsageError where it is unknown."""
+    def run(self, cell: Floats) -> Floats:
+        """(1, C, h, w) in [0, 1] → (1, C, sh, sw), an array of the caller's own."""
 
-    @abstractmethod
-    def run(self, cell: Tensor) -> Tensor:
-        """(1, C, h, w) float32 in [0, 1] on the CPU → (1, C, sh, sw) float32 on the CPU."""
-
-    @abstractmethod
     def cell_bytes(self, height: int, width: int) -> int:
         """About what memory `run` needs for a cell of this size, input and output included."""
+        image = 4 * self.needs.channels * height * width * (1 + self.needs.scale**2)
+        return round(self.pixel_bytes * height * width) + 2 * image + WORKSPACE
 
-    @abstractmethod
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether `error`, raised by `run`, means that memory ran out."""
+        text = str(error).lower()
+        told = isinstance(error, RuntimeError) and any(words in text for words in MEMORY_WORDS)
+        return told or isinstance(error, MemoryError)
 
-    @abstractmethod
-    def release(self) -> None:
+    def release(self) -> None:  # noqa: B027  (most engines keep nothing)
         """Give back memory that is only kept for speed."""

@@ -3,46 +3,62 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from reslift.backends.base import Backend
+from reslift.backends.base import Backend, Precision
+from reslift.backends.probe import difference, probe_image
 from reslift.errors import DeviceError, UsageError, one_line
+from reslift.machine import has_bf16
 from reslift.models import SRModel
+from reslift.needs import Needs
+from reslift.pixels.planes import Floats
 from reslift.pixels.tiles import round_up
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-WORKSPACE = 128 * 2**20
-PROBE = 32
-MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
+SIDE = 32
 
 
 class TorchBackend(Backend):
-    """Eager PyTorch in fp32 (no TF32), channels last, one cell at a time."""
+    """Eager PyTorch, channels last, one cell at a time.
+
+    Args:
+        model: moved to `device` and to fp32.
+        device: "auto" (CUDA, then MPS, then the CPU), "cpu", "cuda" or "mps".
+        precision: "auto" is bf16 on a CPU that has bf16 arithmetic, where a probe stays near fp32;
+            fp32 is without TF32.
+
+    Raises:
+        DeviceError: `device` cannot be had here. UsageError: there is no such device.
+    """
 
     name = "torch"
 
-    def __init__(self, model: SRModel, device: str = "auto") -> None:
-        self.device = choose_device(device)
+    def __init__(self, model: SRModel, device: str = "auto", precision: Precision = "auto") -> None:
+        self.device, self.needs = choose_device(device), Needs.of(model)
         model = model.to(torch.device(self.device), torch.float32).eval()
         self._model: SRModel = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.pixel_bytes = pixel_bytes(self._model)
+        fits = precision == "auto" and self.device == "cpu" and has_bf16()
+        if fits or precision == "bf16":
+            self._reduce(try_first=precision == "auto")
 
-    def run(self, cell: Tensor) -> Tensor:
+    def _reduce(self, *, try_first: bool) -> None:
+        exact, probe = self._model, probe_image(self.needs)
+        expected = self.run(probe) if try_first else None
+        self._model, self.precision = in_bf16(exact), "bf16"
+        if expected is not None and difference(self.run(probe), expected, "bf16"):
+            self._model, self.precision = exact, "fp32"
+
+    def run(self, cell: Floats) -> Floats:
         with torch.inference_mode(), _exact_convolutions(self.device):
-            lr = cell.to(self.device).contiguous(memory_format=torch.channels_last)
-            sr: Tensor = self._model(lr)
-            return sr.float().cpu()
-
-    def cell_bytes(self, height: int, width: int) -> int:
-        return activation_bytes(self._model, height, width)
-
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-            return True
-        text = str(error).lower()
-        return isinstance(error, RuntimeError) and any(word in text for word in MEMORY_WORDS)
+            lr = torch.from_numpy(cell).to(self.device)
+            sr: Tensor = self._model(lr.contiguous(memory_format=torch.channels_last))
+            answer: Floats = sr.float().cpu().numpy()
+            return answer
 
     def release(self) -> None:
         if self.device == "cuda":
@@ -73,11 +89,29 @@ def choose_device(device: str) -> str:
     return device
 
 
-def activation_bytes(model: SRModel, height: int, width: int) -> int:
-    """Bytes that `model` needs for one image: its hungriest layer twice, for skips live beside it.
+def in_bf16(model: SRModel) -> SRModel:
+    """A copy with its weights and all between them in bf16.
 
-    Found on a small probe, as all that a convolution holds grows with the area. Measured on CPU:
-    459 MiB for 512×512 at width 64 against 504 said here.
+    Buffers stay in fp32, and with them the interpolation that models add their detail to.
+    """
+    reduced = copy.deepcopy(model)
+    for weight in reduced.parameters():
+        weight.data = weight.data.to(torch.bfloat16)
+    for layer in reduced.modules():
+        if any(True for _ in layer.parameters(recurse=False)):
+            layer.register_forward_pre_hook(_take_bf16)
+    return reduced
+
+
+def _take_bf16(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x.to(torch.bfloat16) for x in inputs)
+
+
+def pixel_bytes(model: SRModel) -> float:
+    """Bytes an LR pixel that `model` holds at a time: its hungriest layer twice, for the skips.
+
+    Found on a small picture, as all that a convolution holds grows with the area. Measured on CPU:
+    459 MiB for 512×512 at width 64 against 504 said by :meth:`Backend.cell_bytes`.
     """
     largest = 0
 
@@ -88,7 +122,7 @@ def activation_bytes(model: SRModel, height: int, width: int) -> int:
 
     leaves = [layer for layer in model.modules() if not any(layer.children())]
     hooks = [leaf.register_forward_hook(measure) for leaf in leaves]
-    side = model.size or round_up(PROBE, model.multiple_of)
+    side = model.size or round_up(SIDE, model.multiple_of)
     weight = next(model.parameters())
     try:
         with torch.inference_mode():
@@ -96,8 +130,7 @@ def activation_bytes(model: SRModel, height: int, width: int) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    image = 4 * model.channels * height * width * (1 + model.scale**2)
-    return 2 * largest * height * width // side**2 + 2 * image + WORKSPACE
+    return 2 * largest / side**2
 
 
 def _exact_convolutions(device: str) -> contextlib.AbstractContextManager[Any]:

@@ -39,6 +39,9 @@ def command(
     ] = None,
     model: Annotated[str, typer.Option(help="Name (`reslift models`) or file.")] = "lift-base",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, openvino, onnxruntime or torch: the same result.")
+    ] = "auto",
     tile: Annotated[
         int | None, typer.Option(help="Input pixels a side held at once; same result.")
     ] = None,
@@ -86,7 +89,15 @@ def command(
     def prepare() -> Upscaler:
         from reslift.upscale import load
 
-        return load(model, scale, device=device, tile=tile, max_memory=memory, limits=limits)
+        return load(
+            model,
+            scale,
+            device=device,
+            tile=tile,
+            max_memory=memory,
+            limits=limits,
+            backend=backend,
+        )
 
     return Run(plan, quality, overwrite, quiet).go(prepare)
 

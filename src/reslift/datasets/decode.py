@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import json
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -31,7 +30,7 @@ from torch import Tensor
 from reslift import formats
 from reslift.datasets.base import ImageSet
 from reslift.errors import InputError, OutputError, ResliftError, one_line
-from reslift.files import atomic_write
+from reslift.files import atomic_write, cache_folder
 from reslift.machine import usable_cores
 from reslift.recipe import DataPart
 
@@ -158,14 +157,6 @@ def _shown(results: Iterable[Any], total: int) -> Iterable[Any]:
 
     console = Console(stderr=True)
     return track(results, "reading pictures", total, console=console, transient=True)
-
-
-def cache_folder() -> Path:
-    """Where decoded sets are kept."""
-    if own := os.environ.get("RESLIFT_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "reslift"
 
 
 def _cache_file(paths: list[Path], resize: int, side: int) -> Path | None:

@@ -89,6 +89,8 @@ class ISRNet(SRModel):
             sr: Tensor = F.pixel_shuffle(answer, self.scale).float() + self.skip(features[0])
             return sr
         dense = F.pad(answer, ASIDE * 2, mode="replicate")
+        if DENSE % self.scale == 0:
+            return F.avg_pool2d(dense, DENSE // self.scale)
         height, width = latent.shape[2:]
         return F.adaptive_avg_pool2d(dense, (height * self.scale, width * self.scale))
 

@@ -7,14 +7,18 @@ range of its neighbours: what is opaque all around stays exactly opaque.
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from reslift.pixels.planes import Floats
 
 REACH = 2
 
 
-def bleed(color: Tensor, alpha: Tensor, rings: int) -> Tensor:
+def bleed(color: Floats, alpha: Floats, rings: int) -> Floats:
     """Replace hidden colours by the visible ones nearby, ring after ring outwards.
 
     A hidden pixel takes the mean of the known pixels among its eight neighbours; visible pixels
@@ -28,19 +32,18 @@ def bleed(color: Tensor, alpha: Tensor, rings: int) -> Tensor:
         (1, C, h, w); pixels with alpha > 0 are unchanged.
     """
     hidden = alpha <= 0
-    if not bool(hidden.any()):
+    if not hidden.any():
         return color
-    colors = F.pad(color.masked_fill(hidden, 0.0), (1, 1, 1, 1))[0].flatten(1)
-    weights = F.pad(alpha, (1, 1, 1, 1)).flatten()
+    colors = _framed(np.where(hidden, np.float32(0), color))[0].reshape(color.shape[1], -1)
+    weights = _framed(alpha).ravel()
     row = alpha.shape[3] + 2
-    around = torch.tensor([y * row + x for y in (-1, 0, 1) for x in (-1, 0, 1) if x or y])
-    unknown = F.pad(hidden, (1, 1, 1, 1)).flatten()
-    beside = F.max_pool2d(hidden.float(), 3, stride=1, padding=1) > 0
-    newest = F.pad(beside & ~hidden, (1, 1, 1, 1)).flatten().nonzero()[:, 0]
+    around = np.array([y * row + x for y in (-1, 0, 1) for x in (-1, 0, 1) if x or y])
+    unknown = _framed(hidden).ravel()
+    newest = np.flatnonzero(_framed(_highest(hidden, 1) & ~hidden))
     for _ in range(rings):
-        ring = torch.unique((newest[:, None] + around).flatten())
+        ring = np.unique(newest[:, None] + around)
         ring = ring[unknown[ring]]
-        if ring.numel() == 0:
+        if ring.size == 0:
             break
         neighbours = ring[:, None] + around
         weight = weights[neighbours]
@@ -48,17 +51,29 @@ def bleed(color: Tensor, alpha: Tensor, rings: int) -> Tensor:
         weights[ring] = 1.0
         unknown[ring] = False
         newest = ring
-    padded = colors.view(1, color.shape[1], -1, row)
-    return padded[..., 1:-1, 1:-1]
+    return colors.reshape(1, color.shape[1], -1, row)[..., 1:-1, 1:-1]
 
 
-def within_neighbours(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
+def within_neighbours(sr: Floats, lr: Floats, scale: int) -> Floats:
     """Clip sr (1, 1, sh, sw) to the range of the 5×5 neighbours in lr (1, 1, h, w)."""
-    side = 2 * REACH + 1
-    high = F.max_pool2d(lr, side, stride=1, padding=REACH)
-    low = -F.max_pool2d(-lr, side, stride=1, padding=REACH)
-    return sr.clamp(_nearest(low, scale), _nearest(high, scale))
+    high, low = _highest(lr, REACH), -_highest(-lr, REACH)
+    return np.clip(sr, _nearest(low, scale), _nearest(high, scale))
 
 
-def _nearest(x: Tensor, scale: int) -> Tensor:
-    return x.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+def _framed(x: NDArray[Any]) -> NDArray[Any]:
+    """With a border of one 0 around the last two axes."""
+    return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+
+
+def _highest(x: NDArray[Any], radius: int) -> NDArray[Any]:
+    """The maximum over a square of 2·radius + 1 pixels around each, as far as the image goes."""
+    for axis in (2, 3):
+        beyond = [(0, 0)] * 4
+        beyond[axis] = (radius, radius)
+        padded = np.pad(x, beyond, "edge")
+        x = sliding_window_view(padded, 2 * radius + 1, axis).max(-1)
+    return x
+
+
+def _nearest(x: Floats, scale: int) -> Floats:
+    return x.repeat(scale, 2).repeat(scale, 3)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 Pixels = NDArray[Any]
+Floats = NDArray[np.float32]
 Group = tuple[int, ...]
 
 
@@ -42,24 +41,25 @@ def groups(bands: int, space: str, alpha: bool, channels: int) -> list[Group]:
     return first + [(plane,) for plane in range(together, bands)]
 
 
-def through(run: Callable[[Tensor], Tensor], planes: Tensor, channels: int) -> Tensor:
+def through(run: Callable[[Floats], Floats], planes: Floats, channels: int) -> Floats:
     """One group of planes (1, n, h, w) through `run`, (1, channels, h, w) → (…, sh, sw)."""
     if planes.shape[1] == channels:
         return run(planes)
-    return run(planes.expand(-1, channels, -1, -1)).mean(1, keepdim=True)
+    mean: Floats = run(np.repeat(planes, channels, 1)).mean(1, keepdims=True)
+    return mean
 
 
-def to_float(pixels: Pixels) -> Tensor:
+def to_float(pixels: Pixels) -> Floats:
     """(h, w, C) uint8, uint16 or float32 → (1, C, h, w) float32 in [0, 1], channels last."""
     values = np.array(pixels, dtype=np.float32, order="C")
     if pixels.dtype.kind == "u":
         values /= np.float32(np.iinfo(pixels.dtype).max)
-    return torch.from_numpy(values).permute(2, 0, 1)[None]
+    return values.transpose(2, 0, 1)[None]
 
 
-def from_float(sr: Tensor, dtype: np.dtype[Any]) -> Pixels:
+def from_float(sr: Floats, dtype: np.dtype[Any]) -> Pixels:
     """(1, C, h, w) float, clipped to [0, 1] → (h, w, C): uint8 or uint16 rounded, or float32."""
-    values: Pixels = np.clip(sr[0].permute(1, 2, 0).numpy(), 0.0, 1.0)
+    values: Pixels = np.clip(sr[0].transpose(1, 2, 0), 0.0, 1.0)
     if dtype.kind == "u":
         values *= np.float32(np.iinfo(dtype).max)
         np.rint(values, out=values)

@@ -1,0 +1,50 @@
+"""ONNX Runtime on the CPU: the quickest to start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reslift import machine
+from reslift.backends.base import Backend, Precision
+from reslift.backends.graph import Graph, make
+from reslift.pixels.planes import Floats
+
+if TYPE_CHECKING:
+    from reslift.models import SRModel
+
+QUIET = 3
+
+
+class OnnxRuntimeBackend(Backend):
+    """A session in fp32, which is the only precision that its CPU kernels have.
+
+    Args:
+        model: a model, or its ready graph.
+        device, precision: there is only the CPU and fp32.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(
+        self, model: SRModel | Graph, device: str = "cpu", precision: Precision = "auto"
+    ) -> None:
+        import onnxruntime
+
+        graph = model if isinstance(model, Graph) else make(model)
+        self.needs, self.pixel_bytes = graph.needs, graph.pixel_bytes
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = machine.threads()
+        options.log_severity_level = QUIET
+        self._session = onnxruntime.InferenceSession(
+            graph.onnx, options, providers=["CPUExecutionProvider"]
+        )
+
+    def run(self, cell: Floats) -> Floats:
+        try:
+            (sr,) = self._session.run(["sr"], {"lr": np.ascontiguousarray(cell)})
+        except Exception as error:  # its errors have no class of their own to name
+            raise RuntimeError(str(error)) from error
+        answer: Floats = sr
+        return answer
