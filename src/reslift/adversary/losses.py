@@ -72,7 +72,7 @@ class _MeanOfProcesses(torch.autograd.Function):
         return average(value.clone())
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return average(gradient.clone())
 
 
@@ -81,7 +81,7 @@ def mean_of_all(x: Tensor) -> Tensor:
     mean = x.mean()
     if not together():
         return mean
-    shared: Tensor = _MeanOfProcesses.apply(mean)
+    shared: Tensor = _MeanOfProcesses.apply(mean)  # type: ignore[no-untyped-call]
     return shared
 
 

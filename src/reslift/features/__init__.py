@@ -11,6 +11,8 @@ from reslift.features.lpips import LPIPS
 from reslift.features.st_lpips import STLPIPS
 from reslift.recipe import PerceptualPart
 
+__all__ = ["FEATURES", "LPIPS", "STLPIPS", "Encoder", "Features", "load_features"]
+
 FEATURES: dict[str, Callable[[PerceptualPart], Features]] = {
     "st_lpips": lambda part: STLPIPS(),
     "lpips": lambda part: LPIPS(),
