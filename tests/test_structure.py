@@ -18,12 +18,12 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = {
     "faces": {"cli", "web", "__main__"},
-    "verbs": {"train", "parallel", "evaluate", "upscale"},
+    "verbs": {"outcome", "train", "parallel", "evaluate", "latent", "upscale", "sample", "export"},
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
         *("checkpoint", "report", "arrays", "stitch", "inputs", "batch"),
         *("features", "adversary", "objective"),
-        *("run", "stepper", "optimisers", "validation", "watcher"),
+        *("run", "stepper", "optimisers", "validation", "watcher", "advice"),
     },
     "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas", "interrupts", "needs"},
 }

@@ -8,7 +8,7 @@
     log.jsonl          a line a validation
     state.pt           what ``--resume`` continues from
     best, last .safetensors   the averaged weights with their card
-    report.html        recipe, machine, curves of loss and of PSNR-Y beside bicubic
+    report.html, .json what came of it: verdict, warnings, curves, pictures, the table
     loss.svg, psnr.svg the curves as pictures
     tensorboard/       the same numbers as events, where tensorboard is installed
 """
@@ -18,18 +18,22 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from reslift.checkpoint import Card
 from reslift.errors import CheckpointError, OutputError, OutputExists, one_line
 from reslift.files import atomic_write
+from reslift.models import SRModel
 from reslift.recipe import Recipe, load_recipe, to_toml
-from reslift.report import Series, as_file, facts, line_chart, page, section, tag
+from reslift.validation import Score
 
 LOG, STATE = "log.jsonl", "state.pt"
-BEFORE_TRAINING = {"recipe.toml", "environment.json", "data.json"}
+REPORT = "report.json"
+BEFORE_TRAINING = {"recipe.toml", "environment.json", "data.json", REPORT, "report.html"}
 
 
 class Run:
@@ -101,32 +105,23 @@ class Run:
         """Replace a JSON file of the folder."""
         self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the folder; nothing in it where it is absent or damaged."""
+        try:
+            value = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The log, a row a validation; none where training did not come so far."""
+        if not (self.folder / LOG).exists():
+            return []
+        return [json.loads(line) for line in self._read(LOG).splitlines()]
+
     def log(self, rows: list[dict[str, Any]]) -> None:
         """Replace the log by these rows; whole, so that it always agrees with the state."""
         self.write_text(LOG, "".join(json.dumps(row) + "\n" for row in rows))
-
-    def show(self, rows: list[dict[str, Any]], recipe: Recipe) -> None:
-        """Draw the curves, into the report and as pictures of their own."""
-        steps = [row["step"] for row in rows]
-        loss = line_chart(
-            [Series("loss", steps, [row["loss"] for row in rows])],
-            x_label="step",
-            y_label="training loss",
-        )
-        psnr = line_chart(
-            [Series("model", steps, [row["psnr_y"] for row in rows])],
-            x_label="step",
-            y_label="PSNR-Y, dB, held-out pictures",
-            references={"bicubic": rows[-1]["bicubic_psnr_y"]},
-        )
-        self.write_text("loss.svg", as_file(loss))
-        self.write_text("psnr.svg", as_file(psnr))
-        named = {key: str(value) for key, value in {**self.facts(), **rows[-1]}.items()}
-        parts = [
-            section("Curves", tag("div", psnr, loss, class_="charts")),
-            section("Run", facts(named)),
-        ]
-        self.write_text("report.html", page(recipe.name, tag("h1", recipe.name), *parts))
 
     def events(self, step: int) -> Any:
         """A TensorBoard writer that drops what came after ``step``; None without the package."""
@@ -156,6 +151,43 @@ class Run:
         except Exception as error:
             raise CheckpointError(f"{one_line(path)}: damaged: {one_line(error)}") from error
         return state
+
+
+def card_of(
+    recipe: Recipe, model: SRModel, data: str, step: int, score: Score | None, bicubic: Score
+) -> Card:
+    """What the weights of a run are.
+
+    Args:
+        recipe: they come from it.
+        model: holds them.
+        data: what they saw, in words.
+        step: how far training was.
+        score: of the validation, where it has been; ``bicubic`` is that of bicubic.
+    """
+    scores: dict[str, dict[str, float]] = {}
+    if score is not None:
+        scores["validation"] = {
+            "psnr_y": score.psnr_y,
+            "mse": score.mse,
+            "bicubic_psnr_y": bicubic.psnr_y,
+            "bicubic_mse": bicubic.mse,
+        }
+    return Card(
+        name=recipe.name,
+        model=recipe.model.name,
+        arguments=model.arguments,
+        scale=recipe.scale,
+        summary=recipe.summary,
+        data=data,
+        licence=recipe.licence,
+        recipe=recipe.model_dump(mode="json", exclude_none=True),
+        command=shlex.join(["reslift", "train", recipe.name]),
+        scores=scores,
+        parameters=model.parameter_count(),
+        version=environment()["reslift"],
+        notes=(f"step {step} of {recipe.steps}",),
+    )
 
 
 def environment() -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import torch
 
 from reslift import checkpoint
 from reslift.adversary import adversary_notes
+from reslift.advice import Advice
 from reslift.backends.torch import choose_device
-from reslift.checkpoint import Card
 from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
 from reslift.datasets.patches import PatchBank
@@ -24,8 +24,9 @@ from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_l
 from reslift.interrupts import stop_politely
 from reslift.models import MODELS, SRModel
 from reslift.objective import PERCEPTUAL, Objective
+from reslift.outcome import Reporter
 from reslift.recipe import Recipe
-from reslift.run import Run, environment
+from reslift.run import Run, card_of
 from reslift.stepper import Stepper, rate_at
 from reslift.validation import Best, Score, Validator
 from reslift.watcher import Silent, Watcher
@@ -128,6 +129,11 @@ class Session:
         self._since = time.monotonic()
         self._saved_at = self._since
         self._open_log(splits)
+        if self._leads:
+            model = self.stepper.average
+            self.reporter = Reporter(run, recipe, splits, degradation, self.validator, model)
+            self.reporter.update(self.rows, self.step, self.finished)
+            self._tell(self.reporter.warnings)
 
     def _fill_bank(self, splits: Splits, degradation: Degradation) -> PatchBank:
         part = self.recipe.data
@@ -254,13 +260,11 @@ class Session:
             if better or self.step == self.recipe.watch.validate_every:
                 self._save_weights("best", score)
             self.run.log(self.rows)
-            self.run.show(self.rows, self.recipe)
+            self._tell(self.reporter.update(self.rows, self.step, self.finished, score))
             if self._events:
                 for name in row.keys() - {"step", "seconds"}:
                     self._events.add_scalar(name, row[name], self.step)
         self.watcher.validated(row)
-        if objection := self.best.objection(score):
-            self.watcher.note(objection)
 
     def _rate(self) -> float:
         return rate_at(*self.stepper.phase_at(self.step - 1))
@@ -277,6 +281,13 @@ class Session:
             last = self.rows[-1] if self.rows else {}
             known = "mse" in last
             self._save_weights("last", Score(last["psnr_y"], last["mse"]) if known else None)
+            told = {advice.code for advice in self.reporter.warnings}
+            self.reporter.finish(self.rows, self.step, self.finished)
+            self._tell(one for one in self.reporter.warnings if one.code not in told)
+
+    def _tell(self, warnings: Iterable[Advice]) -> None:
+        for advice in warnings:
+            self.watcher.warn(advice)
 
     def _save_state(self) -> None:
         self._saved_at = time.monotonic()
@@ -307,37 +318,12 @@ class Session:
 
     def _save_weights(self, stem: str, score: Score | None) -> None:
         path = self.run.folder / f"{stem}{checkpoint.SUFFIX}"
-        checkpoint.save(path, self.stepper.average, self._card(score))
-
-    def _card(self, score: Score | None) -> Card:
-        recipe, model = self.recipe, self.stepper.average
-        scores: dict[str, dict[str, float]] = {}
-        if score is not None:
-            base = self.validator.baseline
-            scores = {
-                "validation": {
-                    "psnr_y": score.psnr_y,
-                    "mse": score.mse,
-                    "bicubic_psnr_y": base.psnr_y,
-                    "bicubic_mse": base.mse,
-                }
-            }
-        return Card(
-            name=recipe.name,
-            model=recipe.model.name,
-            arguments=model.arguments,
-            scale=recipe.scale,
-            summary=recipe.summary,
-            data=f"{len(self.bank.names)} pictures, {len(self.bank.hr) / 1e6:.1f} MP, "
-            f"from {', '.join(Path(f).name for f in recipe.data.train)}",
-            licence=recipe.licence,
-            recipe=recipe.model_dump(mode="json", exclude_none=True),
-            command=shlex.join(["reslift", "train", recipe.name]),
-            scores=scores,
-            parameters=model.parameter_count(),
-            version=environment()["reslift"],
-            notes=(f"step {self.step} of {recipe.steps}",),
-        )
+        part, model = self.recipe.data, self.stepper.average
+        seen = f"{len(self.bank.names)} pictures, {len(self.bank.hr) / 1e6:.1f} MP, from "
+        seen += ", ".join(Path(folder).name for folder in part.train)
+        bicubic = self.validator.baseline
+        card = card_of(self.recipe, model, seen, self.step, score, bicubic)
+        checkpoint.save(path, model, card)
 
 
 def start_model(recipe: Recipe) -> SRModel:

@@ -232,14 +232,3 @@ class Best:
         """Continue from a saved state."""
         self.value, self.waited = state["best"], state["waited"]
         self.mark = state.get("mark", self.value)
-
-    def objection(self, score: Score) -> str:
-        """Why stopping early cannot work with this ``min_delta``; empty where it can."""
-        watch = self.watch
-        if watch.monitor != "mse" or not 0 < score.mse <= watch.min_delta:
-            return ""
-        return (
-            f"watch.min_delta {watch.min_delta:g} is not below the validation MSE {score.mse:.5f}: "
-            f"no later progress can count, and training stops {watch.patience or 'no'} validations "
-            f"after the last that did; set it to a hundredth of the MSE, or 0"
-        )

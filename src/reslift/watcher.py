@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from reslift.advice import Advice
 from reslift.recipe import Recipe
 
 Row = dict[str, Any]
@@ -20,6 +21,8 @@ class Watcher(Protocol):
 
     def note(self, text: str) -> None: ...
 
+    def warn(self, advice: Advice) -> None: ...
+
 
 class Silent:
     """A watcher that shows nothing."""
@@ -34,4 +37,7 @@ class Silent:
         pass
 
     def note(self, text: str) -> None:
+        pass
+
+    def warn(self, advice: Advice) -> None:
         pass

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from reslift.advice import Advice
     from reslift.recipe import Recipe
 
 
@@ -123,6 +124,9 @@ class Lines:
 
     def note(self, text: str) -> None:
         self.say(f"note: {text}")
+
+    def warn(self, advice: Advice) -> None:
+        self.say(f"warning: {advice}")
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
