@@ -102,9 +102,9 @@ def _ramp(pen: ImageDraw.ImageDraw, column: dict[str, Any], left: int) -> None:
     for at in range(wide):
         pen.line((start + at, down, start + at, down + 18), blend(column["stops"], at / wide))
     decimals, unit = column["decimals"], column["unit"]
-    for share, anchor, mark in ((0.0, "la", "≤ "), (1.0, "ra", "≥ ")):
+    for share, anchor, mark in ((0.0, "la", "or less"), (1.0, "ra", "or more")):
         value = column["low"] + share * (column["high"] - column["low"])
-        text = f"{mark}{value:.{decimals}f} {unit}"
+        text = f"{value:.{decimals}f} {unit} {mark}"
         pen.text((start + share * wide, down + 24), text, SOFT, _font(11), anchor=anchor)
 
 

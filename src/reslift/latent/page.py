@@ -62,8 +62,11 @@ def render(found: Exploration, command: str, made: str) -> str:
         tag("h1", title),
         tag("p", f"{len(encoded.names)} pictures: {source.words}. {made}", class_="note"),
         [tag("p", line, class_="verdict") for line in statements(found)],
-        tag("div", class_="explorer"),
-        colour_scale("|SR − HR| of luma, in levels of 255", ERROR_TOP),
+        tag(
+            "div",
+            colour_scale("|SR − HR| of luma, in levels of 255", ERROR_TOP),
+            class_="explorer",
+        ),
         data_block("explorer-data", explorer_data(found, lossy)),
         _maps(found),
         _strips(found),
@@ -256,14 +259,14 @@ def _protocol(found: Exploration, command: str, lossy: int | None) -> Html:
     source = found.source
     kept = "without loss" if lossy is None else f"as lossy WebP (quality {lossy}), for viewing"
     crops = " Large ones as the crop at full resolution in which the error is largest."
-    whole = f"the middle {found.crop} pixels of HR" if found.crop else "whole pictures"
+    whole = f"the middle {found.crop}×{found.crop} of HR, of smaller pictures the whole"
     return section(
         "How it was made",
         facts(
             {
                 "model": f"{source.card.model}, ×{source.model.scale}",
                 "LR": source.degradation.describe(),
-                "encoded": whole,
+                "encoded": whole if found.crop else "whole pictures",
                 "sharpness": "mean absolute gradient of HR's luma, levels of 255 a pixel",
                 "error": "root mean square of SR − HR on luma, levels of 255",
                 "gain": "PSNR-Y of SR minus that of bicubic, dB; gray files are taken as RGB",

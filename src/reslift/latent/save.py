@@ -17,6 +17,7 @@ from reslift.latent.strips import Strip
 from reslift.report import Bytes, as_csv
 
 PAGE, CSV = "latent.html", "latent.csv"
+FRAME_SIDE = 128
 BETWEEN, THROUGH = "interpolation.png", "traversal.png"
 FILES = (PAGE, CSV, BETWEEN, THROUGH, "map-pca.png", "map-tsne.png", "map-umap.png")
 
@@ -72,8 +73,10 @@ def pictures(found: Exploration) -> dict[str, Bytes]:
 
 
 def stacked(strips: list[Strip]) -> Bytes:
-    """Strips of one size below each other."""
-    return np.concatenate([joined(strip) for strip in strips])
+    """Strips of one size below each other; small frames enlarged to squares of pixels."""
+    sheet = np.concatenate([joined(strip) for strip in strips])
+    times = max(1, FRAME_SIDE // max(strips[0].frames[0].shape[:2]))
+    return sheet.repeat(times, 0).repeat(times, 1)
 
 
 def table(found: Exploration) -> str:

@@ -123,7 +123,8 @@ def traversals(source: Source, encoded: Encoded, axes: Axes, start: int, crop: i
             for t in places
         ]
         title = f"axis {number + 1}, {axes.shares[number].item():.1%} of the variance"
-        strips.append(_strip(title, [f"{t:+.3g} σ" for t in places], frames, frames[FRAMES // 2]))
+        captions = [f"{t:+.3g} σ".replace("-", "−") if t else "0" for t in places]
+        strips.append(_strip(title, captions, frames, frames[FRAMES // 2]))
     return strips
 
 

@@ -197,7 +197,8 @@
     const list = make("dl", { className: "facts" });
     for (const [name, value] of numbers(point))
       list.append(make("dt", { textContent: name }), make("dd", { textContent: value }));
-    list.append(make("dt", { textContent: "number in latent.csv" }), make("dd", { textContent: point }));
+    list.append(make("dt", { textContent: "row in latent.csv" }), make("dd", { textContent: point }));
+    shots.append(list);
     const beside = make("div", { className: "beside" });
     data.neighbours[point].forEach((other, rank) => {
       const words = title(other) || data.names[other];
@@ -208,7 +209,7 @@
       beside.append(button);
     });
     detail.append(make("h3", { textContent: data.names[point] }),
-      make("p", { className: "label", textContent: title(point) }), shots, list,
+      make("p", { className: "label", textContent: title(point) }), shots,
       make("h4", { textContent: "Nearest in the latent space" }), beside);
     detail.dataset.point = point;
     drawFront();
@@ -347,7 +348,7 @@
       segments("map", data.maps.map((m, n) => [n, m.label]), remap),
       segments("colour", data.columns.filter((c) => c.colour).map((c) => [data.columns.indexOf(c), c.label]), (n) => { view.colour = n; lit = -1; legend(); redraw(); }),
       segments("marks", [["dots", "dots"], ["pictures", "pictures"]], (m) => { view.marks = m; redraw(); })),
-    make("div", {}, stage, key, words, hint), detail);
+    make("div", {}, stage, key, words, hint, ...root.children), detail);
   legend();
   remap(0);
   choose(-1);

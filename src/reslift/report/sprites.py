@@ -10,7 +10,7 @@ import numpy as np
 from reslift.report.pictures import Bytes, encode
 
 SHEET_PIXELS = 1 << 20
-LOSSLESS_PIXELS = 6e6
+LOSSLESS_PIXELS = 3e6
 QUALITIES = ((30e6, 90), (60e6, 84), (float("inf"), 76))
 
 
