@@ -47,9 +47,14 @@ class Adversary:
             torch.manual_seed(seed)
             self.discriminator = Discriminator(channels, part.width).to(device)
         self.optimiser = torch.optim.Adam(
-            self.discriminator.parameters(), lr=part.rate, betas=BETAS
+            self.discriminator.parameters(),
+            lr=part.rate,
+            betas=BETAS,
+            fused=device.type == "cuda",
         )
-        self.balance, self.guard = Balance(part, start, bicubic), Guard(part)
+        self._device = device
+        self.balance = Balance(part, self._agreed(start), bicubic)
+        self.guard = Guard(part)
         self.steps = 0
         self._sums, self._count = [0.0, 0.0], 0
 
@@ -98,6 +103,16 @@ class Adversary:
         if not self.warming:
             self.balance.rise()
         self.steps += 1
+
+    def judge(self, psnr: float) -> None:
+        """Take in a validation's PSNR-Y, dB; the weight follows it."""
+        self.balance.judge(self._agreed(psnr))
+
+    def _agreed(self, number: float) -> float:
+        """The mean of what the processes measured, so that all of them decide alike."""
+        if not together():
+            return number
+        return average(torch.tensor(number, dtype=torch.float64, device=self._device)).item()
 
     def roll_back(self) -> State | None:
         """Go back to the last good state; gives the model's, which its owner restores."""
