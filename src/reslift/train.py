@@ -253,7 +253,7 @@ class Session:
         if score.perceptual is not None:
             row |= {"perceptual": score.perceptual, "bicubic_perceptual": bicubic.perceptual}
         if adversary is not None:
-            adversary.balance.judge(score.psnr_y)
+            adversary.judge(score.psnr_y)
             row |= adversary.report()
         self.rows.append(row)
         if self._leads:
