@@ -11,8 +11,11 @@ from reslift.upscale import Upscaler
 SMALL = {"width": 6, "blocks": 2, "inner_width": 6, "inner_blocks": 1}
 
 SMALLEST = {**SMALL, "width": 8, "depth": 2, "latent": 8, "size": 16}
+COMBINED = ["repaired+", "repaired+attention", "repaired+multiscale", "repaired+residual+vae"]
+COMBINED += ["repaired+multiscale+attention+vae"]
 VARIANTS = [(name, form) for name, kind in MODELS.items() for form in kind.forms or ("",)]
-"""Every architecture in each of its forms; "" where it has none."""
+VARIANTS += [("hourglass", form) for form in COMBINED]
+"""Every architecture in each of its forms, "" where it has none; after a plus, its strategies."""
 
 
 def small(name, form="", scale=2, **arguments):
@@ -21,8 +24,12 @@ def small(name, form="", scale=2, **arguments):
     known = inspect.signature(kind).parameters
     given = {key: value for key, value in SMALLEST.items() if key in known}
     if form:
-        given["form"] = form
+        given["form"], plus, strategies = form.partition("+")
+        if plus:
+            given |= {"strategies": strategies.split("+") if strategies else [], "blocks": 1}
     scale = min(max(scale, kind.scales[0]), kind.scales[-1])
+    if "multiscale" in form:
+        scale *= 2
     return kind(scale=scale, **{**given, **arguments}).eval()
 
 

@@ -11,6 +11,7 @@ from reslift.errors import InputError
 from reslift.models import MODELS, Lift, SRModel, reach
 from reslift.models.blocks import Interpolation, expand
 from reslift.models.isrnet import DENSE, ISRNet
+from reslift.models.variational import Learner
 from reslift.pixels.resize import bicubic_upscale
 from small_models import VARIANTS, small
 
@@ -112,7 +113,13 @@ def test_every_weight_learns(name: str, form: str) -> None:
     with torch.no_grad():
         for weight in list(model.parameters())[-2:]:
             weight.abs_()  # the published S4 can close its last ReLU for good
-    (model(an_lr(model, 4)) - 0.3).square().mean().backward()
+    lr, kl = an_lr(model, 4), 0.0
+    if model.is_variational:
+        hr = torch.rand(4, 3, *(side * model.scale for side in lr.shape[2:]))
+        sr, kl = Learner(model)(lr, hr, torch.arange(4))
+    else:
+        sr = model(lr)
+    ((sr - 0.3).square().mean() + kl).backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
 
 

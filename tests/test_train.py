@@ -477,7 +477,7 @@ def test_a_variational_run_resumes_bit_for_bit_and_logs_its_kl(
     assert min(kls[0]) > 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_two_processes_draw_the_noise_of_one(pictures: Path, tmp_path: Path) -> None:
     chosen = variational()
     one, two = start(tmp_path / "one", chosen), start(tmp_path / "two", chosen)
