@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from reslift import machine
+from reslift.backends import BACKENDS
 from reslift.cli import doctor
 from reslift.cli.doctor import Finding, check_checkpoint, examine, requirements, within
 
@@ -19,6 +20,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
 def core(monkeypatch, **probes: str) -> dict[str, Finding]:
     monkeypatch.setattr(doctor, "CORE", probes)
+    monkeypatch.setattr(doctor, "BACKENDS", {})
     return {found.name: found for found in examine() if found.group == "core"}
 
 
@@ -46,6 +48,18 @@ def test_package_that_crashes_the_interpreter(monkeypatch):
     found = core(monkeypatch, numpy="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert found["numpy"].state == "broken"
     assert "crashed" in found["numpy"].text
+
+
+def test_engines_and_which_auto_takes(monkeypatch):
+    assert [*doctor.BACKENDS, "torch"] == list(BACKENDS)
+    monkeypatch.setattr(doctor, "CORE", {})
+    for probe, taken in (("print('2026.4, fp32')", "openvino"), ("import absent", "torch")):
+        monkeypatch.setattr(doctor, "BACKENDS", {"openvino": probe})
+        found = {one.name: one for one in examine() if one.group == "backends"}
+        assert [name for name, one in found.items() if "auto takes it" in one.text] == [taken]
+        assert not any(one.fatal for one in found.values())
+    assert found["openvino"].state == "missing"
+    assert found["openvino"].cure == "python -m pip install onnx openvino"
 
 
 def test_package_that_hangs(monkeypatch):

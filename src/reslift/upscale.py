@@ -85,9 +85,11 @@ class Upscaler:
         return self._stitcher.backend.name
 
     @property
-    def precision(self) -> str:
-        """The arithmetic inside it, "fp32" or "bf16"."""
-        return self._stitcher.backend.precision
+    def engine(self) -> str:
+        """Where and how the model runs, where that is not PyTorch in fp32: "cpu, openvino bf16"."""
+        backend = self._stitcher.backend
+        plain = (backend.name, backend.precision) == ("torch", "fp32")
+        return self.device if plain else f"{self.device}, {backend.name} {backend.precision}"
 
     @property
     def device(self) -> str:

@@ -63,6 +63,19 @@ print(f"{pyvips.__version__}, libvips {version}, loads {', '.join(have)}")
     "rich": "import rich.progress; from importlib.metadata import version; print(version('rich'))",
 }
 
+BACKENDS: dict[str, str] = {
+    "openvino": """
+import onnx, openvino
+can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+precision = "bf16" if "BF16" in can else "fp32"
+print(f"{openvino.__version__.split('-')[0]}, {precision} on this CPU")
+""",
+    "onnxruntime": """
+import onnx, onnxruntime
+print(f"{onnxruntime.__version__}, fp32")
+""",
+}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -105,14 +118,16 @@ def command(
 
 
 def examine() -> Iterator[Finding]:
-    """All findings: the machine, the core packages, the extras, the bundled models."""
+    """All findings: the machine, the core packages, engines, extras, the bundled models."""
     probes = {name: _start(code) for name, code in CORE.items()}
+    engines = {name: _start(code) for name, code in BACKENDS.items()}
     for name, text in machine.facts().items():
         yield Finding("machine", name, "ok", text)
     yield Finding("core", "reslift", "ok", __version__)
     wanted = requirements()
     for name, process in probes.items():
         yield _core_finding(name, process, wanted.get(("", name), ""))
+    yield from _backend_findings(engines)
     yield from _extras(wanted)
     yield from _zoo()
 
@@ -176,22 +191,37 @@ def _start(code: str) -> subprocess.Popen[str]:
 
 def _core_finding(name: str, process: subprocess.Popen[str], wanted: str) -> Finding:
     cure = f'python -m pip install "{name}{wanted}"'
+    state, text = _outcome(process)
+    if state == "ok" and not within(text.split(",")[0], wanted):
+        state, text = "broken", f"{text}; {wanted} is needed"
+    return Finding("core", name, state, text, cure if state != "ok" else "")
+
+
+def _backend_findings(engines: dict[str, subprocess.Popen[str]]) -> Iterator[Finding]:
+    """Every engine; the first that is there is what `--backend auto` takes on a CPU."""
+    outcomes = {name: _outcome(process) for name, process in engines.items()}
+    outcomes["torch"] = "ok", "always there"
+    first = next(name for name, (state, _) in outcomes.items() if state == "ok")
+    for name, (state, text) in outcomes.items():
+        taken = "; auto takes it on a CPU" if name == first else ""
+        cure = "" if state == "ok" else f"python -m pip install onnx {name}"
+        yield Finding("backends", name, state, text + taken, cure)
+
+
+def _outcome(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """State of a package, and what its process printed or died of."""
     try:
         out, err = process.communicate(timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        return Finding("core", name, "broken", f"import took over {PROBE_SECONDS} s", cure)
+        return "broken", f"import took over {PROBE_SECONDS} s"
     if process.returncode == 0:
-        text = one_line(out)
-        if within(text.split(",")[0], wanted):
-            return Finding("core", name, "ok", text)
-        return Finding("core", name, "broken", f"{text}; {wanted} is needed", cure)
+        return "ok", one_line(out)
     last = one_line(err.strip().rsplit("\n", 1)[-1])
     if process.returncode < 0:
         last = f"its import crashed the interpreter (signal {-process.returncode})"
-    state = "missing" if last.startswith("ModuleNotFoundError") else "broken"
-    return Finding("core", name, state, last, cure)
+    return "missing" if last.startswith("ModuleNotFoundError") else "broken", last
 
 
 def _extras(wanted: dict[tuple[str, str], str]) -> Iterator[Finding]:

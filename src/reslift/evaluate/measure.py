@@ -145,7 +145,7 @@ def make_runners(upscalers: Sequence[tuple[str, Upscaler]], scale: int) -> list[
             name,
             upscaler.model.parameter_count(),
             None if upscaler.model.size else upscaler.model.macs(height, width),
-            str(upscaler.device),
+            upscaler.engine,
         )
         runners.append(Runner(contender, upscaler))
     return runners
@@ -180,7 +180,11 @@ def preparation(
 
 
 def load_models(
-    names: Sequence[str | Path], scale: int | None, device: str, limits: Limits = DEFAULT
+    names: Sequence[str | Path],
+    scale: int | None,
+    device: str,
+    limits: Limits = DEFAULT,
+    backend: str = "torch",
 ) -> tuple[list[tuple[str, Upscaler]], int]:
     """Models by zoo name, file or run folder, and the scale that all of them share.
 
@@ -191,7 +195,7 @@ def load_models(
     found = scale or _scale_of(names)
     models: list[tuple[str, Upscaler]] = []
     for name in names:
-        upscaler = load(name, found, device, limits=limits)
+        upscaler = load(name, found, device, limits=limits, backend=backend)
         taken = {BASELINE, *(label for label, _ in models)}
         labels = (upscaler.card.name, Path(name).stem, str(name))
         models.append((next((one for one in labels if one not in taken), str(name)), upscaler))

@@ -1,0 +1,122 @@
+"""Exported files: what they answer and say, what is refused, and the example in the docs."""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reslift import export as verb
+from reslift.cli import main
+from reslift.errors import CannotExport, OutputExists, UnknownName, UsageError, VerificationError
+from reslift.export import KINDS, SIZES, export
+from reslift.models.isrnet import ISRNet
+from small_models import VARIANTS, card_of, lively, saved, small, small_lift
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "export.md"
+
+
+@pytest.fixture
+def checkpoint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return saved(tmp_path / "m.safetensors", small_lift(2))
+
+
+def needs(kind):
+    for package in KINDS[kind].packages:
+        pytest.importorskip(package)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variant", VARIANTS, ids=" ".join)
+def test_every_model_can_be_exported(kind, variant, tmp_path):
+    needs(kind)
+    model = lively(small(*variant), even=True)
+    file = tmp_path / f"m{KINDS[kind].suffixes[0]}"
+    KINDS[kind].write(model, verb.facts_of(model, card_of(model)), file)
+    difference, shapes = verb.compare(KINDS[kind].read(file), model)
+    assert difference <= 1e-5 and len(shapes) == len(SIZES) == 5
+    assert {shape[0] for shape in shapes} == {1, 2, 3}
+    if not model.size:
+        assert (1, 1) in {shape[2:] for shape in shapes}
+        assert any(height % 2 and width % 2 for *_, height, width in shapes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_says_what_it_needs(kind, checkpoint):
+    needs(kind)
+    done = export(checkpoint, kind)
+    assert [file.suffix for file in done.files] == list(KINDS[kind].suffixes)
+    if kind == "onnx":
+        facts = onnxruntime.InferenceSession(done.files[0]).get_modelmeta().custom_metadata_map
+    elif kind == "openvino":
+        openvino = pytest.importorskip("openvino")
+        told = openvino.Core().read_model(done.files[0]).get_rt_info("reslift").value
+        facts = {key: told[key].value if hasattr(told[key], "value") else told[key] for key in told}
+    else:
+        extra = {"reslift.json": ""}
+        torch.jit.load(done.files[0], _extra_files=extra)
+        facts = {
+            k: v if isinstance(v, str) else json.dumps(v)
+            for k, v in json.loads(extra["reslift.json"]).items()
+        }
+    model = small_lift(2)
+    assert (facts["scale"], facts["range"], facts["name"]) == ("2", "[0, 1]", "small")
+    assert (facts["halo"], facts["multiple_of"]) == (str(model.halo), str(model.multiple_of))
+    assert (facts["is_global"], facts["size"]) == ("false", "null")
+
+
+def test_a_file_that_differs_is_not_written(checkpoint, monkeypatch):
+    other = lively(small("lift"), seed=7)
+    write = KINDS["onnx"].write
+    wrong = verb.Kind((), (".onnx",), lambda model, *rest: write(other, *rest), KINDS["onnx"].read)
+    monkeypatch.setitem(KINDS, "onnx", wrong)
+    with pytest.raises(VerificationError, match=r"differs from PyTorch by .* nothing was written"):
+        export(checkpoint, "onnx")
+    assert [path.name for path in Path().iterdir()] == ["m.safetensors"]
+
+
+def test_what_cannot_be_is_one_line(checkpoint, tmp_path, monkeypatch):
+    with pytest.raises(UnknownName, match="did you mean onnx"):
+        export(checkpoint, "onxn")
+    with pytest.raises(UsageError, match=r"a\.pt: a file for onnx ends in \.onnx"):
+        export(checkpoint, "onnx", Path("a.pt"))
+    Path("small.onnx").write_bytes(b"kept")
+    with pytest.raises(OutputExists):
+        export(checkpoint, "onnx")
+    assert Path("small.onnx").read_bytes() == b"kept"
+    published = lively(ISRNet(scale=3, form="published"))
+    with pytest.raises(CannotExport, match="this ISRNet cannot be exported: "):
+        KINDS["onnx"].write(published, {}, tmp_path / "i.onnx")
+    monkeypatch.setattr(verb, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="export to openvino needs onnx and openvino: python -m"):
+        export(checkpoint, "openvino")
+
+
+def test_the_command_tells_the_difference_and_the_path(checkpoint, capsys):
+    assert main(["export", str(checkpoint), "--to", "onnx", "-o", "a.onnx"]) == 0
+    streams = capsys.readouterr()
+    assert streams.out == "a.onnx\n"
+    assert re.match(r"compared with PyTorch on 5 shapes: largest difference \d", streams.err)
+    onnx.checker.check_model(onnx.load("a.onnx"), full_check=True)
+    assert main(["export", str(checkpoint), "--to", "onnx", "-o", "a.onnx"]) == 2
+
+
+def test_the_example_in_the_docs_runs_without_reslift(checkpoint):
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    assert "reslift" not in code and len(code.splitlines()) <= 21
+    export(checkpoint, "onnx", Path("lift-base-x4.onnx"))
+    lr = np.random.default_rng(0).integers(0, 256, (9, 14, 3), np.uint8)
+    Image.fromarray(lr).save("photo.png")
+    Path("example.py").write_text(code, encoding="utf-8")
+    runpy.run_path("example.py")
+    with torch.inference_mode():
+        sr = small_lift(2)(torch.from_numpy(lr).permute(2, 0, 1)[None] / 255)
+    expected = (sr[0].permute(1, 2, 0).clamp(0, 1) * 255).round().numpy()
+    assert np.abs(np.asarray(Image.open("photo-x4.png")) - expected).max() <= 1
