@@ -19,8 +19,9 @@ from reslift.datasets.cifar10 import CLASSES, PIXELS
 from reslift.errors import InputError, UsageError
 from reslift.latent import project, walk
 from reslift.latent.neighbours import agreement, nearest, trustworthiness
+from reslift.latent.page import amplification
 from reslift.latent.pool import pooled
-from reslift.latent.strips import choose_pair, find_picture
+from reslift.latent.strips import Strip, choose_pair, find_picture
 from reslift.recipe import parse
 from reslift.run import Run
 from small_models import VARIANTS, lively, small
@@ -204,6 +205,15 @@ def test_pictures_are_named_by_number_name_or_end(found):
     for wrong, words in (("99", "no picture"), (".png", "12 pictures"), ("", "no picture")):
         with pytest.raises(UsageError, match=words):
             find_picture(found.encoded, wrong)
+
+
+def test_differences_too_small_to_see_are_enlarged():
+    def strip(levels):
+        frames = tuple(np.full((4, 5, 3), 100 + level, np.uint8) for level in levels)
+        return Strip("s", ("−1", "0", "1"), frames, (0.0, 0.0, 0.0), 1)
+
+    wanted = {(0, 0, 0): 1, (0, 1, 2): 32, (7, 0, 0): 16, (90, 0, 0): 1}
+    assert {levels: amplification(strip(levels)) for levels in wanted} == wanted
 
 
 def test_large_pictures_are_shown_where_they_err_most(tmp_path):

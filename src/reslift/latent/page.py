@@ -137,10 +137,10 @@ def columns(found: Exploration) -> list[dict[str, Any]]:
     return [
         *([labels] if found.labelled else []),
         _column("sharpness", "sharpness", "levels/px", encoded.sharpness, 1, SEQUENTIAL),
-        _column("error", "error", "levels RMS", encoded.error, 2, ANCHORS[2:10]),
+        _column("error", "error", "levels", encoded.error, 2, ANCHORS[2:10]),
         _column("gain_psnr_y", "gain", "dB", gains, 2, DIVERGING, (-span, span)),
         _column("psnr_y", "PSNR-Y", "dB", encoded.psnr, 2),
-        _column("bicubic_psnr_y", "PSNR-Y of bicubic", "dB", encoded.bicubic_psnr, 2),
+        _column("bicubic_psnr_y", "bicubic PSNR-Y", "dB", encoded.bicubic_psnr, 2),
     ]
 
 
@@ -238,9 +238,36 @@ def _strip(strip: Strip) -> Html:
             tag("img", src=encode(sheet), width=width, height=height, alt=strip.title,
                 class_="coarse" if strip.frames[0].shape[1] < 100 else None),
             tag("ol", items, style=f"--columns: {len(items)}"),
+            _difference(strip),
         ),
         class_="strip",
     )  # fmt: skip
+
+
+def _difference(strip: Strip) -> list[Html]:
+    """What is too little to be seen in the frames, enlarged in value."""
+    times = amplification(strip)
+    if times < 2:
+        return []
+    start = strip.frames[strip.start].astype(np.int16)
+    apart = [frame.astype(np.int16) - start for frame in strip.frames]
+    sheet = (128 + times * np.concatenate(apart, 1)).clip(0, 255).astype(np.uint8)
+    words = f"difference to the frame at {strip.captions[strip.start]}, ×{times}, gray is none"
+    height, width = sheet.shape[:2]
+    return [
+        tag("p", words, class_="more"),
+        tag("img", src=encode(sheet, 90), width=width, height=height, alt=words,
+            class_="coarse" if strip.frames[0].shape[1] < 100 else None),
+    ]  # fmt: skip
+
+
+def amplification(strip: Strip) -> int:
+    """A power of two up to 32 that makes all but the largest differences fill the range; 1 where
+    they can be seen as they are, or where there are none."""
+    start = strip.frames[strip.start].astype(np.int16)
+    apart = np.abs(np.concatenate([f.astype(np.int16) - start for f in strip.frames], 1))
+    top = float(np.percentile(apart, 99.5))
+    return 1 if top == 0 or top > 48 else int(min(32, 2 ** math.floor(math.log2(127 / top))))
 
 
 def joined(strip: Strip) -> Bytes:

@@ -28,13 +28,14 @@ class Strip:
     """Frames (H, W, 3) uint8 in a row, with a caption each.
 
     Attributes:
-        changes: mean |difference| of luma to the frame that it starts from, levels of 255.
+        changes: mean |difference| of luma to the frame ``start``, levels of 255.
     """
 
     title: str
     captions: tuple[str, ...]
     frames: tuple[Bytes, ...]
     changes: tuple[float, ...]
+    start: int
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def interpolations(
         frames = [
             decoded(source.model, interpolate(first, second, t, way), a).double() for t in places
         ]
-        strips.append(_strip(way, [f"{t:g}" for t in places], frames, frames[0]))
+        strips.append(_strip(way, [f"{t:g}" for t in places], frames, 0))
     return strips
 
 
@@ -124,7 +125,7 @@ def traversals(source: Source, encoded: Encoded, axes: Axes, start: int, crop: i
         ]
         title = f"axis {number + 1}, {axes.shares[number].item():.1%} of the variance"
         captions = [f"{t:+.3g} σ".replace("-", "−") if t else "0" for t in places]
-        strips.append(_strip(title, captions, frames, frames[FRAMES // 2]))
+        strips.append(_strip(title, captions, frames, FRAMES // 2))
     return strips
 
 
@@ -168,9 +169,9 @@ def _middle(x: Tensor, height: int, width: int) -> Tensor:
     return x[..., top : top + height, left : left + width].contiguous()
 
 
-def _strip(title: str, captions: list[str], frames: list[Tensor], start: Tensor) -> Strip:
+def _strip(title: str, captions: list[str], frames: list[Tensor], start: int) -> Strip:
     safe = [frame.nan_to_num(0) for frame in frames]
-    still = round8(start.nan_to_num(0))
+    still = round8(safe[start])
     changes = tuple(luma_error(frame, still).mean().item() for frame in safe)
     pictures = tuple(to_bytes(f)[0].permute(1, 2, 0).cpu().numpy().copy() for f in safe)
-    return Strip(title, tuple(captions), pictures, changes)
+    return Strip(title, tuple(captions), pictures, changes, start)

@@ -141,10 +141,16 @@
     const pen = front.getContext("2d");
     pen.clearRect(0, 0, width, height);
     const ring = (i, extra, colour, thick) => {
+      const x = screen[2 * i], y = screen[2 * i + 1];
       pen.beginPath();
-      pen.arc(screen[2 * i], screen[2 * i + 1], (view.marks === "dots" ? radius() : tile() * 0.72) + extra, 0, 2 * Math.PI);
       pen.strokeStyle = colour;
       pen.lineWidth = thick;
+      if (view.marks === "dots") pen.arc(x, y, radius() + extra, 0, 2 * Math.PI);
+      else {
+        const p = place("thumb", i), k = tile() / Math.max(p.w, p.h), w = p.w * k, h = p.h * k;
+        if (p.image.ready) pen.drawImage(p.image, p.x, p.y, p.w, p.h, x - w / 2, y - h / 2, w, h);
+        pen.rect(x - w / 2 - 1, y - h / 2 - 1, w + 2, h + 2);
+      }
       pen.stroke();
     };
     if (chosen >= 0) {
