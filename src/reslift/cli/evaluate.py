@@ -49,6 +49,9 @@ def command(
         int | None, typer.Option(min=1, help="Only the first N pictures of each folder.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="torch, openvino, onnxruntime, or auto for the fastest.")
+    ] = "torch",
     make_lr: Annotated[
         bool, typer.Option("--make-lr", help="Make LR from HR even where LR files are shipped.")
     ] = False,
@@ -78,10 +81,12 @@ def command(
     """Measure models on pictures, bicubic beside them.
 
     A row an image, means, gain over bicubic with a 95 % interval. LR files are used where they lie
-    in a layout that is known, and made by MATLAB's bicubic otherwise.
+    in a layout that is known, and made by MATLAB's bicubic otherwise. A run folder without --data
+    is judged on its own held-out pictures, and its report is written anew.
     """
     if not data:
-        raise UsageError("no pictures: name a folder with --data DIR")
+        alone = lr is None and scale is None and limit is None and not make_lr
+        return _evaluate_run(models or [], device, out, overwrite, alone)
     if lr is not None and (len(data) > 1 or make_lr):
         raise UsageError("--lr goes with one --data and without --make-lr")
     limits = _limits(
@@ -94,7 +99,7 @@ def command(
 
     if out is not None:
         verb.prepare(out, overwrite=overwrite)
-    upscalers, factor = verb.load_models(models or [], scale, device, limits)
+    upscalers, factor = verb.load_models(models or [], scale, device, limits, backend)
     degradation, side = verb.preparation(upscalers, factor)
     sets = _test_sets(data, factor, lr, make_lr, limit)
     total = sum(len(test_set.files) for test_set in sets)
@@ -122,6 +127,37 @@ def command(
     if out is not None and gallery is not None and result.rows:
         words = shlex.join(["reslift", *sys.argv[1:]])
         for path in verb.save(out, result, gallery.subjects, one_line(words), overwrite=overwrite):
+            print(one_line(path))
+    return _finish(result)
+
+
+def _evaluate_run(
+    models: list[str], device: str, out: Path | None, overwrite: bool, alone: bool
+) -> int:
+    """A run on the validation and test pictures of its own recipe."""
+    if len(models) != 1 or not (Path(models[0]) / "recipe.toml").is_file() or not alone:
+        raise UsageError(
+            "no pictures: name a folder with --data DIR, or one run folder and no option of the "
+            "pictures to judge it on those that it held out"
+        )
+    from reslift import evaluate as verb
+    from reslift.outcome import judge_run, sentence
+
+    if out is not None:
+        verb.prepare(out, overwrite=overwrite)
+    folder = Path(models[0])
+    findings, warnings = judge_run(folder, device)
+    for advice in warnings:
+        print(f"warning: {advice}", file=sys.stderr)
+    result = findings.result
+    _report(result, per_image=False)
+    for summary in result.summaries():
+        if summary.interval is not None:
+            print(f"{summary.dataset}: {sentence(summary, result)}")
+    print(one_line(folder / "report.html"))
+    if out is not None:
+        words = one_line(shlex.join(["reslift", *sys.argv[1:]]))
+        for path in verb.save(out, result, findings.worst, words, overwrite=overwrite):
             print(one_line(path))
     return _finish(result)
 
