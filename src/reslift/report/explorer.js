@@ -203,7 +203,7 @@
     const list = make("dl", { className: "facts" });
     for (const [name, value] of numbers(point))
       list.append(make("dt", { textContent: name }), make("dd", { textContent: value }));
-    list.append(make("dt", { textContent: "row in latent.csv" }), make("dd", { textContent: point }));
+    list.append(make("dt", { textContent: "CSV row" }), make("dd", { textContent: point }));
     shots.append(list);
     const beside = make("div", { className: "beside" });
     data.neighbours[point].forEach((other, rank) => {
