@@ -8,8 +8,8 @@ reporter  writes both: at the start, after each validation, and whole at the end
 
 from __future__ import annotations
 
-from reslift.outcome.measure import Findings, measure
+from reslift.outcome.measure import Findings
 from reslift.outcome.record import Outcome, sentence
 from reslift.outcome.reporter import Reporter, judge_run
 
-__all__ = ["Findings", "Outcome", "Reporter", "judge_run", "measure", "sentence"]
+__all__ = ["Findings", "Outcome", "Reporter", "judge_run", "sentence"]
