@@ -98,14 +98,15 @@ def test_bf16_rounds_the_detail_and_not_the_picture_under_it(name):
     assert backend.precision == "bf16"
     sr, expected = backend.run(lr), exact.run(lr)
     assert difference(sr, expected, "fp32") and not difference(sr, expected, "bf16")
+    silent = small("lift")
     with torch.inference_mode():
-        silent = small("lift")
         picture = silent(torch.from_numpy(lr)).numpy()
     made = silent if name == "torch" else graph.make(silent)
     untrained = look_up_backend(name)(made, "cpu", "bf16").run(lr)
     assert difference(untrained, picture, "fp32") == ""
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not DATA.is_dir(), reason="RESLIFT_DATA has no bench/Set5")
 @pytest.mark.parametrize(
     ("name", "precision"), [(n, p) for n in INSTALLED for p in ("fp32", "bf16")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import struct
 import subprocess
 import sys
@@ -169,6 +170,35 @@ def test_machine_outside_a_container(monkeypatch):
     assert 1 <= machine.usable_cores() <= (os.cpu_count() or 1)
     total, free = machine.total_memory(), machine.available_memory()
     assert total is None or free is None or 0 < free <= total
+
+
+def test_threads_and_arithmetic_of_the_processor(monkeypatch):
+    for text, threads in (("3", 3), ("", 5), ("0", 5), ("all", 5)):
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+        monkeypatch.setattr(machine, "usable_cores", lambda: 5)
+        assert machine.threads() == threads
+    for flags, has in (("avx2 avx512f", False), ("avx2 amx_bf16", True), ("avx512_bf16", True)):
+        monkeypatch.setattr(machine, "_cpu_flags", flags.split)
+        assert machine.has_bf16() is has
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+def test_the_allocator_keeps_large_blocks():
+    code = """
+import ctypes, resource, sys
+from reslift import machine
+assert machine.keep_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+for turn in range(20):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = libc.malloc(ctypes.c_size_t(80 << 20))
+    ctypes.memset(block, 1, 80 << 20)
+    libc.free(ctypes.c_void_p(block))
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+assert faults < 1000, faults
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_machine_facts_are_single_lines():

@@ -48,6 +48,7 @@ def test_every_model_can_be_exported(kind, variant, tmp_path):
         assert any(height % 2 and width % 2 for *_, height, width in shapes)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_says_what_it_needs(kind, checkpoint):
     needs(kind)

@@ -11,8 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -188,28 +187,19 @@ def _read_openvino(path: Path) -> Runs:
 
 
 def _write_torchscript(model: SRModel, facts: dict[str, Any], path: Path) -> None:
-    import torch
+    from reslift.backends import torchscript
 
-    from reslift.backends.torchscript import to_torchscript
-
-    with _told_as_ours():
-        script = to_torchscript(model)
-    torch.jit.save(script, path, _extra_files={"reslift.json": json.dumps(facts)})
+    try:
+        script = torchscript.to_torchscript(model)
+    except RuntimeError as error:
+        raise CannotExport(f"this model cannot be exported: {one_line(error)}") from error
+    torchscript.save(script, facts, path)
 
 
 def _read_torchscript(path: Path) -> Runs:
-    import torch
+    from reslift.backends import torchscript
 
-    script = torch.jit.load(path)
-    return lambda lr: script(torch.from_numpy(lr)).numpy()
-
-
-@contextmanager
-def _told_as_ours() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        raise CannotExport(f"this model cannot be exported: {one_line(error)}") from error
+    return torchscript.read(path)
 
 
 KINDS: dict[str, Kind] = {

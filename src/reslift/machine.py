@@ -12,6 +12,8 @@ from pathlib import Path
 
 GIB = 1024**3
 LIKELY_RESIDENT = GIB // 2
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+GLIBC_KEEPS = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * 2**20}
 GPU_SIGNS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 CPU_FEATURES: dict[str, str] = {
@@ -52,6 +54,23 @@ def threads() -> int:
     """Threads for an engine that has its own: ``OMP_NUM_THREADS``, else the usable cores."""
     text = os.environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isdigit() and int(text) else usable_cores()
+
+
+def keep_memory() -> bool:
+    """Have the allocator keep large blocks for the next cell; False where it cannot be told.
+
+    glibc gives blocks over 32 MiB back to the system at each ``free`` and takes them again, page by
+    page and cleared, which cost a sixth of the time of an upscaling. This is for a whole process,
+    so that it is up to the command line.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        return all(mallopt(parameter, value) for parameter, value in GLIBC_KEEPS.items())
+    return False
 
 
 def has_bf16() -> bool:

@@ -69,11 +69,13 @@ def start(model: SRModel | Path, name: str = AUTO, device: str = "auto") -> Back
 
 def _tried(name: str, graph: graphs.Graph) -> Backend:
     """An engine that answers the probe as PyTorch does; DeviceError where it does not."""
-    engine: Backend = look_up_backend(name)(graph)
-    wrong = difference(engine.run(probe_image(graph.needs)), graph.probe, engine.precision)
-    if wrong:
-        raise DeviceError(f"its answer to a probe {wrong}")
-    return engine
+    kind, wrong = look_up_backend(name), ""
+    for precision in ("auto", "fp32"):
+        engine: Backend = kind(graph, "cpu", precision)
+        wrong = difference(engine.run(probe_image(graph.needs)), graph.probe, engine.precision)
+        if not wrong:
+            return engine
+    raise DeviceError(f"its answer to a probe {wrong}")
 
 
 def look_up_backend(name: str) -> Any:

@@ -13,9 +13,10 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reslift import __version__
 from reslift.backends.probe import probe_image
@@ -119,7 +120,7 @@ def _store(place: Path, graph: Graph) -> None:
         "pixel_bytes": graph.pixel_bytes,
         "sha256": hashlib.sha256(graph.onnx + graph.probe.tobytes()).hexdigest(),
     }
-    tensors = {
+    tensors: dict[str, NDArray[Any]] = {
         "onnx": np.frombuffer(graph.onnx, np.uint8),
         "probe": np.ascontiguousarray(graph.probe),
     }

@@ -146,7 +146,11 @@ class _Writer:
 
     def operand(self, argument: Any) -> str:
         """A tensor, or a number as a constant tensor."""
-        return argument if isinstance(argument, str) else self.constant(np.float32([argument]))
+        return (
+            argument
+            if isinstance(argument, str)
+            else self.constant(np.array([argument], np.float32))
+        )
 
     def total(self, first: Any, second: Any) -> str:
         """A sum; where the first is a detail in fp32, the second is a picture that stays exact."""
@@ -260,15 +264,16 @@ def _pair(size: int | Sequence[int]) -> list[int]:
     return [size, size] if isinstance(size, int) else list(size)
 
 
-def _pool(kind: str, **more: int) -> Write:
+def _pool(kind: str) -> Write:
     def write(
         w: _Writer, x: str, kernel: Any, stride: Any = None, padding: Any = 0, **given: Any
     ) -> str:
-        pads = _pair(padding)
+        shape, pads = _pair(kernel), _pair(padding)
+        more: dict[str, Any] = {"kernel_shape": shape, "pads": pads + pads}
+        more["strides"] = _pair(stride or shape)
         if kind == "AveragePool":
             more["count_include_pad"] = int(given.get("count_include_pad", True))
-        shape, strides = _pair(kernel), _pair(kernel if stride is None else stride)
-        return w.node(kind, x, kernel_shape=shape, strides=strides, pads=pads + pads, **more)
+        return w.node(kind, x, to="", **more)
 
     return write
 
@@ -276,7 +281,7 @@ def _pool(kind: str, **more: int) -> Write:
 def _nearest(w: _Writer, x: str, size: Any = None, scale_factor: int = 1, **given: Any) -> str:
     if size is not None or given.get("mode", "nearest") != "nearest":
         raise CannotExport("only interpolation to the nearest by a factor can be exported")
-    scales = w.constant(np.float32([1, 1, scale_factor, scale_factor]))
+    scales = w.constant(np.array([1, 1, scale_factor, scale_factor], np.float32))
     modes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     return w.node("Resize", x, "", scales, mode="nearest", **modes)
 

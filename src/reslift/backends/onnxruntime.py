@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,14 +39,21 @@ class OnnxRuntimeBackend(Backend):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = machine.threads()
         options.log_severity_level = QUIET
-        self._session = onnxruntime.InferenceSession(
-            graph.onnx, options, providers=["CPUExecutionProvider"]
-        )
+        with _own_errors():
+            self._session = onnxruntime.InferenceSession(
+                graph.onnx, options, providers=["CPUExecutionProvider"]
+            )
 
     def run(self, cell: Floats) -> Floats:
-        try:
-            (sr,) = self._session.run(["sr"], {"lr": np.ascontiguousarray(cell)})
-        except Exception as error:  # its errors have no class of their own to name
-            raise RuntimeError(str(error)) from error
-        answer: Floats = sr
-        return answer
+        with _own_errors():
+            sr: Floats = self._session.run(["sr"], {"lr": np.ascontiguousarray(cell)})[0]
+        return sr
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Its errors share no class but Exception."""
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeError(str(error)) from error

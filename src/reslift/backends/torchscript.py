@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +15,7 @@ from torch import Tensor, nn
 
 from reslift.backends.onnx_graph import Core
 from reslift.models import SRModel
+from reslift.pixels.planes import Floats
 from reslift.pixels.tiles import round_up
 
 SIDE = 16
@@ -35,10 +41,36 @@ def to_torchscript(model: SRModel) -> torch.jit.ScriptModule:
     """lr (B, C, H, W) fp32 in [0, 1] → (B, C, sH, sW), unclipped; RuntimeError if it cannot be."""
     side = model.size or round_up(SIDE, model.multiple_of)
     lr = torch.rand(2, model.channels, side, side)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that TorchScript is no longer developed is known
-        core = torch.jit.trace(Core(model), lr, check_trace=False)
+    with torch.no_grad(), _quiet():
+        core = torch.jit.trace(Core(model), lr, check_trace=False)  # type: ignore[no-untyped-call]
         script: torch.jit.ScriptModule = torch.jit.script(
             _AnySize(core, model.scale, model.multiple_of)
         )
     return script
+
+
+def save(script: torch.jit.ScriptModule, facts: dict[str, Any], path: Path) -> None:
+    """Write a script; `facts` become its extra file ``reslift.json``."""
+    with _quiet():
+        torch.jit.save(script, path, _extra_files={"reslift.json": json.dumps(facts)})
+
+
+def read(path: Path) -> Callable[[Floats], Floats]:
+    """What runs a script: lr (B, C, H, W) → sr."""
+    with _quiet():
+        script = torch.jit.load(path)  # type: ignore[no-untyped-call]
+
+    def run(lr: Floats) -> Floats:
+        with torch.no_grad():
+            sr: Floats = script(torch.from_numpy(lr)).numpy()
+        return sr
+
+    return run
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """That TorchScript is no longer developed is known to whoever asks for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

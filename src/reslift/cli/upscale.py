@@ -87,8 +87,11 @@ def command(
     plan = batch.plan(inputs, out, scale=card.scale, overwrite=overwrite, limits=limits)
 
     def prepare() -> Upscaler:
+        from reslift import machine
         from reslift.upscale import load
 
+        if memory is None:
+            machine.keep_memory()
         return load(
             model,
             scale,

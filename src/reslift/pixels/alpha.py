@@ -51,13 +51,15 @@ def bleed(color: Floats, alpha: Floats, rings: int) -> Floats:
         weights[ring] = 1.0
         unknown[ring] = False
         newest = ring
-    return colors.reshape(1, color.shape[1], -1, row)[..., 1:-1, 1:-1]
+    filled: Floats = colors.reshape(1, color.shape[1], -1, row)[..., 1:-1, 1:-1]
+    return filled
 
 
 def within_neighbours(sr: Floats, lr: Floats, scale: int) -> Floats:
     """Clip sr (1, 1, sh, sw) to the range of the 5×5 neighbours in lr (1, 1, h, w)."""
     high, low = _highest(lr, REACH), -_highest(-lr, REACH)
-    return np.clip(sr, _nearest(low, scale), _nearest(high, scale))
+    clipped: Floats = np.clip(sr, _nearest(low, scale), _nearest(high, scale))
+    return clipped
 
 
 def _framed(x: NDArray[Any]) -> NDArray[Any]:
