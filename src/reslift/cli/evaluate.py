@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from reslift.upscale import Upscaler
 
 SOME_FAILED = 3
+NO_PICTURES = (
+    "no pictures: name a folder with --data DIR, or one run folder and no option of the pictures "
+    "to judge it on those that it held out"
+)
 
 
 def command(
@@ -85,8 +89,9 @@ def command(
     is judged on its own held-out pictures, and its report is written anew.
     """
     if not data:
-        alone = lr is None and scale is None and limit is None and not make_lr
-        return _evaluate_run(models or [], device, out, overwrite, alone)
+        if lr or scale or limit or make_lr or len(models or []) != 1:
+            raise UsageError(NO_PICTURES)
+        return _evaluate_run(Path((models or [""])[0]), device, out, overwrite, not no_perceptual)
     if lr is not None and (len(data) > 1 or make_lr):
         raise UsageError("--lr goes with one --data and without --make-lr")
     limits = _limits(
@@ -132,21 +137,18 @@ def command(
 
 
 def _evaluate_run(
-    models: list[str], device: str, out: Path | None, overwrite: bool, alone: bool
+    folder: Path, device: str, out: Path | None, overwrite: bool, perceptual: bool
 ) -> int:
     """A run on the validation and test pictures of its own recipe."""
-    if len(models) != 1 or not (Path(models[0]) / "recipe.toml").is_file() or not alone:
-        raise UsageError(
-            "no pictures: name a folder with --data DIR, or one run folder and no option of the "
-            "pictures to judge it on those that it held out"
-        )
+    if not (folder / "recipe.toml").is_file():
+        raise UsageError(NO_PICTURES)
     from reslift import evaluate as verb
     from reslift.outcome import judge_run, sentence
 
     if out is not None:
         verb.prepare(out, overwrite=overwrite)
-    folder = Path(models[0])
-    findings, warnings = judge_run(folder, device)
+    features = _features([]) if perceptual else None
+    findings, warnings = judge_run(folder, device, features)
     for advice in warnings:
         print(f"warning: {advice}", file=sys.stderr)
     result = findings.result

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ from reslift.evaluate.results import (
     ImageRow,
     SetInfo,
 )
+from reslift.features.st_lpips import STLPIPS
 from reslift.metrics import METRICS
 from reslift.models import SRModel
 from reslift.validation import Pair
@@ -78,7 +80,12 @@ class Findings:
 
 
 def measure(
-    model: SRModel, name: str, splits: Sequence[HeldOut], *, bounded: bool = True
+    model: SRModel,
+    name: str,
+    splits: Sequence[HeldOut],
+    *,
+    bounded: bool = True,
+    features: STLPIPS | None = None,
 ) -> Findings:
     """Judge a model on splits, and pick the pictures to show from the last of them.
 
@@ -87,6 +94,7 @@ def measure(
         name: what to call it.
         splits: at least one.
         bounded: take 1,000 pictures and 16 megapixels of a split at most, drawn with a fixed seed.
+        features: on the CPU; measure the perceptual distance too.
     """
     scale = model.scale
     shave = scale if scale > 1 else 0
@@ -94,7 +102,7 @@ def measure(
     sides = (max(1, round(side / scale)) for side in OUTPUT_720P)
     macs = None if model.size else model.macs(*sides)
     contenders = [Contender(BASELINE), Contender(name, model.parameter_count(), macs, device)]
-    result = Evaluation(scale, shave, f"{protocol(shave)} {READ}", contenders)
+    result = Evaluation(scale, shave, f"{protocol(shave, features is not None)} {READ}", contenders)
     result.environment = {**environment(), "device": device}
     samples: list[Subject] = []
     worst: list[Subject] = []
@@ -104,12 +112,17 @@ def measure(
         if len(pairs) < split.count:
             lr += f"; {len(pairs):,} of {split.count:,} pictures, drawn at random"
         result.sets.append(SetInfo(split.name, lr, len(pairs)))
-        rows = []
+        seen: list[tuple[ImageRow, Pair]] = []
         for group in _groups(pairs):
-            rows += _judge(split.name, name, group, model, shave, result.failures)
-        result.rows += rows
-        if split is splits[-1] and rows:
-            samples, worst = _pictures(model, name, rows, pairs)
+            if min(group[0].hr.shape[2:]) <= 2 * shave:
+                why = f"nothing is left when {shave} pixels are shaved from each side"
+                result.failures += [Failure(split.name, short(one.name), why) for one in group]
+                continue
+            rows = _judge(split.name, name, group, model, shave, features)
+            seen += zip(rows, group, strict=True)
+        result.rows += [row for row, _ in seen]
+        if split is splits[-1] and seen:
+            samples, worst = _pictures(model, name, seen)
     return Findings(result, splits[-1].name, samples, worst)
 
 
@@ -149,13 +162,10 @@ def _judge(
     pairs: Sequence[Pair],
     model: SRModel,
     shave: int,
-    failures: list[Failure],
+    features: STLPIPS | None,
 ) -> list[ImageRow]:
+    """A row a picture; all have one size."""
     height, width = pairs[0].hr.shape[2:]
-    if min(height, width) <= 2 * shave:
-        why = f"{width}x{height} leaves nothing when {shave} pixels are shaved"
-        failures += [Failure(dataset, pair.name, why) for pair in pairs]
-        return []
     begun = time.perf_counter()
     sr = answer(model, [pair.lr for pair in pairs])
     seconds = time.perf_counter() - begun
@@ -168,11 +178,18 @@ def _judge(
         }
         for contender, picture in ((BASELINE, base), (name, sr))
     }
+    if features is not None:
+        each = [
+            features.measure([one / 255 for one in group], truth.float())
+            for *group, truth in zip(base.split(1), sr.split(1), hr.split(1), strict=True)
+        ]
+        for contender, distances in zip(values, zip(*each, strict=True), strict=True):
+            values[contender]["st_lpips"] = list(distances)
     times = {BASELINE: float("nan"), name: seconds * 1e3 / (len(pairs) * height * width / MEGA)}
     return [
         ImageRow(
             dataset,
-            pair.name,
+            short(pair.name),
             width,
             height,
             {who: {key: v[number] for key, v in one.items()} for who, one in values.items()},
@@ -189,23 +206,26 @@ def answer(model: SRModel, lrs: Sequence[Tensor]) -> Tensor:
     return round8(model(lr.contiguous(memory_format=torch.channels_last)).float()).cpu()
 
 
+def short(name: str) -> str:
+    """The end of a path, as far as its folder: what a report calls a picture."""
+    return "/".join(PurePath(name).parts[-2:])
+
+
 def _pictures(
-    model: SRModel, name: str, rows: Sequence[ImageRow], pairs: Sequence[Pair]
+    model: SRModel, name: str, seen: Sequence[tuple[ImageRow, Pair]]
 ) -> tuple[list[Subject], list[Subject]]:
     """Samples over the range of gains, and the worst."""
-    by_gain = sorted(rows, key=lambda row: row.gain(name))
-    by_error = sorted(rows, key=lambda row: row.scores[name]["psnr_y"])
-    few = len(rows) <= SAMPLES
-    places = [(2 * n + 1) * len(rows) // (2 * SAMPLES) for n in range(SAMPLES)]
+    by_gain = sorted(seen, key=lambda one: one[0].gain(name))
+    by_error = sorted(seen, key=lambda one: one[0].scores[name]["psnr_y"])
+    few = len(seen) <= SAMPLES
+    places = [(2 * n + 1) * len(seen) // (2 * SAMPLES) for n in range(SAMPLES)]
     chosen = [] if few else [by_gain[place] for place in places]
     worst = by_gain if few else by_error[:WORST]
-    by_name = {pair.name: pair for pair in pairs}
     gallery = Gallery(len(chosen) + len(worst), 1, model.scale, PAGE_BYTES)
 
-    def subject(row: ImageRow) -> Subject:
-        pair = by_name[row.image]
+    def subject(row: ImageRow, pair: Pair) -> Subject:
         pictures = {BASELINE: pair.base.cpu(), name: answer(model, [pair.lr])}
         whole = judged.Pair(pair.lr.cpu(), pair.hr.cpu(), ())
         return gallery.subject(row, whole, pictures, name)
 
-    return [subject(row) for row in chosen], [subject(row) for row in worst]
+    return [subject(*one) for one in chosen], [subject(*one) for one in worst]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from reslift.evaluate import Evaluation
 from reslift.evaluate.page import gain_charts, subject_row, summary_table, verdict
 from reslift.outcome.record import Outcome, sentence
 from reslift.recipe import to_toml
@@ -107,9 +108,13 @@ def _verdicts(outcome: Outcome) -> list[Html]:
     parts = []
     for summary in outcome.judged:
         parts.append(verdict(summary))
-        parts.append(tag("p", sentence(summary, outcome.findings.result)))
+        parts.append(tag("p", sentence(summary, outcome.findings.result), class_="plain"))
     if not outcome.finished:
-        parts.append(tag("p", f"Training was {outcome.standing}: this is what it had reached."))
+        parts.append(
+            tag(
+                "p", f"Training was {outcome.standing}: this is what it had reached.", class_="note"
+            )
+        )
     return parts
 
 
@@ -137,11 +142,19 @@ def _table(outcome: Outcome) -> Html | None:
         "Held-out pictures",
         summary_table(result.summaries()),
         [tag("p", line, class_="warning") for line in failed],
-        [tag("p", f"LR of {s.name}: {s.lr}.", class_="note") for s in result.sets],
+        [tag("p", f"LR of {name}: {lr}.", class_="note") for name, lr in _origins(result)],
         tag("p", result.protocol, class_="note"),
         note=f"Weights: {outcome.weights}. Gain with the 95 % interval of 10,000 paired bootstrap "
         "draws of the pictures.",
     )
+
+
+def _origins(result: Evaluation) -> list[tuple[str, str]]:
+    """Names of the sets that share a way to make LR, and the way."""
+    ways: dict[str, list[str]] = {}
+    for one in result.sets:
+        ways.setdefault(one.lr, []).append(one.name)
+    return [(" and ".join(names), lr) for lr, names in ways.items()]
 
 
 def _gains(outcome: Outcome) -> Html | None:

@@ -16,6 +16,7 @@ from reslift.datasets.base import ImageSet, Splits
 from reslift.degradations import Degradation, make_degradation
 from reslift.errors import CheckpointError, look_up
 from reslift.evaluate.results import BASELINE
+from reslift.features.st_lpips import STLPIPS
 from reslift.models import SRModel
 from reslift.outcome.measure import Findings, HeldOut, measure
 from reslift.outcome.page import loss_chart, psnr_chart, render
@@ -59,6 +60,7 @@ class Reporter:
             for name, images in vars(splits).items()
             if images is not None
         }
+        self._damage = describe(recipe, degradation, validator.pairs)
         self.warnings = advice.before(
             recipe.watch, splits, model, degradation, validator.pairs, validator.baseline
         )
@@ -78,9 +80,22 @@ class Reporter:
         return news
 
     def finish(
-        self, rows: Sequence[Row], step: int, finished: bool, *, bounded: bool = True
+        self,
+        rows: Sequence[Row],
+        step: int,
+        finished: bool,
+        *,
+        bounded: bool = True,
+        features: STLPIPS | None = None,
     ) -> Findings | None:
         """Measure the best weights on the held-out pictures and write the whole report.
+
+        Args:
+            rows: of the log.
+            step: how far training went.
+            finished: whether that is its end.
+            bounded: take so many pictures only as cost little.
+            features: on the CPU; measure the perceptual distance too.
 
         Returns:
             What was found; None where the run has no weights yet.
@@ -94,7 +109,7 @@ class Reporter:
         device = self.validator.pairs[0].lr.device
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         name = self.recipe.name if self.recipe.name != BASELINE else "model"
-        findings = measure(model, name, self._held_out(), bounded=bounded)
+        findings = measure(model, name, self._held_out(), bounded=bounded, features=features)
         means = findings.result.summaries()[1].means if findings.result.rows else {}
         score = Score(means.get("psnr_y", 0.0), means.get("mse", 0.0))
         found = advice.after(self.recipe.watch, model, self.validator.pairs, score)
@@ -115,7 +130,7 @@ class Reporter:
             self.recipe,
             self.run.facts(),
             self.splits,
-            describe(self.recipe, self.degradation),
+            self._damage,
             rows,
             step,
             finished,
@@ -132,11 +147,10 @@ class Reporter:
         self.run.write_text("report.html", render(outcome))
 
     def _held_out(self) -> list[HeldOut]:
-        words = describe(self.recipe, self.degradation)
         pairs = self.validator.pairs
-        splits = [HeldOut("validation", len(pairs), pairs.__getitem__, words)]
+        splits = [HeldOut("validation", len(pairs), pairs.__getitem__, self._damage)]
         if self.test is not None:
-            splits.append(HeldOut("test", len(self.test), self._tested(self.test), words))
+            splits.append(HeldOut("test", len(self.test), self._tested(self.test), self._damage))
         return splits
 
     def _tested(self, images: ImageSet) -> Any:
@@ -149,18 +163,23 @@ class Reporter:
         return load
 
 
-def describe(recipe: Recipe, degradation: Degradation) -> str:
-    """How the pictures of a run are made, in words."""
-    part, words = recipe.data, degradation.describe()
-    if part.resize:
-        words += f"; HR brought to {part.resize}x{part.resize}, antialiased bilinear"
-    elif part.validation_crop:
-        words += f"; then the middle {part.validation_crop}x{part.validation_crop} HR pixels"
+def describe(recipe: Recipe, degradation: Degradation, pairs: Sequence[Pair]) -> str:
+    """How the pictures of a run are made, in words; ``pairs`` are some of them, cropped."""
+    words, resize, crop = degradation.describe(), recipe.data.resize, recipe.data.validation_crop
+    if resize:
+        words += f"; HR brought to {resize}x{resize}, antialiased bilinear"
+    side = crop // recipe.scale * recipe.scale
+    if crop and any(side in pair.hr.shape[2:] for pair in pairs):
+        words += f"; then the middle {side}x{side} HR pixels"
     return words
 
 
-def judge_run(folder: Path, device: str = "auto") -> tuple[Findings, list[Advice]]:
+def judge_run(
+    folder: Path, device: str = "auto", features: STLPIPS | None = None
+) -> tuple[Findings, list[Advice]]:
     """Measure a run on all of its own held-out pictures, and write its report anew.
+
+    With ``features``, on the CPU, the perceptual distance is measured too.
 
     Raises:
         CheckpointError: it is no run folder, or has no weights yet.
@@ -182,6 +201,6 @@ def judge_run(folder: Path, device: str = "auto") -> tuple[Findings, list[Advice
     step = known.get("step", rows[-1]["step"] if rows else 0)
     finished = known.get("finished", step >= recipe.steps)
     reporter = Reporter(run, recipe, splits, degradation, validator, model)
-    findings = reporter.finish(rows, step, finished, bounded=False)
+    findings = reporter.finish(rows, step, finished, bounded=False, features=features)
     assert findings is not None
     return findings, reporter.warnings
