@@ -42,7 +42,7 @@ class Trial:
 
 PUBLISHED = "model.arguments.form=published"
 ARTICLE_RATE = ("phases.0.rate=1e-4", "phases.0.final_rate=1e-4", "phases.0.warmup=0")
-HR_GRID = ("phases.0.batch=4", "phases.0.patch=32", "phases.0.steps=400")
+HR_GRID = ("phases.0.batch=4", "phases.0.patch=32", "phases.0.steps=250")
 DENSE_GRID = ("phases.0.batch=2", "phases.0.patch=24", "phases.0.steps=800")
 FACES = ("model.arguments.width=64", "data.split_by=picture", "watch.min_delta=0.01")
 
@@ -55,7 +55,7 @@ TRIALS = (
     Trial("s2", "repaired", "train"),
     Trial("s3", "published", "train", (PUBLISHED, *DENSE_GRID)),
     Trial("s3", "repaired", "train"),
-    Trial("s4", "published", ".", (PUBLISHED, *FACES, "phases.0.steps=165")),
+    Trial("s4", "published", ".", (PUBLISHED, *FACES, "phases.0.steps=110")),
     Trial("s4", "repaired", "."),
     Trial("s4", "repaired-random-split", ".", ("data.split_by=picture",)),
 )
