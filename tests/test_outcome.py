@@ -239,6 +239,7 @@ def judged(gains: Sequence[float]) -> Evaluation:
     ("gains", "words"),
     [
         ([1.0, 2.0, 1.5], "closer to HR than bicubic's, on 3 of 3"),
+        ([0.01, 0.02, 0.01], "on 3 of 3 of them by PSNR-Y. A gain under 0.1 dB is not"),
         ([-1.0, -2.0, -0.5], "is closer to HR on 3 of 3 pictures. For this task bicubic"),
         ([1.0, -1.1, 0.2, -0.2], "no larger than chance makes it with 4 pictures; 2 gain"),
         ([5.0], "One picture cannot tell"),

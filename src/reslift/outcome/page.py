@@ -33,7 +33,10 @@ LOSS_NOTE = (
     "bicubic, on the held-out pictures. PSNR-Y is of the averaged weights; training pictures are a "
     "small fixed sample, with bicubic's value on the same."
 )
-GRID_NOTE = "From the smallest gain over bicubic to the largest; LR enlarged as squares."
+GRID_NOTE = (
+    "From the smallest gain over bicubic to the largest; LR enlarged as squares. Of large pictures "
+    "the part in which the model errs most."
+)
 WORST_NOTE = "Exact pixels, stored without loss. Click a picture to compare two under a slider."
 
 

@@ -30,6 +30,7 @@ from reslift.outcome.measure import Findings
 from reslift.recipe import Recipe
 
 Row = dict[str, Any]
+VISIBLE = 0.1
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,10 @@ def sentence(summary: Summary, result: Evaluation) -> str:
     if count < 2:
         return "One picture cannot tell which of the two is better: hold out more of them."
     if summary.verdict == "better":
+        seen = "" if summary.gain >= VISIBLE else f" A gain under {VISIBLE} dB is not to be seen."
         return (
             f"Its pictures are closer to HR than bicubic's, on {better:,} of {count:,} of them by "
-            f"PSNR-Y."
+            f"PSNR-Y.{seen}"
         )
     if summary.verdict == "worse":
         return (
