@@ -142,14 +142,14 @@ def test_kl_is_that_of_torch_distributions() -> None:
     assert kl_divergence(p, p).abs().max() < 1e-6
 
 
-def test_the_posterior_begins_as_the_prior_and_moves_with_hr() -> None:
-    model = hourglass("vae")
+def test_the_posterior_sees_hr_and_evaluation_does_not() -> None:
+    model = variational(scale=4)
     lr, hr, seeds = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 32, 32), torch.arange(2)
-    assert Learner(model)(lr, hr, seeds)[1] == 0
-    moved = variational(scale=4)
-    kls = [Learner(moved)(lr, truth, seeds)[1].item() for truth in (hr, hr.flip(3))]
-    assert min(kls) > 1e-3
-    assert kls[0] != kls[1]
+    answers = [Learner(model)(lr, truth, seeds) for truth in (hr, hr.flip(3))]
+    assert not torch.equal(answers[0][0], answers[1][0])
+    assert min(kl for _, kl in answers) > 1e-3
+    assert answers[0][1] != answers[1][1]
+    assert torch.equal(model(lr), model(lr))
 
 
 @pytest.mark.parametrize("strategies", [(), ("residual", "multiscale", "attention")])
@@ -185,12 +185,12 @@ def test_many_samples_surround_the_answer() -> None:
     """Where the decoder is nearly linear in the latent, their mean is the answer of its mean."""
     model, lr = variational("residual"), torch.rand(1, 3, 12, 12)
     with torch.no_grad():
-        model.latent.prior_head.bias[4:] = -10.0  # type: ignore[union-attr,index]
+        model.latent.prior_head.bias[16:] = -10.0  # type: ignore[union-attr,index]
     samples = model.sample(lr, 200, torch.Generator().manual_seed(0))
     torch.testing.assert_close(samples.mean, samples.images.mean(0))
-    error = (samples.mean - model(lr)).abs()
-    bound = 5 * samples.deviation / 200**0.5 + 0.02 * samples.deviation.max()
-    assert (error < bound).all()
+    error = (samples.mean - model(lr)).abs() / (samples.deviation / 200**0.5)
+    assert error.median() < 2  # standard errors
+    assert error.max() < 8
     assert samples.deviation.min() > 0
     expected = samples.images.double().var(0).sqrt().float()
     torch.testing.assert_close(samples.deviation, expected, atol=1e-5, rtol=1e-3)

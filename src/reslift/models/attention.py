@@ -25,6 +25,7 @@ from reslift.models.blocks import ResidualBlock, conv
 WINDOW = 9
 SPATIAL = 7
 REDUCTION = 4
+FEWEST = 4
 
 
 class LocalAttention(nn.Module):
@@ -38,7 +39,7 @@ class LocalAttention(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        squeezed = max(1, width // REDUCTION)
+        squeezed = max(FEWEST, width // REDUCTION)
         self.channels = nn.Sequential(conv(width, squeezed, 1), nn.ReLU(), conv(squeezed, width, 1))
         self.places = conv(2, 1, SPATIAL)
 

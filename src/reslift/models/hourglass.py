@@ -70,7 +70,8 @@ class Hourglass(Variational):
         strategies: of the repaired form, names from ``STRATEGIES``; None is ``["residual"]``.
 
     ``encode`` gives [latent (B, width/4, H/4, W/4)], or repaired [lr, outer (B, width, H, W),
-    middle (B, width/2, H/2, W/2), latent], before the latent its log σ² where it is variational.
+    middle (B, width/2, H/2, W/2), latent]. Where it is variational the latent has ``width``
+    channels, for it has more to say, and its log σ² stands before it.
     With ``multiscale`` these are of the first level; the further ones belong to ``decode``.
     """
 
@@ -96,7 +97,8 @@ class Hourglass(Variational):
         self.down = nn.ModuleList(
             [conv(channels, width), conv(width, half, stride=2), conv(half, quarter, stride=2)]
         )
-        self.up = nn.ModuleList([expand(quarter, half, 4), expand(half, width, 4)])
+        latents = width if self.is_variational else quarter
+        self.up = nn.ModuleList([expand(latents, half, 4), expand(half, width, 4)])
         self.refine: nn.Sequential | None = None
         self.latent: LatentMap | None = None
         self.above: Hourglass | None = None
@@ -106,7 +108,7 @@ class Hourglass(Variational):
             self.tail = silent(conv(width, channels * self.factor**2))
             self.skip = Interpolation(self.factor, channels)
             if self.is_variational:
-                self.latent = LatentMap(quarter, channels * self.factor**2)
+                self.latent = LatentMap(quarter, latents, channels * self.factor**2)
             if (rest := scale // self.factor) > 1:
                 further = chosen if smallest_factor(rest) < rest else _without(chosen, "multiscale")
                 self.above = Hourglass(rest, channels, width, blocks, form, further)

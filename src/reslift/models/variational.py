@@ -12,9 +12,11 @@ An autoencoder whose latent is noisy but made of LR alone (Kingma and Welling 20
 data) cannot give plausible HR images: its noise only blurs what LR says. Many HR images have the
 same LR, and what tells them apart is not in it. So the posterior sees HR while training and z
 learns to carry what LR lacks; the KL term holds it near the prior, which needs LR only and is what
-is sampled from. The posterior is written relative to the prior (NVAE, Vahdat and Kautz 2020):
+is sampled from. The posterior's mean is a shift from the prior's (NVAE, Vahdat and
+Kautz 2020), its variance is its own: so the KL term also fits the prior's variance to what z really
+does, and where z says nothing the noise fades instead of only being ignored.
 
-    q = N(m + σ·δ, σ²·ρ),   KL = ½ Σ (δ² + ρ - 1 - ln ρ),   p = N(m, σ²)
+    p = N(m, σ²),   q = N(m + δ, τ²),   KL = ½ (δ²/σ² + τ²/σ² - 1 - ln τ²/σ²)
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ from torch import Tensor, nn
 
 from reslift.errors import UsageError
 from reslift.models.base import SRModel, pad_to_multiple
-from reslift.models.blocks import conv, silent, wake
+from reslift.models.blocks import conv, wake
 
 LARGEST_LOG = 8.0
-FIRST_LOG = -2.0
+FIRST_LOG = -4.0
+SLOPE = 0.2
 
 
 @dataclass(frozen=True)
@@ -57,36 +60,37 @@ class LatentMap(nn.Module):
     """Prior and posterior of a latent map at a quarter of LR's size.
 
     Args:
-        width: F, channels of the encoder's last features and of the latent.
+        features: channels of the encoder's last features.
+        width: F, channels of the latent.
         details: channels of the detail that HR adds, rearranged to LR's grid: C·s².
     """
 
-    def __init__(self, width: int, details: int) -> None:
+    def __init__(self, features: int, width: int, details: int) -> None:
         super().__init__()
-        self.prior_head = conv(width, 2 * width, 1)
+        self.prior_head = conv(features, 2 * width, 1)
         self.look = nn.Sequential(
-            *(conv(details, 4 * width), nn.ReLU()),
-            *(conv(4 * width, 2 * width, stride=2), nn.ReLU()),
-            *(conv(2 * width, width, stride=2), nn.ReLU()),
+            *(conv(details, width), nn.LeakyReLU(SLOPE)),
+            *(conv(width, width, stride=2), nn.LeakyReLU(SLOPE)),
+            *(conv(width, width, stride=2), nn.LeakyReLU(SLOPE)),
         )
         wake(self)
-        self.posterior_head = silent(conv(3 * width, 2 * width, 1))
-        assert self.prior_head.bias is not None
-        with torch.no_grad():
-            self.prior_head.weight[width:] *= 0.1
-            self.prior_head.bias[width:] = FIRST_LOG
+        self.posterior_head = conv(3 * width, 2 * width, 1)
+        for head in (self.prior_head, self.posterior_head):
+            assert head.bias is not None
+            with torch.no_grad():
+                head.weight[width:] *= 0.1
+                head.bias[width:] = FIRST_LOG
 
     def prior(self, features: Tensor) -> Normal:
-        """p(z | lr) from the encoder's last features (B, F, H/4, W/4)."""
+        """p(z | lr) from the encoder's last features, at H/4 and W/4."""
         mean, log_variance = self.prior_head(features).chunk(2, 1)
         return Normal(mean, _bounded(log_variance))
 
     def posterior(self, prior: Normal, detail: Tensor) -> Normal:
         """q(z | lr, hr) from the prior and HR's detail (B, C·s², H, W)."""
         seen = torch.cat([self.look(detail), prior.mean, prior.log_variance], 1)
-        shift, log_ratio = self.posterior_head(seen).chunk(2, 1)
-        mean = prior.mean + (prior.log_variance / 2).exp() * shift
-        return Normal(mean, prior.log_variance + _bounded(log_ratio))
+        shift, log_variance = self.posterior_head(seen).chunk(2, 1)
+        return Normal(prior.mean + shift, _bounded(log_variance))
 
 
 def _bounded(log_variance: Tensor) -> Tensor:
