@@ -227,7 +227,7 @@ def constant_output(model: SRModel, pairs: Sequence[Pair]) -> Advice | None:
     answers = [(model(_float(pair.lr)).float(), _float(pair.hr)) for pair in some]
     inner = [(_deviation(sr), _deviation(hr)) for sr, hr in answers]
     ours, theirs = (sum(column) / len(some) for column in zip(*inner, strict=True))
-    remedy = "look for a dead activation, lower phases.rate, start again with another seed"
+    remedy = "train longer; else lower phases.rate, take another seed, look for a dead activation"
     if ours < FLAT * theirs:
         return Advice(
             "constant-output",

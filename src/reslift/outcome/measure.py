@@ -180,8 +180,8 @@ def _judge(
     }
     if features is not None:
         each = [
-            features.measure([one / 255 for one in group], truth.float())
-            for *group, truth in zip(base.split(1), sr.split(1), hr.split(1), strict=True)
+            features.measure([base[n : n + 1] / 255, sr[n : n + 1] / 255], hr[n : n + 1].float())
+            for n in range(len(pairs))
         ]
         for contender, distances in zip(values, zip(*each, strict=True), strict=True):
             values[contender]["st_lpips"] = list(distances)
