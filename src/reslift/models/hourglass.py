@@ -191,7 +191,8 @@ class Hourglass(Variational):
     @staticmethod
     def _noise(prior: Normal, seeds: Tensor, origin: tuple[int, int]) -> Tensor:
         top, left = (place // LATENT_STRIDE for place in origin)
-        return normal_at(seeds, *prior.mean.shape[1:], top, left)
+        channels, height, width = prior.mean.shape[1:]
+        return normal_at(seeds, channels, height, width, top, left)
 
 
 def choose(form: str, strategies: Sequence[str] | None, scale: int, blocks: int) -> list[str]:
