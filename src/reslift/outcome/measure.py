@@ -26,6 +26,7 @@ from reslift.evaluate.results import (
     Failure,
     ImageRow,
     SetInfo,
+    Summary,
 )
 from reslift.features.st_lpips import STLPIPS
 from reslift.metrics import METRICS
@@ -67,6 +68,7 @@ class Findings:
 
     Attributes:
         result: a row a picture, as ``reslift evaluate`` has them.
+        summaries: the means of that, bicubic first in each split.
         shown: the split that the pictures are from, the last.
         samples: pictures over the whole range of gains, the smallest gain first; none where all
             are among the worst.
@@ -74,6 +76,7 @@ class Findings:
     """
 
     result: Evaluation
+    summaries: list[Summary]
     shown: str
     samples: list[Subject] = field(default_factory=list)
     worst: list[Subject] = field(default_factory=list)
@@ -123,7 +126,7 @@ def measure(
         result.rows += [row for row, _ in seen]
         if split is splits[-1] and seen:
             samples, worst = _pictures(model, name, seen)
-    return Findings(result, splits[-1].name, samples, worst)
+    return Findings(result, result.summaries(), splits[-1].name, samples, worst)
 
 
 def take(split: HeldOut, bounded: bool) -> list[Pair]:

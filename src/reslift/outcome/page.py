@@ -143,7 +143,7 @@ def _table(outcome: Outcome) -> Html | None:
     failed = [f"{f.dataset}/{f.image}: {f.reason}" for f in result.failures]
     return section(
         "Held-out pictures",
-        summary_table(result.summaries()),
+        summary_table(outcome.findings.summaries),
         [tag("p", line, class_="warning") for line in failed],
         [tag("p", f"LR of {name}: {lr}.", class_="note") for name, lr in _origins(result)],
         tag("p", result.protocol, class_="note"),

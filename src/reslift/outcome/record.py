@@ -73,7 +73,7 @@ class Outcome:
     @property
     def judged(self) -> list[Summary]:
         """The model's summary of each split."""
-        every = self.findings.result.summaries() if self.findings else []
+        every = self.findings.summaries if self.findings else []
         return [summary for summary in every if summary.contender.name != BASELINE]
 
     @property

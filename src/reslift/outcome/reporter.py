@@ -110,7 +110,7 @@ class Reporter:
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         name = self.recipe.name if self.recipe.name != BASELINE else "model"
         findings = measure(model, name, self._held_out(), bounded=bounded, features=features)
-        means = findings.result.summaries()[1].means if findings.result.rows else {}
+        means = findings.summaries[1].means if findings.summaries else {}
         score = Score(means.get("psnr_y", 0.0), means.get("mse", 0.0))
         found = advice.after(self.recipe.watch, model, self.validator.pairs, score)
         self.warnings = advice.merged(self.warnings, found)
