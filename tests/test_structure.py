@@ -25,7 +25,17 @@ LAYERS = {
         *("features", "adversary", "objective"),
         *("run", "stepper", "optimisers", "validation", "watcher", "advice"),
     },
-    "ground": {"pixels", "files", "limits", "machine", "recipe", "errors", "canvas", "interrupts", "needs"},
+    "ground": {
+        "pixels",
+        "files",
+        "limits",
+        "machine",
+        "recipe",
+        "errors",
+        "canvas",
+        "interrupts",
+        "needs",
+    },
 }
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS.values()) for name in names}
 
