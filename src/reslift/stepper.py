@@ -52,7 +52,7 @@ def check_kl(model: SRModel, phases: tuple[Phase, ...]) -> None:
         if model.is_variational and not phase.kl:
             raise RecipeError(
                 f"phases.{number}.kl is 0, and the latent of a variational model would pass HR on "
-                f"without a price: set it, for l1 to 3e-4 or so"
+                f"without a price: set it, for l1 to 1e-4 or so"
             )
         if phase.kl and not model.is_variational:
             raise RecipeError(
