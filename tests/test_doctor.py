@@ -89,7 +89,9 @@ def test_without_torch_and_pyvips(tmp_path):
     assert done.stderr == ""
     report = json.loads(done.stdout)
     assert report["usable"] is False
-    states = {found["name"]: found for found in report["findings"]}
+    engines = {found["name"]: found for found in report["findings"] if found["group"] == "backends"}
+    assert engines["torch"]["state"] == "broken"
+    states = {found["name"]: found for found in report["findings"] if found["group"] == "core"}
     assert states["torch"]["state"] == "broken"
     assert "libtorch.so" in states["torch"]["text"]
     assert states["pyvips"]["state"] == "missing"

@@ -16,6 +16,7 @@ CLASSES = [
 ]
 CODES = {
     "ResliftError": 1, "UsageError": 2, "RecipeError": 2, "UnknownName": 2, "OutputExists": 2,
+    "CannotExport": 2,
     "InputError": 1, "LimitError": 1, "CheckpointError": 1, "OutputError": 1, "DeviceError": 1,
     "VerificationError": 4,
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_constraints_cover_what_is_declared(setup):
     assert setup.TORCH in declared
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     for line in declared:
-        name = line.split(">")[0].split("[")[0]
+        name = re.split(r"[>=\[]", line)[0]
         assert f"\n{name}==" in pinned or f"\n{name}>=" in pinned, name
 
 

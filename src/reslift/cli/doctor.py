@@ -125,9 +125,12 @@ def examine() -> Iterator[Finding]:
         yield Finding("machine", name, "ok", text)
     yield Finding("core", "reslift", "ok", __version__)
     wanted = requirements()
-    for name, process in probes.items():
-        yield _core_finding(name, process, wanted.get(("", name), ""))
-    yield from _backend_findings(engines)
+    core = [
+        _core_finding(name, process, wanted.get(("", name), "")) for name, process in probes.items()
+    ]
+    yield from core
+    torch = next((found.state for found in core if found.name == "torch"), "ok")
+    yield from _backend_findings(engines, torch)
     yield from _extras(wanted)
     yield from _zoo()
 
@@ -197,11 +200,11 @@ def _core_finding(name: str, process: subprocess.Popen[str], wanted: str) -> Fin
     return Finding("core", name, state, text, cure if state != "ok" else "")
 
 
-def _backend_findings(engines: dict[str, subprocess.Popen[str]]) -> Iterator[Finding]:
+def _backend_findings(engines: dict[str, subprocess.Popen[str]], torch: str) -> Iterator[Finding]:
     """Every engine; the first that is there is what `--backend auto` takes on a CPU."""
     outcomes = {name: _outcome(process) for name, process in engines.items()}
-    outcomes["torch"] = "ok", "always there"
-    first = next(name for name, (state, _) in outcomes.items() if state == "ok")
+    outcomes["torch"] = torch, "always there" if torch == "ok" else "see torch above"
+    first = next((name for name, (state, _) in outcomes.items() if state == "ok"), "")
     for name, (state, text) in outcomes.items():
         taken = "; auto takes it on a CPU" if name == first else ""
         cure = "" if state == "ok" else f"python -m pip install onnx {name}"

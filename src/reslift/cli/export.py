@@ -25,7 +25,9 @@ def command(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace what exists.")] = False,
 ) -> None:
-    """Write a model as ONNX, OpenVINO or TorchScript, for images and batches of any size.
+    """Write a model as ONNX, OpenVINO or TorchScript.
+
+    It takes images and batches of any size.
 
     The file is compared with PyTorch on five shapes first; one that differs is not written.
     """

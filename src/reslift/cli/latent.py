@@ -56,9 +56,9 @@ def command(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the paths.")] = False,
 ) -> int:
-    """Look into the latent space of a model.
+    """Look into a model's latent space: maps, neighbours, interpolations.
 
-    A page with maps (PCA, t-SNE), pictures, neighbours, interpolations and traversals; PNG and CSV.
+    One page that works offline, with maps (PCA, t-SNE), pictures and traversals; PNG and CSV.
     """
     from reslift import latent as verb
     from reslift.cli.progress import progress
