@@ -21,7 +21,7 @@ LAYERS = {
     "verbs": {"outcome", "train", "parallel", "evaluate", "latent", "upscale", "sample", "export"},
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
-        *("checkpoint", "report", "arrays", "stitch", "inputs", "batch"),
+        *("checkpoint", "report", "arrays", "stitch", "inputs", "batch", "media"),
         *("features", "adversary", "objective"),
         *("run", "stepper", "optimisers", "validation", "watcher", "advice"),
     },
@@ -44,6 +44,7 @@ INDEXES = {
     "models": "MODELS",
     "degradations": "DEGRADATIONS",
     "formats": "FORMATS",
+    "media": "MEDIA",
     "datasets": "DATASETS",
     "features": "FEATURES",
     "backends": "BACKENDS",

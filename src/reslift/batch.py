@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reslift import formats, inputs
+from reslift import formats, inputs, media
 from reslift.errors import OutputExists, ResliftError, UsageError, one_line
-from reslift.formats.base import Header
 from reslift.inputs import Failure, Found, Source
 from reslift.limits import Limits
 
-Naming = Callable[[Source, Header], Path]
+Suffixes = tuple[str, ...]
+Naming = Callable[[Source, Suffixes], Path]
 
 
 @dataclass(frozen=True)
 class Job:
-    """Read `source`, write `target`, which has `pixels` pixels."""
+    """Read `source`, write `target`, which has `pixels` pixels in all its frames."""
 
     source: Path
     target: Path
@@ -51,7 +51,7 @@ def plan(
         OutputExists: an output exists and `overwrite` is False.
     """
     folder = Path(out) if out and not _names_a_file(out) else None
-    found = inputs.find(words, formats.readable_suffixes(), leave_out=folder)
+    found = inputs.find(words, readable_suffixes(), leave_out=folder)
     naming = _naming(out, scale, found.lone)
     jobs, failures = [], list(found.failures)
     for source in found.sources:
@@ -65,14 +65,33 @@ def plan(
     return Plan(tuple(jobs), tuple(failures))
 
 
+def readable_suffixes() -> frozenset[str]:
+    """Suffixes of what `upscale` looks for in folders: still pictures and all media."""
+    return formats.readable_suffixes() | media.suffixes()
+
+
 def _job(source: Source, naming: Naming, scale: int, limits: Limits) -> Job:
+    medium = media.of(source.path)
+    if medium is not None:
+        return _medium_job(medium, source, naming, scale, limits)
     header = formats.peek(source.path, limits)
     pixels = header.width * header.height * scale**2
     limits.check("output_pixels", pixels, f"{one_line(source.path)} enlarged")
-    target = naming(source, header)
+    target = naming(source, formats.FORMATS[header.format].suffixes)
     into = formats.format_of(target)
     formats.check_fits(into, header.width * scale, header.height * scale, header)
     return Job(source.path, target, pixels)
+
+
+def _medium_job(
+    medium: media.Medium, source: Source, naming: Naming, scale: int, limits: Limits
+) -> Job:
+    extent = medium.peek(source.path, limits)
+    frame = extent.width * extent.height * scale**2
+    limits.check("output_pixels", frame, f"{one_line(source.path)} enlarged")
+    target = naming(source, medium.suffixes)
+    medium.check_target(target, extent, scale)
+    return Job(source.path, target, extent.pixels * scale**2)
 
 
 def _names_a_file(out: str) -> bool:
@@ -84,7 +103,7 @@ def _names_a_file(out: str) -> bool:
 def _naming(out: str | None, scale: int, lone: bool) -> Naming:
     """How outputs are called: beside the input, one given file, or kept names in a folder."""
     if out is None:
-        return lambda source, header: _beside(_suited(source.path, header), scale)
+        return lambda source, suffixes: _beside(_suited(source.path, suffixes), scale)
     if not out:
         raise UsageError("-o with an empty name; name a file or a folder")
     path = Path(out)
@@ -92,28 +111,29 @@ def _naming(out: str | None, scale: int, lone: bool) -> Naming:
     as_file = _names_a_file(out) or is_there
     if lone and as_file:
         _known_suffix(path)
-        return lambda source, header: path
-    if is_there or (as_file and path.suffix.lower() in formats.readable_suffixes()):
+        return lambda source, suffixes: path
+    if is_there or (as_file and path.suffix.lower() in readable_suffixes()):
         raise UsageError(
             f"-o {one_line(out)} names a file, but the input is a folder or several files; "
             "name a folder for the results"
         )
-    return lambda source, header: path / _suited(source.kept, header)
+    return lambda source, suffixes: path / _suited(source.kept, suffixes)
 
 
 def _known_suffix(path: Path) -> None:
+    if path.suffix.lower() in media.suffixes():
+        return
     try:
         formats.format_of(path)
     except UsageError as error:
         raise UsageError(f"-o {one_line(error)}; for a folder, end the name with /") from None
 
 
-def _suited(path: Path, header: Header) -> Path:
-    """`path`, with another suffix where its own is not that of the format inside."""
-    suffixes = formats.FORMATS[header.format].suffixes
+def _suited(path: Path, suffixes: Suffixes) -> Path:
+    """`path`, with another suffix where its own is not one of the format inside."""
     if path.suffix.lower() in suffixes:
         return path
-    if path.suffix.lower() in formats.readable_suffixes():
+    if path.suffix.lower() in readable_suffixes():
         return path.with_suffix(suffixes[0])
     return path.with_name(path.name + suffixes[0])
 

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from reslift import arrays, backends, checkpoint, formats
+from reslift import arrays, backends, checkpoint, formats, media
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.checkpoint import DEFAULT_MODEL, Card
 from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import check_target
 from reslift.limits import DEFAULT, Limits, parse_amount
+from reslift.media import Wishes
 from reslift.pixels.planes import Pixels, Planes
 from reslift.stitch import Progress, Stitcher
 
@@ -125,6 +126,14 @@ class Upscaler:
         answer: AnyImage = pack(results)
         return answer
 
+    def run(self, planes: Planes, out: Pixels, progress: Progress | None = None) -> None:
+        """Fill out (sH, sW, C) from planes (H, W, C); both may be windows on files.
+
+        Only slices of `planes.pixels` are read and only slices of `out` are set, cell by cell, so
+        anything with `shape`, `dtype` and two-dimensional slicing serves. Raises as for calling.
+        """
+        self._stitcher.run(planes, out, progress)
+
     def upscale_file(
         self,
         source: Path,
@@ -135,10 +144,10 @@ class Upscaler:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> tuple[str, ...]:
-        """Upscale one image file into another; folders on the way to it are made.
+        """Upscale one file into another; folders on the way to it are made.
 
         Args:
-            source: an image file, known by its content.
+            source: an image file, or one of `media.MEDIA`, known by its content.
             target: its suffix sets the format, unless `format` does.
             quality: of JPEG and WebP, 1 to 100.
             overwrite: replace an existing target.
@@ -151,6 +160,11 @@ class Upscaler:
             InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot
             be written. DeviceError, ResliftError: as for calling. Nothing is left behind.
         """
+        medium = media.of(source)
+        if medium is not None:
+            return self._upscale_medium(
+                medium, source, target, Wishes(quality, overwrite), progress
+            )
         picture = formats.read(source, self.limits)
         planes = Planes(picture.pixels, picture.space, picture.alpha)
         shape = self._shape(planes.pixels, source)
@@ -169,6 +183,19 @@ class Upscaler:
                 overwrite=overwrite,
             )
         return (*picture.notes, *written)
+
+    def _upscale_medium(
+        self,
+        medium: media.Medium,
+        source: Path,
+        target: Path,
+        wishes: Wishes,
+        progress: Progress | None,
+    ) -> tuple[str, ...]:
+        medium.check_target(target, medium.peek(source, self.limits), self.scale)
+        _make_folder(target.parent)
+        check_target(target, overwrite=wishes.overwrite)
+        return medium.upscale(self, source, target, wishes, progress)
 
     def _shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
         height, width, bands = pixels.shape

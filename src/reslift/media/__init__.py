@@ -1,0 +1,36 @@
+"""Files that hold more than one still picture: clips, series, rasters larger than memory.
+
+    file ──► recognises (content) ──► peek (size, limits) ──► upscale (part by part) ──► file
+
+What no medium recognises is a still picture and belongs to `formats`. A new medium is one file here
+and one name in `MEDIA`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from reslift.media.base import HEAD, Enlarger, Extent, Medium, Wishes
+
+__all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "of", "suffixes"]
+
+MEDIA: dict[str, Medium] = {}
+
+
+def of(path: Path) -> Medium | None:
+    """The medium of a file, by its content; None for still pictures and for what cannot be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        with path.open("rb") as file:
+            head = os.read(file.fileno(), HEAD)
+    except (OSError, ValueError):
+        return None
+    return next((medium for medium in MEDIA.values() if medium.recognises(path, head)), None)
+
+
+def suffixes() -> frozenset[str]:
+    """Suffixes, lower case with their dot, of files that a folder scan should try to read."""
+    return frozenset(suffix for medium in MEDIA.values() for suffix in medium.suffixes)

@@ -1,0 +1,122 @@
+"""What a medium is: a kind of file that holds more than one still picture."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from reslift.errors import UsageError, one_line
+from reslift.limits import Limits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from reslift.checkpoint import Card
+    from reslift.pixels.planes import Planes
+
+HEAD = 4096
+Progress = Callable[[int], None]
+
+
+class Enlarger(Protocol):
+    """What a medium needs of an `Upscaler`; only that is ever given."""
+
+    scale: int
+    limits: Limits
+    card: Card
+
+    def __call__(self, image: NDArray[Any]) -> NDArray[Any]:
+        """(H, W, C) uint8, uint16 or float32 in [0, 1] → (sH, sW, C) of the same dtype."""
+        ...
+
+    def run(self, planes: Planes, out: NDArray[Any], progress: Progress | None = None) -> None:
+        """Fill out (sH, sW, C); both may be windows on files that are read and set by slices."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a result is to be written; a medium ignores what does not concern it.
+
+    quality: of lossy pictures, 1 to 100. overwrite: an existing target is replaced.
+    """
+
+    quality: int = 95
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What a file holds, from its header: the sides of one frame, and how many frames there are.
+
+    Frames are pictures of a clip, slices of a volume, pages; 1 for a single large raster.
+    """
+
+    width: int
+    height: int
+    frames: int = 1
+
+    @property
+    def pixels(self) -> int:
+        """In all frames."""
+        return self.width * self.height * self.frames
+
+
+class Medium(ABC):
+    """One kind of file. `label` is for people; `suffixes`, lower case with their dot, are scanned
+    for in folders and may be written, the first by default; `extra` installs what it needs."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
+    extra: ClassVar[str]
+
+    @abstractmethod
+    def recognises(self, path: Path, head: bytes) -> bool:
+        """Whether the file is of this kind, by its content; `head` is its first 4096 bytes.
+
+        Must be quick, import no optional package and never raise for foreign content.
+        """
+
+    @abstractmethod
+    def peek(self, path: Path, limits: Limits) -> Extent:
+        """What the file holds, without decoding it and without PyTorch.
+
+        Raises:
+            InputError: damaged, or the extra is not installed. LimitError: too large. Both name the
+            file.
+        """
+
+    @abstractmethod
+    def upscale(
+        self,
+        enlarger: Enlarger,
+        source: Path,
+        target: Path,
+        wishes: Wishes,
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        """Enlarge the whole file into `target`, which appears only when it is whole.
+
+        `progress` is called with the output pixels just finished. Returns notes, a sentence each,
+        on what could not be kept.
+
+        Raises:
+            InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot
+            be written. Nothing is left behind.
+        """
+
+    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
+        """Refuse, before any work, a target whose suffix or size this kind cannot be written as.
+
+        Raises:
+            UsageError: another suffix. OutputError: too large for the format.
+        """
+        if target.suffix.lower() not in self.suffixes:
+            raise UsageError(
+                f"{one_line(target)}: the result of {self.label} is written as one of "
+                f"{', '.join(self.suffixes)}"
+            )
