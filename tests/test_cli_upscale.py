@@ -244,10 +244,10 @@ def test_a_defect_in_one_file_does_not_stop_the_rest(run, monkeypatch):
     picture("a.png"), picture("b.png")
     upscale = Upscaler.upscale_file
 
-    def fails_on_a(self, source, target, **options):
+    def fails_on_a(self, source, target, *words, **options):
         if source.name == "a.png":
             raise KeyError
-        return upscale(self, source, target, **options)
+        return upscale(self, source, target, *words, **options)
 
     monkeypatch.setattr(Upscaler, "upscale_file", fails_on_a)
     code, out, err = run("a.png", "b.png")

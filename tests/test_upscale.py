@@ -18,6 +18,7 @@ from reslift.errors import (
     UsageError,
 )
 from reslift.limits import Limits
+from reslift.media import Wishes
 from reslift.upscale import Upscaler
 from small_models import bicubic_lift, card_of, made, saved, small_lift
 
@@ -212,7 +213,7 @@ def test_a_file_gives_the_pixels_that_an_array_gives(tmp_path, upscaler):
     assert (tmp_path / "a.png").read_bytes() == source
     with pytest.raises(OutputExists):
         upscaler.upscale_file(tmp_path / "a.png", target)
-    upscaler.upscale_file(tmp_path / "a.png", target, overwrite=True)
+    upscaler.upscale_file(tmp_path / "a.png", target, Wishes(overwrite=True))
 
 
 def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path, upscaler):

@@ -35,6 +35,7 @@ AnyImage = TypeVar(
     "AnyImage", "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", Image.Image, "torch.Tensor"
 )
 DEFAULT_SCALE = 4
+PLAIN = Wishes()
 
 
 class Upscaler:
@@ -138,19 +139,16 @@ class Upscaler:
         self,
         source: Path,
         target: Path,
+        wishes: Wishes = PLAIN,
         *,
-        format: str | None = None,
-        quality: int = 95,
-        overwrite: bool = False,
         progress: Progress | None = None,
     ) -> tuple[str, ...]:
         """Upscale one file into another; folders on the way to it are made.
 
         Args:
             source: an image file, or one of `media.MEDIA`, known by its content.
-            target: its suffix sets the format, unless `format` does.
-            quality: of JPEG and WebP, 1 to 100.
-            overwrite: replace an existing target.
+            target: its suffix sets the format, unless `wishes.output_format` does.
+            wishes: how the result is written, ``Wishes(quality=90, overwrite=True)``.
             progress: called with the output pixels that were just finished.
 
         Returns:
@@ -162,15 +160,14 @@ class Upscaler:
         """
         medium = media.of(source)
         if medium is not None:
-            return self._upscale_medium(
-                medium, source, target, Wishes(quality, overwrite), progress
-            )
+            return self._upscale_medium(medium, source, target, wishes, progress)
         picture = formats.read(source, self.limits)
         planes = Planes(picture.pixels, picture.space, picture.alpha)
         shape = self._shape(planes.pixels, source)
-        formats.check_fits(format or formats.format_of(target), shape[1], shape[0], picture)
+        into = wishes.output_format or formats.format_of(target)
+        formats.check_fits(into, shape[1], shape[0], picture)
         _make_folder(target.parent)
-        check_target(target, overwrite=overwrite)
+        check_target(target, overwrite=wishes.overwrite)
         memory = self._stitcher.max_memory
         in_memory = IN_MEMORY if memory is None else min(IN_MEMORY, memory // 8)
         with canvas(shape, planes.pixels.dtype, target.parent, in_memory=in_memory) as out:
@@ -178,9 +175,9 @@ class Upscaler:
             written = formats.write(
                 target,
                 replace(picture, pixels=out),
-                format=format,
-                quality=quality,
-                overwrite=overwrite,
+                format=into,
+                quality=wishes.quality,
+                overwrite=wishes.overwrite,
             )
         return (*picture.notes, *written)
 

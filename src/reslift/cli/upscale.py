@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from reslift.cli import explain, tell
+from reslift.cli.options import command_of
+from reslift.cli.upscale_options import UpscaleOptions
 from reslift.errors import ResliftError, UsageError, escaped, one_line
-from reslift.limits import DEFAULT, Limits, parse_amount
+from reslift.limits import parse_amount
 
 if TYPE_CHECKING:
     from reslift.batch import Job, Plan
+    from reslift.media import Wishes
     from reslift.upscale import Upscaler
 
 DEFAULT_SCALE = 4
@@ -25,66 +26,21 @@ SOME_FAILED = 3
 Advance = Callable[[int], None]
 
 
-def command(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT…", help="Image files, folders, patterns like *.png."),
-    ],
-    out: Annotated[
-        str | None,
-        typer.Option("--out", "-o", help="File for one input, else folder [default: NAME-x4.EXT]."),
-    ] = None,
-    scale: Annotated[
-        int | None, typer.Option(help="2, 3 or 4 [default: 4, or what --model is for].")
-    ] = None,
-    model: Annotated[str, typer.Option(help="Name (`reslift models`) or file.")] = "lift-base",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    backend: Annotated[
-        str, typer.Option(help="auto, openvino, onnxruntime or torch: the same result.")
-    ] = "auto",
-    tile: Annotated[
-        int | None, typer.Option(help="Input pixels a side held at once; same result.")
-    ] = None,
-    max_memory: Annotated[
-        str | None, typer.Option(help="What the program may use, like 2G; same result.")
-    ] = None,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")] = 95,
-    overwrite: Annotated[bool, typer.Option(help="Replace outputs that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
-    max_input_pixels: Annotated[
-        str | None, typer.Option(help="Largest input [default: 100M].")
-    ] = None,
-    max_output_pixels: Annotated[
-        str | None, typer.Option(help="Largest result [default: 1G].")
-    ] = None,
-    max_file_bytes: Annotated[
-        str | None, typer.Option(help="Largest input file [default: 1GiB].")
-    ] = None,
-    max_frames: Annotated[
-        str | None, typer.Option(help="Longest animation [default: 2000].")
-    ] = None,
-    max_decode_seconds: Annotated[
-        str | None, typer.Option(help="Longest decoding [default: 60].")
-    ] = None,
-) -> int:
+def upscale(options: UpscaleOptions) -> int:
     """Make pictures 2, 3 or 4 times larger.
 
     Prints the path of each result: NAME-x4.EXT beside the input, or where -o says.
     """
     from reslift import batch, checkpoint
 
-    limits = _limits(
-        input_pixels=max_input_pixels,
-        output_pixels=max_output_pixels,
-        file_bytes=max_file_bytes,
-        frames=max_frames,
-        decode_seconds=max_decode_seconds,
-    )
+    limits, scale, model = options.limits(), options.scale, options.model
     card = checkpoint.read_card(checkpoint.resolve(model, scale or DEFAULT_SCALE))
     if scale not in (None, card.scale):
         raise UsageError(f"--scale {scale}: the model {one_line(model)} has scale {card.scale}")
-    memory = None if max_memory is None else parse_amount(max_memory, "--max-memory")
-    plan = batch.plan(inputs, out, scale=card.scale, overwrite=overwrite, limits=limits)
+    memory = options.max_memory and parse_amount(options.max_memory, "--max-memory")
+    plan = batch.plan(
+        options.inputs, options.out, scale=card.scale, overwrite=options.overwrite, limits=limits
+    )
 
     def prepare() -> Upscaler:
         from reslift import machine
@@ -95,14 +51,17 @@ def command(
         return load(
             model,
             scale,
-            device=device,
-            tile=tile,
+            device=options.device,
+            tile=options.tile,
             max_memory=memory,
             limits=limits,
-            backend=backend,
+            backend=options.backend,
         )
 
-    return Run(plan, quality, overwrite, quiet).go(prepare)
+    return Run(plan, options.wishes(), options.quiet).go(prepare)
+
+
+command = command_of(UpscaleOptions, upscale)
 
 
 @dataclass
@@ -110,8 +69,7 @@ class Run:
     """Works through a plan and tells about it: paths on stdout, all else on stderr."""
 
     plan: Plan
-    quality: int
-    overwrite: bool
+    wishes: Wishes
     quiet: bool
     done: int = 0
     failed: int = 0
@@ -142,13 +100,7 @@ class Run:
             advance(pixels)
 
         try:
-            notes = upscaler.upscale_file(
-                job.source,
-                job.target,
-                quality=self.quality,
-                overwrite=self.overwrite,
-                progress=progress,
-            )
+            notes = upscaler.upscale_file(job.source, job.target, self.wishes, progress=progress)
         except Exception as error:
             advance(job.pixels - finished)
             self._fail(job.source, explain(error))
@@ -183,11 +135,3 @@ def progress_bar(pixels: int, quiet: bool) -> Iterator[Advance]:
     ) as bars:
         task = bars.add_task("upscale", total=pixels)
         yield lambda pixels: bars.advance(task, pixels)
-
-
-def _limits(**texts: str | None) -> Limits:
-    amounts = {
-        name: None if text is None else parse_amount(text, Limits.option(name))
-        for name, text in texts.items()
-    }
-    return DEFAULT.changed(**amounts)

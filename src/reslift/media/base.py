@@ -41,11 +41,17 @@ class Enlarger(Protocol):
 class Wishes:
     """How a result is to be written; a medium ignores what does not concern it.
 
-    quality: of lossy pictures, 1 to 100. overwrite: an existing target is replaced.
+    The command line hands on its options by these names (`cli/upscale_options.py`).
+
+    Attributes:
+        quality: of lossy pictures, 1 to 100.
+        overwrite: an existing target is replaced.
+        output_format: an entry of `formats.FORMATS` for still pictures; None goes by the suffix.
     """
 
     quality: int = 95
     overwrite: bool = False
+    output_format: str | None = None
 
 
 @dataclass(frozen=True)
