@@ -1,71 +1,35 @@
 """Bicubic resizing that agrees with MATLAB's ``imresize``, the kernel of every published number.
 
-An output sample at position ``u`` weighs input samples by the cubic of Keys (1981, a = -1/2)
-
-    k(t) = 1.5|t|^3 - 2.5|t|^2 + 1         |t| <= 1
-           -0.5|t|^3 + 2.5|t|^2 - 4|t| + 2   1 < |t| <= 2
-
-stretched by 1/scale when shrinking (antialiasing), normalised to sum 1, with the border repeated
-symmetrically. MATLAB treats the axes one after the other and rounds 8-bit images between them.
+Taps and weights are those of `kernel`. MATLAB treats the axes one after the other, with the border
+repeated symmetrically, and rounds 8-bit images between them.
 """
 
 from __future__ import annotations
 
-import functools
-import math
-from typing import Literal
-
+import numpy as np
 import torch
 from torch import Tensor
 
-Border = Literal["symmetric", "replicate"]
-
-
-def _cubic(t: Tensor) -> Tensor:
-    t = t.abs()
-    near = (1.5 * t - 2.5) * t * t + 1.0
-    far = ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0
-    return torch.where(t <= 1, near, torch.where(t <= 2, far, torch.zeros_like(t)))
-
+from reslift.pixels import kernel
+from reslift.pixels.kernel import Border
 
 BLOCK = 256
-
-
-@functools.lru_cache(maxsize=64)
-def _taps(size_in: int, size_out: int, antialias: bool) -> tuple[Tensor, Tensor]:
-    """First input position (size_out,), before the border, and weights (size_out, taps)."""
-    scale = size_out / size_in
-    stretch = min(scale, 1.0) if antialias else 1.0
-    width = 4.0 / stretch
-    position = (torch.arange(size_out, dtype=torch.float64, device="cpu") + 0.5) / scale - 0.5
-    first = torch.floor(position - width / 2).long() + 1
-    index = first[:, None] + torch.arange(math.ceil(width) + 1, device="cpu")
-    weight = _cubic((position[:, None] - index) * stretch)
-    return first, weight / weight.sum(1, keepdim=True)
-
-
-def _beyond(index: Tensor, size: int, border: Border) -> Tensor:
-    """Where positions outside [0, size) find their sample."""
-    if border == "replicate":
-        return index.clamp(0, size - 1)
-    index = index % (2 * size)
-    return torch.where(index < size, index, 2 * size - 1 - index)
 
 
 def _resize_axis(x: Tensor, axis: int, size: int, antialias: bool, border: Border) -> Tensor:
     """Resize one axis: a banded matrix, multiplied block by block so that memory stays small."""
     length = x.shape[axis]
-    first, weight = _taps(length, size, antialias)
+    first, weight = kernel.taps(length, size, antialias)
     taps, parts = weight.shape[1], []
     for start in range(0, size, BLOCK):
         begin, block = first[start : start + BLOCK], weight[start : start + BLOCK]
         low = int(begin[0])
         span = int(begin[-1]) + taps - low
-        band = torch.zeros(len(begin), span, dtype=torch.float64, device="cpu")
-        band.scatter_(1, (begin - low)[:, None] + torch.arange(taps, device="cpu"), block)
-        samples = _beyond(torch.arange(low, low + span, device="cpu"), length, border).to(x.device)
-        band = band.to(x.device, x.dtype)
-        rows = x.index_select(axis, samples)
+        matrix = np.zeros((len(begin), span))
+        np.put_along_axis(matrix, (begin - low)[:, None] + np.arange(taps), block, 1)
+        places = kernel.beyond(np.arange(low, low + span), length, border)
+        band = torch.from_numpy(matrix).to(x.device, x.dtype)
+        rows = x.index_select(axis, torch.from_numpy(places).to(x.device))
         parts.append(band @ rows if axis == x.ndim - 2 else rows @ band.mT)
     return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
 
