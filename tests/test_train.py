@@ -181,6 +181,7 @@ def test_training_beats_bicubic_and_leaves_a_whole_folder(pictures: Path, tmp_pa
 def test_patience_stops_and_the_best_is_kept(pictures: Path, tmp_path: Path) -> None:
     chosen = recipe(
         watch={"validate_every": 2, "patience": 2, "min_delta": 50.0, "tensorboard": False},
+        phases=TREE["phases"][:1],  # type: ignore[index]
     )
     run = start(tmp_path / "run", chosen)
     assert fit(chosen, run, data=pictures)
@@ -485,3 +486,16 @@ def test_two_processes_draw_the_noise_of_one(pictures: Path, tmp_path: Path) -> 
     assert fit_on(2, chosen, two, pictures, "cpu", None, None)
     a, b = (np.frombuffer(weights(run), np.float32) for run in (one, two))
     np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_patience_waits_for_the_last_phase(pictures: Path, tmp_path: Path) -> None:
+    chosen = recipe(
+        watch={"validate_every": 2, "patience": 1, "min_delta": 50.0, "tensorboard": False},
+        phases=[{"steps": 8, "batch": 2, "patch": 16}, {"steps": 40, "batch": 2, "patch": 16}],
+    )
+    run = start(tmp_path / "run", chosen)
+    assert fit(chosen, run, data=pictures)
+    steps = [
+        json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().split("\n")[:-1]
+    ]
+    assert steps == [2, 4, 6, 8, 10], "the first validation after the first phase is one too many"

@@ -175,7 +175,7 @@ class Session:
 
     @property
     def finished(self) -> bool:
-        """All steps done, or patience used up."""
+        """All steps done, or patience used up in the last phase."""
         return self.step >= self.recipe.steps or self.best.over
 
     def agree(self, stop: bool) -> bool:
@@ -233,8 +233,9 @@ class Session:
         criterion = partial(self.stepper.objective, self.stepper.phase_at(self.step - 1)[0])
         score = self.validator.score(self.stepper.average, criterion)
         bicubic, adversary = self.validator.baseline, self.stepper.adversary
-        waits = adversary is None or self.recipe.watch.monitor == PERCEPTUAL
-        better = self.best.sees(score, waits)
+        judged = adversary is None or self.recipe.watch.monitor == PERCEPTUAL
+        last = self.step > self.recipe.steps - self.recipe.phases[-1].steps
+        better = self.best.sees(score, waits=judged and last)
         row = {
             "step": self.step,
             "loss": loss,
