@@ -59,7 +59,32 @@ class Writing:
     output_format: Annotated[
         str | None, typer.Option(help="png, jpeg, webp, tiff or bmp [default: the input's].")
     ] = None
+    strip_metadata: Annotated[
+        bool,
+        typer.Option("--strip-metadata", help="Leave out EXIF (with its place), XMP, comments."),
+    ] = False
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")] = 95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rasters:
+    """How a raster on a map is enlarged and laid out in its file."""
+
+    layout: Annotated[
+        str | None, typer.Option(help="GeoTIFF: cog, tiles or strips [default: the input's].")
+    ] = None
+    compression: Annotated[
+        str | None, typer.Option(help="GeoTIFF: like deflate or none [default: the input's].")
+    ] = None
+    overviews: Annotated[
+        bool | None,
+        typer.Option(
+            "--overviews/--no-overviews", help="GeoTIFF: smaller copies [default: the input's]."
+        ),
+    ] = None
+    separate_bands: Annotated[
+        bool, typer.Option("--separate-bands", help="GeoTIFF: each band alone, colours too.")
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +119,7 @@ class Guards:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpscaleOptions(Files, Model, Writing, Guards):
+class UpscaleOptions(Files, Model, Writing, Rasters, Guards):
     """All options of `reslift upscale`."""
 
     def wishes(self) -> Wishes:

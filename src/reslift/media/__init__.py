@@ -13,10 +13,11 @@ import stat
 from pathlib import Path
 
 from reslift.media.base import HEAD, Enlarger, Extent, Medium, Wishes
+from reslift.media.geotiff import GeoTiff
 
 __all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "of", "suffixes"]
 
-MEDIA: dict[str, Medium] = {}
+MEDIA: dict[str, Medium] = {"geotiff": GeoTiff()}
 
 
 def of(path: Path) -> Medium | None:
@@ -33,4 +34,6 @@ def of(path: Path) -> Medium | None:
 
 def suffixes() -> frozenset[str]:
     """Suffixes, lower case with their dot, of files that a folder scan should try to read."""
-    return frozenset(suffix for medium in MEDIA.values() for suffix in medium.suffixes)
+    return frozenset(
+        suffix for medium in MEDIA.values() for suffix in (*medium.suffixes, *medium.reads)
+    )

@@ -47,11 +47,21 @@ class Wishes:
         quality: of lossy pictures, 1 to 100.
         overwrite: an existing target is replaced.
         output_format: an entry of `formats.FORMATS` for still pictures; None goes by the suffix.
+        strip_metadata: leave out what says where, when and by whom a picture was made.
+        layout: of a GeoTIFF: "cog", "tiles" or "strips"; None is like the source.
+        compression: of a GeoTIFF, like "deflate" or "none"; None is like the source.
+        overviews: whether a GeoTIFF gets smaller copies; None is like the source.
+        separate_bands: each band of a GeoTIFF goes through the network alone, colours too.
     """
 
     quality: int = 95
     overwrite: bool = False
     output_format: str | None = None
+    strip_metadata: bool = False
+    layout: str | None = None
+    compression: str | None = None
+    overviews: bool | None = None
+    separate_bands: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,11 +83,13 @@ class Extent:
 
 class Medium(ABC):
     """One kind of file. `label` is for people; `suffixes`, lower case with their dot, are scanned
-    for in folders and may be written, the first by default; `extra` installs what it needs."""
+    for in folders and may be written, the first by default; `reads` are scanned for and never
+    written; `extra` installs what it needs."""
 
     name: ClassVar[str]
     label: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
+    reads: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str]
 
     @abstractmethod

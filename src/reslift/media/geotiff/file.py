@@ -1,0 +1,241 @@
+"""rasterio, and only here: opening a raster, its georeference and metadata, and how to write it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.errors import InputError, OutputError, ResliftError, one_line
+from reslift.pixels.tiles import Box
+
+GET = 'python -m pip install "reslift[geo]"'
+JPEG_2000 = b"\0\0\0\x0cjP  "
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+MEBI = 2**20
+CACHE = (64 * MEBI, 512 * MEBI)
+OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_PROFILE", "RPC")
+STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
+SIDE_FILES = (".aux.xml", ".msk", ".ovr")
+
+
+class Opened:
+    """A raster that is read; every failure is an InputError that names the file."""
+
+    def __init__(self, dataset: Any, path: Path) -> None:
+        self.dataset, self.path = dataset, path
+        self.height, self.width, self.count = dataset.height, dataset.width, dataset.count
+        self.dtype = np.dtype(dataset.dtypes[0])
+
+    def samples(self, numbers: Sequence[int], box: Box) -> NDArray[Any]:
+        """The samples (bands, h, w) in a box."""
+        with reading(self.path):
+            read: NDArray[Any] = self.dataset.read(list(numbers), window=window(box))
+        return read
+
+    def valid(self, numbers: Sequence[int], box: Box) -> NDArray[np.bool_]:
+        """Where those are data: not masked, and finite."""
+        with reading(self.path):
+            masks = self.dataset.read_masks(list(numbers), window=window(box))
+        valid: NDArray[np.bool_] = masks != 0
+        if self.dtype.kind == "f":
+            valid &= np.isfinite(self.samples(numbers, box))
+        return valid
+
+
+def window(box: Box) -> tuple[tuple[int, int], tuple[int, int]]:
+    """A box as rasterio wants it."""
+    return (box.top, box.bottom), (box.left, box.right)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    """The raster at `path`. Raises InputError where it is damaged or rasterio is not installed."""
+    rasterio = library(path)
+    with environment(CACHE[0]):
+        with reading(path):
+            with path.open("rb") as file:
+                is_jpeg = file.read(len(JPEG_2000)) == JPEG_2000
+            driver = "JP2OpenJPEG" if is_jpeg else "GTiff"
+            dataset = rasterio.open(path.absolute(), driver=driver)
+        with dataset:
+            yield Opened(dataset, path)
+
+
+def library(path: Path) -> Any:
+    """rasterio. Raises InputError, saying how to get it, where it is not installed."""
+    try:
+        import rasterio
+    except ImportError as error:
+        raise InputError(
+            f"cannot use {one_line(path)}: rasters with georeference need rasterio: {GET}"
+        ) from error
+    logging.getLogger("rasterio").addHandler(logging.NullHandler())
+    return rasterio
+
+
+@contextmanager
+def environment(cache: int) -> Iterator[None]:
+    """GDAL with `cache` bytes for decoded tiles, and masks inside their files."""
+    import rasterio
+
+    settings = {"GDAL_CACHEMAX": cache, "GDAL_TIFF_INTERNAL_MASK": True, "GDAL_NUM_THREADS": 1}
+    with warnings.catch_warnings(), rasterio.Env(**settings):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What GDAL raises while reading, as an InputError."""
+    try:
+        yield
+    except ResliftError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"cannot use {one_line(path)}: not enough memory to decode it") from error
+    except Exception as error:
+        cause = one_line(error.__cause__ or error)
+        raise InputError(
+            f"cannot use {one_line(path)}: damaged or not supported ({cause})"
+        ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What GDAL raises while writing, as an OutputError."""
+    try:
+        yield
+    except ResliftError:
+        raise
+    except Exception as error:
+        cause = one_line(error.__cause__ or error)
+        raise OutputError(f"cannot write {one_line(path)}: {cause}") from error
+
+
+def block_cache(raster: Opened, rows: int) -> int:
+    """Bytes for GDAL to keep decoded what neighbouring cells of a row of them read again."""
+    block = max(shape[0] for shape in raster.dataset.block_shapes)
+    need = (rows + 2 * min(block, 4096)) * raster.width * raster.count * raster.dtype.itemsize
+    return int(min(max(need, CACHE[0]), CACHE[1]))
+
+
+def copy_georeference(source: Any, target: Any, scale: int) -> None:
+    """CRS, transform, ground control points and RPC of `target`, which is `scale` times as fine.
+
+    The corners stay where they are: pixel (x, y) of the source is (scale·x, scale·y) of the result.
+    """
+    points, points_crs = source.gcps
+    if points:
+        target.gcps = [moved(point, scale) for point in points], points_crs
+    else:
+        if source.crs is not None:
+            target.crs = source.crs
+        if not source.transform.is_identity:
+            target.transform = finer(source.transform, source.width, source.height, scale)
+    if source.rpcs is not None:
+        target.rpcs = finer_rpcs(source.rpcs, scale)
+
+
+def finer(transform: Any, width: int, height: int, scale: int) -> Any:
+    """The transform for pixels 1/scale as large, the far corner the same to the last bit."""
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return type(transform)(
+        _split(a, width, c, scale),
+        _split(b, height, c, scale),
+        c,
+        _split(d, width, f, scale),
+        _split(e, height, f, scale),
+        f,
+    )
+
+
+def _split(step: float, count: int, origin: float, scale: int) -> float:
+    """step / scale, or a neighbouring number with which count · scale steps end where they did."""
+    least = step / scale
+    candidates = [least, math.nextafter(least, math.inf), math.nextafter(least, -math.inf)]
+    end = origin + step * count
+    return next((c for c in candidates if origin + c * (count * scale) == end), least)
+
+
+def moved(point: Any, scale: int) -> Any:
+    """A ground control point, counted from the corner of the first pixel, in finer pixels."""
+    return type(point)(
+        row=point.row * scale,
+        col=point.col * scale,
+        x=point.x,
+        y=point.y,
+        z=point.z,
+        id=point.id,
+        info=point.info,
+    )
+
+
+def finer_rpcs(rpcs: Any, scale: int) -> Any:
+    """RPC for finer pixels. Their lines and samples are counted from the centre of the first."""
+    result = copy.copy(rpcs)
+    result.line_off = (rpcs.line_off + 0.5) * scale - 0.5
+    result.samp_off = (rpcs.samp_off + 0.5) * scale - 0.5
+    result.line_scale = rpcs.line_scale * scale
+    result.samp_scale = rpcs.samp_scale * scale
+    return result
+
+
+def copy_metadata(source: Any, target: Any) -> None:
+    """Names, units, scales, colours and tags of all domains, for the file and for each band.
+
+    Statistics go: they are those of other pixels. Must come before any pixel is written.
+    """
+    target.colorinterp = source.colorinterp
+    for number in source.indexes:
+        with contextlib.suppress(ValueError):
+            target.write_colormap(number, source.colormap(number))
+    if any(scale != 1 for scale in source.scales) or any(source.offsets):
+        target.scales, target.offsets = source.scales, source.offsets
+    for number, name, unit in zip(source.indexes, source.descriptions, source.units, strict=True):
+        if name:
+            target.set_band_description(number, name)
+        if unit:
+            target.set_band_unit(number, unit)
+    _copy_tags(source, target)
+    for number in source.indexes:
+        _copy_tags(source, target, number)
+
+
+def _copy_tags(source: Any, target: Any, number: int = 0) -> None:
+    for domain in (None, *source.tag_namespaces(number)):
+        if domain in OWN_DOMAINS:
+            continue
+        tags = source.tags(number, ns=domain)
+        if domain is not None and domain.startswith("xml:"):
+            # rasterio hands out such a domain whole, but can only set "name=value".
+            name, _, value = tags[domain].partition("=")
+            tags = {name: value}
+        tags = {name: value for name, value in tags.items() if not name.startswith(STALE)}
+        if tags:
+            target.update_tags(number, ns=domain, **tags)
+
+
+def move_side_files(temporary: Path, target: Path) -> None:
+    """Give what GDAL wrote beside the temporary file the name of the result; old ones go."""
+    for suffix in SIDE_FILES:
+        made, place = Path(f"{temporary}{suffix}"), Path(f"{target}{suffix}")
+        if made.exists():
+            made.replace(place)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def remove_side_files(temporary: Path) -> None:
+    """Those that are left after a failure."""
+    for suffix in SIDE_FILES:
+        Path(f"{temporary}{suffix}").unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""GeoTIFF and other rasters on a map: any bands and sample types, window by window.
+
+::
+
+    survey of each band ──► groups of bands ──► windows ⇄ network ──► tiles ──► file (──► COG)
+
+Memory is that of a cell and of the tiles begun, whatever the size of the raster.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reslift.errors import InputError, one_line
+from reslift.files import atomic_write
+from reslift.formats.ifd import Structure
+from reslift.limits import Limits
+from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.geotiff import file as files
+from reslift.media.geotiff import plan as planning
+from reslift.media.geotiff import write as writer
+
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+GEO_TAGS = {33550, 33922, 34264, 34735, 42112, 42113, 50844}
+SAMPLES, EXTRA_SAMPLES = 277, 338
+WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld")
+ON_A_MAP = (b"<SRS", b"<GeoTransform", b"<GCPList", b'domain="RPC"')
+SIDE_BYTES = 2**20
+
+
+class GeoTiff(Medium):
+    """Rasters on a map: GeoTIFF and COG in and out, JPEG 2000 in.
+
+    A TIFF is one of them where it has a tag of GeoTIFF or GDAL, more bands than a picture, or a
+    world file or a georeferencing ``.aux.xml`` beside it.
+    """
+
+    name = "geotiff"
+    label = "a raster on a map"
+    suffixes = (".tif", ".tiff")
+    reads = (".jp2",)
+    extra = "geo"
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        if head.startswith(files.JPEG_2000):
+            return True
+        if head[:4] not in TIFFS or head[8:10] == b"CR":
+            return False
+        try:
+            with path.open("rb") as file:
+                structure = Structure(file)
+                tags, _ = structure.directory(structure.first)
+                samples = (structure.integers(tags.get(SAMPLES)) or (1,))[0]
+        except (InputError, OSError, ValueError, OverflowError):
+            return False
+        extra = tags[EXTRA_SAMPLES].count if EXTRA_SAMPLES in tags else 0
+        many = samples > 5 or (extra > 1 and samples > 2)
+        return bool(GEO_TAGS & tags.keys()) or many or _has_side_file(path)
+
+    def peek(self, path: Path, limits: Limits) -> Extent:
+        with files.reading(path):
+            size = path.stat().st_size
+        limits.check("file_bytes", size, one_line(path))
+        with files.opened(path) as raster:
+            extent = Extent(raster.width, raster.height)
+            limits.check("input_pixels", extent.pixels, one_line(path))
+            planning.check(raster)
+        return extent
+
+    def upscale(
+        self,
+        enlarger: Enlarger,
+        source: Path,
+        target: Path,
+        wishes: Wishes,
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        self.peek(source, enlarger.limits)
+        with files.opened(source) as raster:
+            work = planning.plan(raster, enlarger.scale, wishes)
+            with atomic_write(target, overwrite=wishes.overwrite) as temporary:
+                try:
+                    writer.write(work, enlarger, temporary, wishes, progress)
+                    files.move_side_files(temporary, target)
+                finally:
+                    files.remove_side_files(temporary)
+            return work.notes
+
+
+def world_file(path: Path) -> Path | None:
+    """The world file beside a TIFF; None where there is none."""
+    return next((side for s in WORLD_FILES if (side := path.with_suffix(s)).is_file()), None)
+
+
+def _has_side_file(path: Path) -> bool:
+    if world_file(path) is not None:
+        return True
+    try:
+        with Path(f"{path}.aux.xml").open("rb") as file:
+            text = file.read(SIDE_BYTES)
+    except OSError:
+        return False
+    return any(mark in text for mark in ON_A_MAP)

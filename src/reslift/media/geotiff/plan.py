@@ -1,0 +1,175 @@
+"""What is done with each band of a raster, settled after one look at all its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from reslift.errors import InputError, one_line
+from reslift.media.base import Wishes
+from reslift.media.geotiff import layout as layouts
+from reslift.media.geotiff.file import DTYPES, Opened
+from reslift.media.geotiff.layout import Layout
+from reslift.media.geotiff.values import Survey, spread
+from reslift.media.geotiff.windows import Band
+from reslift.pixels.tiles import Box
+
+TOGETHER = 8
+WINDOW = 2048
+SAMPLED = 2**20
+
+
+@dataclass(frozen=True)
+class Work:
+    """A raster and all that is settled about its result.
+
+    Attributes:
+        passes: bands that are read, enlarged and written together, at most 8 of them; those that
+            are only repeated first, then a trio of colours, then others, opacity last.
+        has_mask: validity lies in a mask of its own, for the whole raster.
+        notes: what could not be kept, a sentence each.
+    """
+
+    raster: Opened
+    scale: int
+    passes: tuple[tuple[Band, ...], ...]
+    layout: Layout
+    has_mask: bool
+    notes: tuple[str, ...]
+
+
+def check(raster: Opened) -> None:
+    """Raise InputError for samples that cannot be enlarged, and for files without a band."""
+    name = one_line(raster.path)
+    kinds = sorted(set(raster.dataset.dtypes))
+    if raster.count < 1 or min(raster.height, raster.width) < 1:
+        raise InputError(f"cannot use {name}: it holds several rasters; name one of them")
+    if kinds[0] not in DTYPES or len(kinds) > 1:
+        raise InputError(
+            f"cannot use {name}: samples of the type {', '.join(kinds)} are not enlarged; "
+            f"all bands have one of {', '.join(DTYPES)}"
+        )
+
+
+def plan(raster: Opened, scale: int, wishes: Wishes) -> Work:
+    """Look through `raster` once and settle how it is enlarged.
+
+    Raises InputError where it is damaged, UsageError for a layout that cannot be.
+    """
+    surveys = survey(raster)
+    groups = _groups(raster, wishes.separate_bands)
+    bands = [_bands(raster, surveys, group) for group in groups]
+    passes = _passes(bands)
+    layout = layouts.layout(raster, wishes, scale, len(passes))
+    has_mask = _told_by(raster, 1) == "mask"
+    return Work(raster, scale, passes, layout, has_mask, (*_notes(raster), *layout.notes))
+
+
+def survey(raster: Opened) -> list[Survey]:
+    """What each band holds, by windows over the whole raster."""
+    surveys = [Survey() for _ in range(raster.count)]
+    step = max(1, raster.height * raster.width // SAMPLED)
+    for numbers in _chunks(list(range(1, raster.count + 1))):
+        for box in windows(raster.height, raster.width, raster.dataset.block_shapes[0]):
+            samples, valid = raster.samples(numbers, box), raster.valid(numbers, box)
+            for i, number in enumerate(numbers):
+                surveys[number - 1].add(samples[i], valid[i], step)
+    return surveys
+
+
+def windows(height: int, width: int, block: tuple[int, int]) -> Iterator[Box]:
+    """Boxes over a raster, of whole blocks where these are small, row by row."""
+    tall, wide = (max(1, WINDOW // side) * side if side < WINDOW else WINDOW for side in block)
+    rows = [*range(0, height, min(tall, WINDOW // 4 if wide >= width else tall)), height]
+    columns = [*range(0, width, wide), width]
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            yield Box(top, bottom, left, right)
+
+
+def _groups(raster: Opened, separate: bool) -> list[tuple[int, ...]]:
+    """Band numbers that go through the network together: a trio of colours, every other alone."""
+    from rasterio.enums import ColorInterp
+
+    colors = list(raster.dataset.colorinterp)
+    trio = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+    once = all(colors.count(color) == 1 for color in trio)
+    first = tuple(colors.index(color) + 1 for color in trio) if once and not separate else ()
+    alone = [(number,) for number in range(1, raster.count + 1) if number not in first]
+    alone.sort(key=lambda group: colors[group[0] - 1] is ColorInterp.alpha)
+    return [first, *alone] if first else list(alone)
+
+
+def _bands(raster: Opened, surveys: Sequence[Survey], group: tuple[int, ...]) -> list[Band]:
+    from rasterio.enums import ColorInterp
+
+    chosen = [surveys[number - 1] for number in group]
+    together = spread(chosen, raster.dtype)
+    found = []
+    for number, seen in zip(group, chosen, strict=True):
+        color = raster.dataset.colorinterp[number - 1]
+        is_alpha = color is ColorInterp.alpha
+        repeated = seen.is_empty or is_classes(raster, number) or (is_alpha and not seen.graded)
+        nodata = raster.dataset.nodatavals[number - 1]
+        kept = nodata if _told_by(raster, number) == "nodata" else None
+        found.append(Band(number, seen, None if repeated else together, kept, is_alpha))
+    return found
+
+
+def _passes(groups: Sequence[Sequence[Band]]) -> tuple[tuple[Band, ...], ...]:
+    passes: list[list[Band]] = [[]]
+    for group in groups:
+        if len(passes[-1]) + len(group) > TOGETHER:
+            passes.append([])
+        passes[-1] += group
+    return tuple(tuple(sorted(bands, key=lambda b: b.spread is not None)) for bands in passes)
+
+
+def is_classes(raster: Opened, number: int) -> bool:
+    """Whether a band has a colour table: its samples name classes, between which nothing lies."""
+    from rasterio.enums import ColorInterp
+
+    return raster.dataset.colorinterp[number - 1] is ColorInterp.palette
+
+
+def _told_by(raster: Opened, number: int) -> str:
+    """What says which pixels of a band are data: "nodata", "alpha", "mask", "own mask", ""."""
+    from rasterio.enums import MaskFlags
+
+    flags = raster.dataset.mask_flag_enums[number - 1]
+    if MaskFlags.all_valid in flags:
+        return ""
+    if MaskFlags.nodata in flags:
+        return "nodata"
+    if MaskFlags.alpha in flags:
+        return "alpha"
+    return "mask" if MaskFlags.per_dataset in flags else "own mask"
+
+
+def _notes(raster: Opened) -> Iterator[str]:
+    classes = [n for n in range(1, raster.count + 1) if is_classes(raster, n)]
+    if classes:
+        yield (
+            f"{_named(classes)} holds classes (a colour table): each pixel is repeated, "
+            "nothing is interpolated"
+        )
+    masked = [n for n in range(1, raster.count + 1) if _told_by(raster, n) == "own mask"]
+    if masked:
+        yield f"the mask of {_named(masked)} alone is not kept; its hidden pixels are"
+    if len(set(raster.dataset.nodatavals)) > 1:
+        yield "the bands have different nodata values; the file holds that of the first"
+    pages = [name for name in raster.dataset.subdatasets if "GTIFF_DIR" in name]
+    if len(pages) > 1:
+        yield f"{len(pages)} pages: only the first is used"
+    if raster.dataset.driver != "GTiff":
+        yield f"{raster.dataset.driver} is read; the result is a GeoTIFF"
+
+
+def _named(numbers: Sequence[int]) -> str:
+    return f"band{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _chunks(numbers: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(numbers), TOGETHER):
+        yield numbers[start : start + TOGETHER]

@@ -1,0 +1,139 @@
+"""Samples of any range through a network that knows [0, 1], and back.
+
+::
+
+    file ── windows ──► Survey (range, some samples) ──► Spread: samples ⇄ [0, 1]
+
+8-bit samples keep the range of their type, as in a photograph. Any other group of bands is spread
+from its smallest to its largest valid sample. Where a few outliers would squeeze all else into a
+corner, they get a short stretch of their own at the end: nothing is clipped, every step of the map
+can be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.pixels.planes import Floats
+
+TAIL = 0.001
+LONG = 3.0
+MARGIN = 0.05
+BYTE = (0.0, 255.0)
+
+
+@dataclass
+class Survey:
+    """What one band holds: its valid range, and samples of it on an even grid.
+
+    Attributes:
+        low, high: smallest and largest valid sample; low > high where none is valid.
+        missing: pixels that are masked, nodata, NaN or infinite.
+        graded: some sample lies strictly between 0 and the largest of its type (1 for floats).
+    """
+
+    low: float = np.inf
+    high: float = -np.inf
+    missing: int = 0
+    graded: bool = False
+    _samples: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def add(self, samples: NDArray[Any], valid: NDArray[np.bool_], step: int) -> None:
+        """Take in a window; each `step`th valid sample is kept for the quantiles."""
+        values = samples[valid]
+        self.missing += samples.size - values.size
+        if values.size == 0:
+            return
+        low, high = float(values.min()), float(values.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        top = np.iinfo(values.dtype).max if values.dtype.kind != "f" else 1
+        self.graded = self.graded or bool(((values > 0) & (values < top)).any())
+        self._samples.append(values[step // 2 :: step].astype(np.float64))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no sample is valid."""
+        return self.low > self.high
+
+    def samples(self) -> NDArray[np.float64]:
+        """Those that were kept."""
+        return np.concatenate(self._samples) if self._samples else np.empty(0)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """An increasing, piecewise linear map of samples to [0, 1].
+
+    Attributes:
+        knots: samples, increasing; values: where they go, from 0 to 1.
+    """
+
+    knots: tuple[float, ...]
+    values: tuple[float, ...] = (0.0, 1.0)
+
+    def forward(self, samples: NDArray[Any]) -> Floats:
+        """Samples to [0, 1], of the same shape."""
+        if self.knots == BYTE:
+            return samples.astype(np.float32) / np.float32(255)
+        return np.interp(samples, self.knots, self.values).astype(np.float32)
+
+    def backward(self, floats: Floats) -> NDArray[Any]:
+        """[0, 1] to samples, not rounded."""
+        if self.knots == BYTE:
+            return floats * np.float32(255)
+        return np.interp(floats, self.values, self.knots)
+
+
+def spread(surveys: Sequence[Survey], dtype: np.dtype[Any]) -> Spread:
+    """The map for bands that go through the network together.
+
+    A tail (the samples beyond the 0.1 % or 99.9 % quantile) that is over 3 times as long as what
+    lies between the quantiles gets 5 % of [0, 1].
+    """
+    if dtype == np.uint8:
+        return Spread(BYTE)
+    low = min(survey.low for survey in surveys)
+    high = max(survey.high for survey in surveys)
+    if not low < high:
+        middle = low if np.isfinite(low) else 0.0
+        return Spread((middle - 1.0, middle + 1.0))
+    samples = np.concatenate([survey.samples() for survey in surveys])
+    first, last = np.quantile(samples, (TAIL, 1 - TAIL)) if samples.size else (low, high)
+    core = float(last - first)
+    knots, values = [low], [0.0]
+    if core > 0 and first - low > LONG * core:
+        knots, values = [low, float(first)], [0.0, MARGIN]
+    if core > 0 and high - last > LONG * core:
+        return Spread((*knots, float(last), high), (*values, 1 - MARGIN, 1.0))
+    return Spread((*knots, high), (*values, 1.0))
+
+
+def whole(values: NDArray[Any], dtype: np.dtype[Any], survey: Survey) -> NDArray[Any]:
+    """Values as samples: never beyond the band's valid range, rounded where the type is whole."""
+    if survey.is_empty:
+        return np.zeros(values.shape, dtype)
+    clipped = np.clip(values, survey.low, survey.high)
+    return (clipped if dtype.kind == "f" else np.rint(clipped)).astype(dtype)
+
+
+def unlike(samples: NDArray[Any], nodata: float, survey: Survey) -> NDArray[Any]:
+    """`samples` with those that hit the nodata value moved to the next sample of their type.
+
+    Upwards, unless the valid range ends there.
+    """
+    kind = samples.dtype.type
+    hit = samples == (kind(nodata) if samples.dtype.kind == "f" else nodata)
+    if not hit.any() or survey.low == survey.high:
+        return samples
+    if samples.dtype.kind == "f":
+        up, down = (np.nextafter(kind(nodata), kind(way)) for way in (np.inf, -np.inf))
+    else:
+        up, down = nodata + 1, nodata - 1
+    moved = samples.copy()
+    moved[hit] = up if up <= survey.high else down
+    return moved

@@ -1,0 +1,167 @@
+"""An open raster as the two windows that `Upscaler.run` works on: one to read, one to set.
+
+What is missing (masked, nodata, NaN, infinite) never meets the network: valid samples first bleed
+over it, and in the result each missing pixel is the file's own value again, repeated. So the valid
+pixels of the result do not depend on what stands for "no data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.media.geotiff.values import Spread, Survey, unlike, whole
+from reslift.media.mosaic import Mosaic
+from reslift.pixels import alpha as transparency
+from reslift.pixels.planes import Floats
+from reslift.pixels.tiles import Box
+
+RINGS = 40
+Area = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a raster and how it is enlarged.
+
+    Attributes:
+        number: from 1, as in the file.
+        survey: what it holds.
+        spread: how its samples go to [0, 1]; None where pixels are only repeated.
+        nodata: the value that a valid pixel must not take; None where validity is not told by one.
+        is_alpha: opacity, whose result keeps within its neighbours; such a band comes last.
+    """
+
+    number: int
+    survey: Survey
+    spread: Spread | None = None
+    nodata: float | None = None
+    is_alpha: bool = False
+
+
+class Raster(Protocol):
+    """What is read here of an open rasterio dataset."""
+
+    height: int
+    width: int
+
+    def samples(self, numbers: Sequence[int], box: Box) -> NDArray[Any]:
+        """The samples (bands, h, w) in a box."""
+        ...
+
+    def valid(self, numbers: Sequence[int], box: Box) -> NDArray[np.bool_]:
+        """Where those are data: not masked, and finite."""
+        ...
+
+
+class Source:
+    """A window to read: (h, w, bands) float32 in [0, 1], gaps filled from their borders."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, raster: Raster, bands: Sequence[Band]) -> None:
+        self._raster, self._bands = raster, bands
+        self.shape = (raster.height, raster.width, len(bands))
+
+    def __getitem__(self, area: Area) -> Floats:
+        height, width = self.shape[:2]
+        box = box_of(area)
+        wide = box.grown(RINGS, height, width)
+        numbers = [band.number for band in self._bands]
+        valid = self._raster.valid(numbers, wide)
+        if valid[(slice(None), *box.slices(wide))].all():
+            wide, valid = box, valid[(slice(None), *box.slices(wide))]
+        samples = self._raster.samples(numbers, wide)
+        planes = [
+            _filled(band, samples[i], valid[i])[box.slices(wide)]
+            for i, band in enumerate(self._bands)
+        ]
+        return np.stack(planes, 2)
+
+
+def _filled(band: Band, samples: NDArray[Any], valid: NDArray[np.bool_]) -> Floats:
+    assert band.spread is not None
+    floats = band.spread.forward(np.where(valid, samples, samples.dtype.type(0)))
+    if valid.all():
+        return floats
+    opacity = valid.astype(np.float32)[None, None]
+    return transparency.bleed(floats[None, None], opacity, RINGS)[0, 0]
+
+
+class Result:
+    """A window to set: takes (h, w, bands) float32 in [0, 1] and hands on samples of the file.
+
+    Args:
+        raster: the source.
+        bands: those that are set; those without a spread are repeated and not among the planes.
+        scale: of the result.
+        mosaic: takes the samples of all `bands`, in their order.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, raster: Raster, bands: Sequence[Band], scale: int, mosaic: Mosaic) -> None:
+        self._raster, self._bands, self._scale, self._mosaic = raster, bands, scale, mosaic
+        planes = sum(band.spread is not None for band in bands)
+        self.shape = (raster.height * scale, raster.width * scale, planes)
+        self.nbytes = mosaic.held()
+
+    def __setitem__(self, area: Area, piece: Floats) -> None:
+        out = box_of(area)
+        scale = self._scale
+        box = Box(out.top // scale, out.bottom // scale, out.left // scale, out.right // scale)
+        numbers = [band.number for band in self._bands]
+        old, valid = self._raster.samples(numbers, box), self._raster.valid(numbers, box)
+        planes = iter(self._steady(piece, box).transpose(2, 0, 1))
+        made = [
+            self._made(band, next(planes) if band.spread else None, old[i], valid[i])
+            for i, band in enumerate(self._bands)
+        ]
+        self._mosaic.put(out.top, out.left, np.stack(made))
+
+    def _steady(self, piece: Floats, box: Box) -> Floats:
+        """`piece` with opacity, the last plane where there is one, kept within its neighbours."""
+        band = self._bands[-1]
+        if not band.is_alpha or band.spread is None:
+            return piece
+        near = box.grown(transparency.REACH, self._raster.height, self._raster.width)
+        lr = band.spread.forward(self._raster.samples([band.number], near))[None]
+        outer = np.zeros((1, 1, near.height * self._scale, near.width * self._scale), np.float32)
+        inner = (..., *box.slices(near, self._scale))
+        outer[inner] = piece[..., -1]
+        piece = piece.copy()
+        piece[..., -1] = transparency.within_neighbours(outer, lr, self._scale)[inner]
+        return piece
+
+    def _made(
+        self, band: Band, plane: Floats | None, old: NDArray[Any], valid: NDArray[np.bool_]
+    ) -> NDArray[Any]:
+        repeated = repeat(old, self._scale)
+        if plane is None or band.spread is None:
+            return repeated
+        made = whole(band.spread.backward(plane), old.dtype, band.survey)
+        if band.is_alpha:
+            made = np.where(repeated == 0, repeated, np.maximum(made, _least(made.dtype)))
+        if band.nodata is not None:
+            made = unlike(made, band.nodata, band.survey)
+        return made if valid.all() else np.where(repeat(valid, self._scale), made, repeated)
+
+
+def _least(dtype: np.dtype[Any]) -> Any:
+    """The smallest opacity that is not none."""
+    return dtype.type(1) if dtype.kind != "f" else np.finfo(dtype).tiny
+
+
+def repeat(samples: NDArray[Any], scale: int) -> NDArray[Any]:
+    """(h, w) → (sh, sw), each sample a square."""
+    return samples.repeat(scale, 0).repeat(scale, 1)
+
+
+def box_of(area: Area) -> Box:
+    """The box that two slices with a start and a stop mean."""
+    rows, columns = area
+    return Box(rows.start, rows.stop, columns.start, columns.stop)

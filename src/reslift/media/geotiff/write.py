@@ -1,0 +1,158 @@
+"""From settled work to a file: pixels, masks, overviews, and the copy that makes it a COG."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.errors import OutputError, one_line
+from reslift.media.base import Enlarger, Progress, Wishes
+from reslift.media.geotiff import file as files
+from reslift.media.geotiff import layout as layouts
+from reslift.media.geotiff.plan import Work, windows
+from reslift.media.geotiff.windows import Band, Result, Source, repeat
+from reslift.media.mosaic import Mosaic
+from reslift.pixels import tiles
+from reslift.pixels.planes import Planes
+from reslift.pixels.tiles import Box
+
+
+def write(
+    work: Work, enlarger: Enlarger, path: Path, wishes: Wishes, progress: Progress | None
+) -> None:
+    """Fill the file at `path`.
+
+    Raises OutputError where it cannot be written, InputError where the source cannot be read.
+    """
+    import rasterio.shutil
+
+    cache = files.block_cache(work.raster, tiles.CELL)
+    with files.environment(cache):
+        if work.layout.kind != "cog":
+            _plain(work, enlarger, path, wishes, progress)
+            return
+        with _scratch(path) as scratch:
+            packed = "deflate" if work.layout.compression == "none" else "zstd"
+            quick = replace(work.layout, kind="tiles", compression=packed, overviews=False)
+            _plain(replace(work, layout=quick), enlarger, scratch, wishes, progress)
+            options = layouts.cog_creation(work.raster, work.layout, wishes.quality)
+            with files.writing(path):
+                rasterio.shutil.copy(scratch, path, strict=False, **options)
+        _check(work, path)
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    scratch = path.with_name(f".reslift-{secrets.token_hex(8)}.part.tif")
+    try:
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
+        files.remove_side_files(scratch)
+
+
+def _plain(
+    work: Work, enlarger: Enlarger, path: Path, wishes: Wishes, progress: Progress | None
+) -> None:
+    import rasterio
+    from rasterio.enums import Resampling
+
+    raster = work.raster
+    options = layouts.creation(raster, work.layout, work.scale, wishes.quality)
+    with files.writing(path):
+        target = rasterio.open(path, "w", **options)
+    with files.writing(path), target:
+        files.copy_georeference(raster.dataset, target, work.scale)
+        files.copy_metadata(raster.dataset, target)
+        for bands in work.passes:
+            _enlarge(work, bands, enlarger, target, progress)
+        if work.has_mask:
+            _write_mask(work, target)
+    _check(work, path)
+    if work.layout.overviews:
+        with files.writing(path), rasterio.open(path, "r+") as target:
+            factors = layouts.overview_factors(target.height, target.width)
+            target.build_overviews(factors, Resampling[layouts.resampling(raster)])
+
+
+def _enlarge(
+    work: Work, bands: Sequence[Band], enlarger: Enlarger, target: Any, progress: Progress | None
+) -> None:
+    raster, scale = work.raster, work.scale
+    in_order = sorted(range(len(bands)), key=lambda i: bands[i].number)
+    numbers = [bands[i].number for i in in_order]
+
+    def finished(box: Box, samples: NDArray[Any]) -> None:
+        target.write(samples[in_order], numbers, window=files.window(box))
+
+    shape = (len(bands), raster.height * scale, raster.width * scale)
+    mosaic = Mosaic(shape, raster.dtype, work.layout.block, finished)
+    result = Result(raster, bands, scale, mosaic)
+    through = [band for band in bands if band.spread is not None]
+    told = _shared(progress, len(work.passes))
+    if not through:
+        for box in tiles.grid(raster.height, raster.width):
+            empty = np.empty((box.height * scale, box.width * scale, 0), np.float32)
+            result[box.slices(scale=scale)] = empty
+            told(box.pixels * scale**2)
+        return
+    trio = len(work.passes[0]) >= 3 and _is_trio(work, through)
+    space = "rgb" if trio else "gray"
+    pixels = cast(Any, Source(raster, through))
+    enlarger.run(Planes(pixels, space, False), cast(Any, result), told)
+
+
+def _is_trio(work: Work, bands: Sequence[Band]) -> bool:
+    """Whether the first three share one spread: they are the colours."""
+    first = [band.spread for band in bands[:3]]
+    return len(first) == 3 and first[0] is first[1] is first[2]
+
+
+def _shared(progress: Progress | None, passes: int) -> Progress:
+    """`progress` for one of several passes: together they tell each pixel once."""
+    told = 0
+
+    def share(pixels: int) -> None:
+        nonlocal told
+        before = told // passes
+        told += pixels
+        if progress is not None:
+            progress(told // passes - before)
+
+    return share
+
+
+def _write_mask(work: Work, target: Any) -> None:
+    """The mask of the source, each pixel repeated."""
+    raster, scale = work.raster, work.scale
+    for box in windows(target.height, target.width, work.layout.block):
+        inner = Box(
+            box.top // scale, -(-box.bottom // scale), box.left // scale, -(-box.right // scale)
+        )
+        with files.reading(raster.path):
+            mask = raster.dataset.read_masks(1, window=files.window(inner))
+        outer = Box(*(side * scale for side in (inner.top, inner.bottom, inner.left, inner.right)))
+        target.write_mask(repeat(mask, scale)[box.slices(outer)], window=files.window(box))
+
+
+def _check(work: Work, path: Path) -> None:
+    """Read the last pixels and the corners of what was written: a full disk may show only now."""
+    source, scale = work.raster.dataset, work.scale
+    with files.writing(path), files.opened(path) as made:
+        height, width = source.height * scale, source.width * scale
+        same = (made.height, made.width, made.count) == (height, width, source.count)
+        if same:
+            made.samples([made.count], Box(height - 1, height, width - 1, width))
+        if not same or (source.transform != made.dataset.transform and _moved(source, made)):
+            raise OutputError(f"cannot write {one_line(path)}: what was written reads differently")
+
+
+def _moved(source: Any, made: Any) -> bool:
+    return bool(tuple(source.bounds) != tuple(made.dataset.bounds))
