@@ -258,7 +258,7 @@ def test_a_defect_in_one_file_does_not_stop_the_rest(run, monkeypatch):
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError("CUDA out of memory")])
 def test_a_stop_in_the_middle_leaves_only_whole_results(run, monkeypatch, stop):
-    monkeypatch.setattr("reslift.upscale.IN_MEMORY", 0)
+    monkeypatch.setattr("reslift.work.IN_MEMORY", 0)
     picture("a.png", 5, 5), picture("b.png", 6, 6)
     before, compute = everything(), TorchBackend.run
 

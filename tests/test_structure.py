@@ -18,10 +18,20 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = {
     "faces": {"cli", "web", "__main__"},
-    "verbs": {"outcome", "train", "parallel", "evaluate", "latent", "upscale", "sample", "export"},
+    "verbs": {
+        "outcome",
+        "train",
+        "parallel",
+        "evaluate",
+        "latent",
+        "upscale",
+        "work",
+        "sample",
+        "export",
+    },
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
-        *("checkpoint", "report", "arrays", "stitch", "inputs", "batch", "media"),
+        *("checkpoint", "report", "arrays", "stitch", "stages", "inputs", "batch", "media"),
         *("features", "adversary", "objective"),
         *("run", "stepper", "optimisers", "validation", "watcher", "advice"),
     },
@@ -35,6 +45,7 @@ LAYERS = {
         "canvas",
         "interrupts",
         "needs",
+        "sizes",
     },
 }
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS.values()) for name in names}

@@ -240,7 +240,7 @@ def test_a_target_that_cannot_be_is_refused_before_any_work(tmp_path, monkeypatc
 def test_a_result_on_disk_is_the_same_file(tmp_path, monkeypatch, upscaler):
     Image.fromarray(rng().integers(0, 256, (40, 30, 3), np.uint8)).save(tmp_path / "a.png")
     upscaler.upscale_file(tmp_path / "a.png", tmp_path / "b.png")
-    monkeypatch.setattr("reslift.upscale.IN_MEMORY", 0)
+    monkeypatch.setattr("reslift.work.IN_MEMORY", 0)
     upscaler.upscale_file(tmp_path / "a.png", tmp_path / "c.png")
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png", "c.png"]
@@ -252,8 +252,8 @@ def test_load_takes_a_file_and_its_scale(tmp_path):
     image = rng().integers(0, 256, (6, 5, 3), np.uint8)
     assert upscaler.scale == 2 and upscaler.card.name == "small" and upscaler.device == "cpu"
     np.testing.assert_array_equal(upscaler(image), made(small_lift(2))(image))
-    with pytest.raises(UsageError, match="scale 2, not 4"):
-        reslift.load(path, scale=4)
+    twice = reslift.load(path, scale=4, device="cpu", backend="torch")
+    assert twice.scale == 4 and twice(image).shape == (24, 20, 3)
 
 
 def test_planes_of_an_array_are_named_by_their_count():

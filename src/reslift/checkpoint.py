@@ -97,6 +97,20 @@ def resolve(name: str | Path, scale: int | None = None) -> Path:
     return path
 
 
+def family(name: str | Path) -> dict[int, Path]:
+    """The files of one model by scale: all bundled ones of a zoo name without scale, else one.
+
+    Raises:
+        UnknownName, CheckpointError: as for `resolve` and `read_card`.
+    """
+    stems = {stem.rpartition("-x"): path for stem, path in zoo().items()}
+    bundled = {int(scale): path for (base, _, scale), path in stems.items() if base == str(name)}
+    if bundled:
+        return bundled
+    path = resolve(name)
+    return {read_card(path).scale: path}
+
+
 def _header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:

@@ -29,6 +29,7 @@ from reslift.files import check_target
 from reslift.models.variational import Variational, require_variational
 from reslift.pixels.planes import Floats, Pixels, Planes
 from reslift.pixels.tiles import Box
+from reslift.stages import Stages
 from reslift.stitch import Progress, Stitcher
 from reslift.upscale import DEFAULT_SCALE, AnyImage, Upscaler
 
@@ -73,7 +74,7 @@ class SampleStitcher(Stitcher):
     backend: DrawingBackend
 
     def _compute(self, image: Planes, core: Box) -> Floats:
-        outer = core.grown(self._context, *image.pixels.shape[:2])
+        outer = core.grown(self.context, *image.pixels.shape[:2])
         self.backend.origin = (outer.top, outer.left)
         return super()._compute(image, core)
 
@@ -125,6 +126,7 @@ class Sampler(Upscaler):
         plain = self._stitcher
         self._backend = DrawingBackend(variational, self.device)
         self._stitcher = SampleStitcher(self._backend, plain.tile, plain.max_memory)
+        self._stages = Stages((self.scale,), lambda scale: self._stitcher)
 
     def sample(self, image: AnyImage, count: int, seed: int = 0) -> list[AnyImage]:
         """``count`` plausible enlargements of one image, each of the kind that calling gives.
@@ -176,7 +178,7 @@ class Sampler(Upscaler):
         _check(count, 2, seed)
         picture = formats.read(source, self.limits)
         planes = Planes(picture.pixels, picture.space, picture.alpha)
-        shape = self._shape(planes.pixels, source)
+        shape = self.shape(planes.pixels, source)
         notes = formats.check_fits("png", shape[1], shape[0], picture)
         names = ["sr", *(f"sample-{n + 1}" for n in range(count)), "mean", "deviation"]
         targets = {name: folder / f"{name}.png" for name in names}

@@ -1,6 +1,6 @@
 """How large a result is to be, and through which scales of a model it gets there.
 
-    input ──×4──► ──×2──► ──shrink──► exactly the size asked for
+input ──×4──► ──×2──► ──shrink──► exactly the size asked for
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from reslift.errors import InputError, UsageError
 from reslift.pixels.tiles import Box
 
 LARGEST_SCALE = 64
+USUAL = 4
 STRETCHED = 0.01
 _SIDES = re.compile(r"(\d*)[xX×](\d*)")
 
@@ -98,6 +99,12 @@ class Size:
         return abs(wide * height / (high * width) - 1) > slack
 
     @property
+    def whole(self) -> int | None:
+        """The scale, where that is a whole number for every input."""
+        is_whole = self.scale is not None and self.scale == int(self.scale) and self.crop is None
+        return int(self.scale or 0) if is_whole else None
+
+    @property
     def label(self) -> str:
         """How results are called after it: ``-x4``, ``-x1.7``, ``-3840x2160``, ``-24mp``."""
         if self.sides is not None:
@@ -115,7 +122,9 @@ def parse_sides(text: str) -> tuple[int | None, int | None]:
     """``3840x2160``, ``3840x`` or ``x2160`` → (width, height); UsageError for anything else."""
     match = _SIDES.fullmatch(text.strip())
     if match is None or not any(match.groups()):
-        raise UsageError(f"--size {text!r}: write it like 3840x2160, or 3840x or x2160 for one side")
+        raise UsageError(
+            f"--size {text!r}: write it like 3840x2160, or 3840x or x2160 for one side"
+        )
     width, height = (int(side) if side else None for side in match.groups())
     return width, height
 
@@ -152,6 +161,38 @@ def steps(ratio: float, scales: Iterable[int]) -> tuple[int, ...]:
         if math.prod(chain) >= ratio - 1e-9
     ]
     return min(chains, key=lambda chain: (math.prod(chain), len(chain)))
+
+
+def wanted_size(
+    scales: Collection[int], scale: float | None = None, size: Size | None = None
+) -> Size:
+    """`size`, or one of `scale`, or what a model of these scales makes by itself: ×4, or its own.
+
+    Raises UsageError where both are given.
+    """
+    if size is None:
+        return Size(scale=usual_scale(scales) if scale is None else scale)
+    if scale is not None:
+        raise UsageError("give a scale or a size, not both")
+    no_wish = size == Size(crop=size.crop)
+    return replace(size, scale=usual_scale(scales)) if no_wish else size
+
+
+def usual_scale(scales: Collection[int]) -> int:
+    """4 where there are several, else the only one."""
+    return next(iter(scales)) if len(scales) == 1 else min(scales, key=lambda s: abs(s - USUAL))
+
+
+def first_scale(scales: Collection[int], size: Size) -> int:
+    """The scale of the model that is surely needed, or, where that hangs on the input, the usual.
+
+    Raises UsageError where no model enlarges and that is asked for.
+    """
+    try:
+        chain = () if size.scale is None else steps(size.scale, scales)
+    except InputError as error:
+        raise UsageError(f"scale {size.scale:g}: {error}") from None
+    return chain[0] if chain else usual_scale(scales)
 
 
 def _rounded(side: float) -> int:

@@ -40,6 +40,7 @@ class Stitcher:
         tile: side in LR pixels of what is held at once, in whole cells; None is one cell.
         max_memory: bytes that the whole process should stay under; None is what the machine has.
         cell: longest side of a cell; part of what defines the answer.
+        context: LR pixels around a cell that its answer may depend on, on the model's grid.
     """
 
     backend: Backend
@@ -51,7 +52,7 @@ class Stitcher:
         if self.tile is not None and self.tile < 1:
             raise UsageError(f"tile {self.tile}: a tile is a number of pixels from 1 up")
         self.needs = needs = self.backend.needs
-        self._context = tiles.round_up(max(needs.halo, transparency.REACH), needs.multiple_of)
+        self.context = tiles.round_up(max(needs.halo, transparency.REACH), needs.multiple_of)
 
     def run(self, image: Planes, out: Pixels, progress: Progress | None = None) -> None:
         """Fill out (sH, sW, C), of the dtype of the result, from image (H, W, C).
@@ -112,7 +113,7 @@ class Stitcher:
     def _compute(self, image: Planes, core: Box) -> Floats:
         """The unrounded answer (1, C, sh, sw) for one cell."""
         height, width, bands = image.pixels.shape
-        outer = core.grown(self._context, height, width)
+        outer = core.grown(self.context, height, width)
         rings = min(self.needs.halo + transparency.REACH, MOST_RINGS) if image.alpha else 0
         wide = outer.grown(rings, height, width)
         lr = rule.to_float(image.pixels[wide.slices()])
@@ -149,7 +150,7 @@ class Stitcher:
     def _held_cells(self, image: Planes, cells: list[Box], out: Pixels) -> int:
         wanted = 1 if self.tile is None else max(1, self.tile // self.cell) ** 2
         largest = max(cells, key=lambda box: box.pixels)
-        outer = largest.grown(self._context, *image.pixels.shape[:2])
+        outer = largest.grown(self.context, *image.pixels.shape[:2])
         need = self.backend.cell_bytes(outer.height, outer.width)
         need += 0 if isinstance(out, np.memmap) else out.nbytes
         free = self._free_memory(need)

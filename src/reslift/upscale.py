@@ -2,13 +2,13 @@
 
 ::
 
-    file ── formats.read ──┐                                    ┌── formats.write ── file
-    array, PIL, tensor ────┴─ planes ── stitch (cells, model) ──┴── the same kind, dtype, layout
+    file ── formats.read ──┐                                 ┌── formats.write ── file
+    array, PIL, tensor ────┴─ planes ── stages (stitch …) ───┴── the same kind, dtype, layout
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from reslift import arrays, backends, checkpoint, formats, media
-from reslift.canvas import IN_MEMORY, canvas
+from reslift import arrays, backends, checkpoint, media
+from reslift.backends.ensemble import Ensemble
 from reslift.checkpoint import DEFAULT_MODEL, Card
-from reslift.errors import OutputError, UsageError, one_line
-from reslift.files import check_target
+from reslift.errors import UsageError, one_line
 from reslift.limits import DEFAULT, Limits, parse_amount
 from reslift.media import Wishes
 from reslift.pixels.planes import Pixels, Planes
+from reslift.sizes import Size, first_scale, wanted_size
+from reslift.stages import Part, Stages
 from reslift.stitch import Progress, Stitcher
+from reslift.work import MediumWork, StillWork, Work, in_memory
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +52,10 @@ class Upscaler:
         max_memory: bytes, or a text like "2G", that the process should stay under.
         limits: how large inputs and results may be.
         backend: an engine of ``BACKENDS``, or "auto".
+        size: how large results are; None is the model's scale.
+        ensemble: the mean of eight answers to flips and turns; eight times the time.
+        wrap: the image goes on with its other side beyond each edge, as a seamless texture does.
+        family: the checkpoint files of this model by scale, for sizes that need another or several.
 
     Raises:
         UsageError: a value that cannot be, an engine that is not installed. DeviceError: a device
@@ -66,14 +72,26 @@ class Upscaler:
         max_memory: int | str | None = None,
         limits: Limits = DEFAULT,
         backend: str = "torch",
+        size: Size | None = None,
+        ensemble: bool = False,
+        wrap: bool = False,
+        family: Mapping[int, Path] | None = None,
     ) -> None:
         self._source, self.card, self.limits = model, card, limits
         memory = parse_amount(max_memory) if isinstance(max_memory, str) else max_memory
         if memory is not None and memory < 1:
             raise UsageError(f"max_memory {memory}: give a number of bytes from 1 up, or like 2G")
-        engine = backends.start(model, backend, str(device))
-        self._stitcher = Stitcher(engine, tile, memory)
-        self.scale = engine.needs.scale
+        self.max_memory, self.wrap = memory, wrap
+        files: dict[int, SRModel | Path] = {**(family or {}), card.scale: model}
+
+        def start(scale: int) -> Stitcher:
+            engine = backends.start(files[scale], backend, str(device))
+            return Stitcher(Ensemble(engine) if ensemble else engine, tile, memory)
+
+        self.size = size or Size(scale=card.scale)
+        self._stages = Stages(tuple(files), start)
+        self._stitcher = self._stages.stitcher(card.scale)
+        self.scale = self.size.whole or card.scale
 
     @cached_property
     def model(self) -> SRModel:
@@ -111,8 +129,8 @@ class Upscaler:
                 - a tensor (C, H, W) or (B, C, H, W), uint8 or float in [0, 1], C as above.
 
         Returns:
-            The same kind, dtype, layout and device, each side `scale` times as long; floats are
-            clipped to [0, 1].
+            The same kind, dtype, layout and device, as large as `size` says (each side `scale`
+            times as long); floats are clipped to [0, 1].
 
         Raises:
             InputError: not such an image. LimitError: too large for `limits` or `max_memory`.
@@ -121,19 +139,43 @@ class Upscaler:
         pictures, pack = arrays.unpack(image)
         results = []
         for picture in pictures:
-            out = np.empty(self._shape(picture.pixels, "the image"), picture.pixels.dtype)
-            self._stitcher.run(picture, out)
+            out = np.empty(self.shape(picture.pixels, "the image"), picture.pixels.dtype)
+            self.fill(picture, out)
             results.append(out)
         answer: AnyImage = pack(results)
         return answer
 
     def run(self, planes: Planes, out: Pixels, progress: Progress | None = None) -> None:
-        """Fill out (sH, sW, C) from planes (H, W, C); both may be windows on files.
+        """Fill out (H', W', C) from planes (H, W, C); both may be windows on files.
 
         Only slices of `planes.pixels` are read and only slices of `out` are set, cell by cell, so
-        anything with `shape`, `dtype` and two-dimensional slicing serves. Raises as for calling.
+        anything with `shape`, `dtype` and two-dimensional slicing serves. The shapes say how large
+        the result is to be; for (sH, sW, C) one model goes straight from one to the other. Raises
+        as for calling.
         """
-        self._stitcher.run(planes, out, progress)
+        self._stages.run(planes, out, progress, part=Part(wrap=self.wrap))
+
+    def fill(
+        self,
+        image: Planes,
+        out: Pixels,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Fill out, of the shape that `shape` gives, with what `size` asks of an image.
+
+        `folder` takes what is too large for memory between two models. Raises as for calling.
+        """
+        height, width = image.pixels.shape[:2]
+        box = self.size.box(width, height) if self.size.crop else None
+        self._stages.run(
+            image,
+            out,
+            progress,
+            part=Part(box, self.wrap),
+            folder=folder,
+            in_memory=in_memory(self.max_memory),
+        )
 
     def upscale_file(
         self,
@@ -158,87 +200,70 @@ class Upscaler:
             InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot
             be written. DeviceError, ResliftError: as for calling. Nothing is left behind.
         """
+        with self.work(source, target, wishes) as work:
+            work.read()
+            work.enlarge(progress)
+            return work.write()
+
+    def work(self, source: Path, target: Path, wishes: Wishes = PLAIN) -> Work:
+        """What `upscale_file` does, in steps that the caller takes, for several files at a time."""
         medium = media.of(source)
         if medium is not None:
-            return self._upscale_medium(medium, source, target, wishes, progress)
-        picture = formats.read(source, self.limits)
-        planes = Planes(picture.pixels, picture.space, picture.alpha)
-        shape = self._shape(planes.pixels, source)
-        into = wishes.output_format or formats.format_of(target)
-        formats.check_fits(into, shape[1], shape[0], picture)
-        _make_folder(target.parent)
-        check_target(target, overwrite=wishes.overwrite)
-        memory = self._stitcher.max_memory
-        in_memory = IN_MEMORY if memory is None else min(IN_MEMORY, memory // 8)
-        with canvas(shape, planes.pixels.dtype, target.parent, in_memory=in_memory) as out:
-            self._stitcher.run(planes, out, progress)
-            written = formats.write(
-                target,
-                replace(picture, pixels=out),
-                format=into,
-                quality=wishes.quality,
-                overwrite=wishes.overwrite,
-            )
-        return (*picture.notes, *written)
+            return MediumWork(medium, self, source, target, wishes)
+        return StillWork(self, source, target, wishes)
 
-    def _upscale_medium(
-        self,
-        medium: media.Medium,
-        source: Path,
-        target: Path,
-        wishes: Wishes,
-        progress: Progress | None,
-    ) -> tuple[str, ...]:
-        medium.check_target(target, medium.peek(source, self.limits), self.scale)
-        _make_folder(target.parent)
-        check_target(target, overwrite=wishes.overwrite)
-        return medium.upscale(self, source, target, wishes, progress)
+    def shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
+        """(H', W', C) of the result for pixels (H, W, C).
 
-    def _shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
+        Raises LimitError, which names `what`, where either is over the limits.
+        """
         height, width, bands = pixels.shape
         self.limits.check("input_pixels", height * width, one_line(what))
-        self.limits.check(
-            "output_pixels", height * width * self.scale**2, f"{one_line(what)} enlarged"
-        )
-        return height * self.scale, width * self.scale, bands
+        wide, high = self.size.of(width, height)
+        self.limits.check("output_pixels", wide * high, f"{one_line(what)} enlarged")
+        return high, wide, bands
 
 
 def load(
     name_or_file: str | Path = DEFAULT_MODEL,
-    scale: int | None = None,
+    scale: float | None = None,
     device: str = "auto",
     tile: int | None = None,
     max_memory: int | str | None = None,
     limits: Limits = DEFAULT,
     backend: str = backends.AUTO,
+    *,
+    size: Size | None = None,
+    ensemble: bool = False,
+    wrap: bool = False,
 ) -> Upscaler:
     """An Upscaler from a bundled model, a checkpoint file or a run folder.
 
     Args:
         name_or_file: "lift-base", a name that `reslift models` lists, or a path.
-        scale: 2, 3 or 4; None is 4, or what the name or file is for.
-        device, tile, max_memory, limits, backend: as for `Upscaler`.
+        scale: any above 0, 1.7 or 8 too; None is 4, or what the name or file is for. Where the
+            model has another, it runs at the next scale above, or several times, and the result is
+            shrunk to fit.
+        device, tile, max_memory, limits, backend, ensemble, wrap: as for `Upscaler`.
+        size: in place of `scale`: sides, a long side, megapixels, a crop.
 
     Raises:
-        UnknownName, CheckpointError, UsageError: no such model, a damaged one, another scale.
+        UnknownName, CheckpointError, UsageError: no such model, a damaged one, a scale that cannot
+        be.
     """
-    path = checkpoint.resolve(name_or_file, scale or DEFAULT_SCALE)
+    family = checkpoint.family(name_or_file)
+    size = wanted_size(family, scale, size)
+    path = family[first_scale(family, size)]
     return Upscaler(
         path,
-        checkpoint.card_for(path, scale),
+        checkpoint.read_card(path),
         device=device,
         tile=tile,
         max_memory=max_memory,
         limits=limits,
         backend=backend,
+        size=size,
+        ensemble=ensemble,
+        wrap=wrap,
+        family=family,
     )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {one_line(folder)}: {error.strerror or repr(error)}; "
-            "choose another place with -o"
-        ) from error

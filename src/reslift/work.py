@@ -1,0 +1,175 @@
+"""One file on its way from input to result, in three steps that a batch may overlap.
+
+read ──► enlarge ──► write        enlarge alone calls the engine; close gives everything back
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from reslift import formats
+from reslift.canvas import IN_MEMORY, canvas
+from reslift.errors import OutputError, UsageError, one_line
+from reslift.files import check_target
+from reslift.media import Enlarger, Medium, Wishes
+from reslift.pixels.planes import Pixels, Planes
+from reslift.sizes import Size
+from reslift.stitch import Progress
+
+if TYPE_CHECKING:
+    from reslift.formats import Picture
+
+
+class Host(Enlarger, Protocol):
+    """What work needs of an `Upscaler`."""
+
+    size: Size
+    max_memory: int | None
+
+    def shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
+        """(H', W', C) of the result for pixels (H, W, C); LimitError where that is too large."""
+        ...
+
+    def fill(self, image: Planes, out: Pixels, folder: Path, progress: Progress | None) -> None:
+        """Compute the result into out (H', W', C); `folder` takes what is too large for memory."""
+        ...
+
+
+class Work(ABC):
+    """What every kind of file goes through; each step once, in order, in whatever thread.
+
+    Raises, in any step:
+        InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot be
+        written. DeviceError, ResliftError: as for calling an `Upscaler`. Nothing is left behind
+        once it is closed.
+    """
+
+    def __init__(self, upscaler: Host, source: Path, target: Path, wishes: Wishes) -> None:
+        self.upscaler, self.source, self.target, self.wishes = upscaler, source, target, wishes
+        self._held = ExitStack()
+
+    @abstractmethod
+    def read(self) -> None:
+        """Decode, and refuse a target that cannot be."""
+
+    @abstractmethod
+    def enlarge(self, progress: Progress | None = None) -> None:
+        """Compute the result; only one thread at a time may be in here, for all work."""
+
+    @abstractmethod
+    def write(self) -> tuple[str, ...]:
+        """Encode under the final name; returns notes on what could not be kept."""
+
+    def close(self) -> None:
+        """Give back what is held, whatever step it came to."""
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class StillWork(Work):
+    """A still picture."""
+
+    picture: Picture
+
+    def read(self) -> None:
+        self.picture = picture = formats.read(self.source, self.upscaler.limits)
+        height, width = self.upscaler.shape(picture.pixels, self.source)[:2]
+        formats.check_fits(self._into, width, height, picture)
+        make_folder(self.target.parent)
+        check_target(self.target, overwrite=self.wishes.overwrite)
+
+    @property
+    def _into(self) -> str:
+        return self.wishes.output_format or formats.format_of(self.target)
+
+    def enlarge(self, progress: Progress | None = None) -> None:
+        picture, folder = self.picture, self.target.parent
+        image = Planes(picture.pixels, picture.space, picture.alpha)
+        shape = self.upscaler.shape(picture.pixels, self.source)
+        limit = in_memory(self.upscaler.max_memory)
+        out = self._held.enter_context(canvas(shape, picture.pixels.dtype, folder, in_memory=limit))
+        self.upscaler.fill(image, out, folder, progress)
+        self.picture = replace(picture, pixels=out)
+
+    def write(self) -> tuple[str, ...]:
+        picture = self.picture
+        if self.wishes.strip_metadata:
+            picture = replace(picture, exif=None, xmp=None, extra=())
+        written = formats.write(
+            self.target,
+            picture,
+            format=self._into,
+            quality=self.wishes.quality,
+            overwrite=self.wishes.overwrite,
+        )
+        return (*picture.notes, *written)
+
+    def close(self) -> None:
+        self.__dict__.pop("picture", None)
+        super().close()
+
+
+class MediumWork(Work):
+    """A clip, a series, a large raster: it reads and writes while it is enlarged."""
+
+    def __init__(
+        self, medium: Medium, upscaler: Host, source: Path, target: Path, wishes: Wishes
+    ) -> None:
+        super().__init__(upscaler, source, target, wishes)
+        self.medium = medium
+        self.notes: tuple[str, ...] = ()
+
+    def read(self) -> None:
+        extent = self.medium.peek(self.source, self.upscaler.limits)
+        check_medium_size(self.medium, self.upscaler.size, self.source)
+        self.medium.check_target(self.target, extent, self.upscaler.scale)
+        make_folder(self.target.parent)
+        check_target(self.target, overwrite=self.wishes.overwrite)
+
+    def enlarge(self, progress: Progress | None = None) -> None:
+        self.notes = self.medium.upscale(
+            self.upscaler, self.source, self.target, self.wishes, progress
+        )
+
+    def write(self) -> tuple[str, ...]:
+        return self.notes
+
+
+def check_medium_size(medium: Medium, size: Size, source: Path) -> None:
+    """UsageError where a medium, which takes whole scales, is asked for another size."""
+    if size.whole is None:
+        raise UsageError(
+            f"{one_line(source)}: {medium.label} is enlarged by whole scales only, without a crop; "
+            "give --scale 2, 3 or 4"
+        )
+
+
+def in_memory(max_memory: int | None) -> int:
+    """How many bytes a result may have to be held in memory."""
+    return IN_MEMORY if max_memory is None else min(IN_MEMORY, max_memory // 8)
+
+
+def make_folder(folder: Path) -> None:
+    """The folder and those above it; OutputError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {one_line(folder)}: {error.strerror or repr(error)}; "
+            "choose another place with -o"
+        ) from error
