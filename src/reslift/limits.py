@@ -33,6 +33,9 @@ class Limits:
     )
     file_bytes: int = _limit(KIB**3, "bytes", "size of an input file")
     frames: int = _limit(2_000, "frames", "frames of an animation (not of a video)")
+    video_frames: int = _limit(
+        2_000_000, "frames", "frames of a video, about 18 hours at 30 a second"
+    )
     decode_seconds: int = _limit(60, "seconds", "time that decoding one picture may take")
 
     @staticmethod

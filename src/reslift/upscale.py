@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +91,7 @@ class Upscaler:
 
         self.size = size or Size(scale=card.scale)
         self._stages = Stages(tuple(files), start)
+        self._files, self._ensemble = files, ensemble
         self._stitcher = self._stages.stitcher(card.scale)
         self.scale = self.size.whole or card.scale
 
@@ -115,6 +117,15 @@ class Upscaler:
     def device(self) -> str:
         """Where the model runs."""
         return self._stitcher.backend.device
+
+    @cached_property
+    def identity(self) -> str:
+        """All that decides the values of a result, as a digest: weights, engine, size."""
+        facts = (self.engine, self.size, self._ensemble, self.wrap)
+        digest = hashlib.sha256(repr(facts).encode())
+        for scale in sorted(self._files):
+            digest.update(f"{scale}:{_weights_digest(self._files[scale])}".encode())
+        return digest.hexdigest()
 
     def __call__(self, image: AnyImage) -> AnyImage:
         """Upscale one image, or a batch of tensors, into a new one.
@@ -267,3 +278,14 @@ def load(
         wrap=wrap,
         family=family,
     )
+
+
+def _weights_digest(model: SRModel | Path) -> str:
+    if isinstance(model, Path):
+        with model.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

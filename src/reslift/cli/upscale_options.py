@@ -6,6 +6,7 @@ same name and type in `media.Wishes` too, and is handed on by that name.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Annotated
 
@@ -87,6 +88,46 @@ class Rasters:
     ] = False
 
 
+def _seconds(text: str) -> float:
+    """ "90", "1:30", "0:01:30.5" → seconds; ValueError, which typer reports, for anything else."""
+    parts = text.split(":")
+    if len(parts) > 3 or not all(re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
+        raise ValueError("not a time")
+    total = 0.0
+    for part in parts:
+        total = total * 60 + float(part)
+    return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clips:
+    """Which part of a video, and how it is compressed."""
+
+    codec: Annotated[
+        str | None,
+        typer.Option(help="Video: h264, h265, vp9, av1 or ffv1 [default: by suffix and bits]."),
+    ] = None
+    crf: Annotated[
+        int | None, typer.Option(min=0, help="Video: 0 is the best [default: 17 for h264].")
+    ] = None
+    start: Annotated[
+        float | None,
+        typer.Option(parser=_seconds, metavar="TIME", help="Video: from here, like 1:02:03.5."),
+    ] = None
+    end: Annotated[
+        float | None, typer.Option(parser=_seconds, metavar="TIME", help="Video: up to here.")
+    ] = None
+    deinterlace: Annotated[
+        bool, typer.Option("--deinterlace", help="Video: make half pictures whole first.")
+    ] = False
+    steady: Annotated[
+        bool, typer.Option("--steady", help="Video: average the noise of what does not move.")
+    ] = False
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Video: enlarge what is there.")
+    ] = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guards:
     """How large inputs and results may be."""
@@ -103,6 +144,9 @@ class Guards:
     max_frames: Annotated[str | None, typer.Option(help="Longest animation [default: 2000].")] = (
         None
     )
+    max_video_frames: Annotated[str | None, typer.Option(help="Longest video [default: 2M].")] = (
+        None
+    )
     max_decode_seconds: Annotated[
         str | None, typer.Option(help="Longest decoding [default: 60].")
     ] = None
@@ -114,12 +158,13 @@ class Guards:
             output_pixels=self.max_output_pixels,
             file_bytes=self.max_file_bytes,
             frames=self.max_frames,
+            video_frames=self.max_video_frames,
             decode_seconds=self.max_decode_seconds,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpscaleOptions(Files, Model, Writing, Rasters, Guards):
+class UpscaleOptions(Files, Model, Writing, Rasters, Clips, Guards):
     """All options of `reslift upscale`."""
 
     def wishes(self) -> Wishes:

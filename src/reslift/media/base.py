@@ -28,6 +28,11 @@ class Enlarger(Protocol):
     limits: Limits
     card: Card
 
+    @property
+    def identity(self) -> str:
+        """A digest of all that decides the values of a result: weights, engine, size."""
+        ...
+
     def __call__(self, image: NDArray[Any]) -> NDArray[Any]:
         """(H, W, C) uint8, uint16 or float32 in [0, 1] → (sH, sW, C) of the same dtype."""
         ...
@@ -52,6 +57,12 @@ class Wishes:
         compression: of a GeoTIFF, like "deflate" or "none"; None is like the source.
         overviews: whether a GeoTIFF gets smaller copies; None is like the source.
         separate_bands: each band of a GeoTIFF goes through the network alone, colours too.
+        codec, crf: of a video, an entry of `media.video.encode.CODECS` and its quality, 0 the best;
+            None for what suits the target and the source.
+        start, end: seconds of a video from its beginning, None for all of it.
+        deinterlace: the half pictures of an interlaced video are made whole first.
+        steady: noise of what does not move is averaged over the frames of a video first.
+        allow_truncated: a video that ends too early is enlarged as far as it goes.
     """
 
     quality: int = 95
@@ -62,6 +73,13 @@ class Wishes:
     compression: str | None = None
     overviews: bool | None = None
     separate_bands: bool = False
+    codec: str | None = None
+    crf: int | None = None
+    start: float | None = None
+    end: float | None = None
+    deinterlace: bool = False
+    steady: bool = False
+    allow_truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +144,14 @@ class Medium(ABC):
             InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot
             be written. Nothing is left behind.
         """
+
+    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
+        """What `target` should have of `source` and has not: counts, times, streams, tags.
+
+        A sentence for each finding; none where there is nothing to say. Raises InputError where
+        either cannot be read.
+        """
+        return ()
 
     def check_target(self, target: Path, extent: Extent, scale: int) -> None:
         """Refuse, before any work, a target whose suffix or size this kind cannot be written as.
