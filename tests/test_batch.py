@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from reslift import batch, inputs
+from reslift.batch import naming
 from reslift.errors import OutputExists, UsageError
 from reslift.limits import DEFAULT, Limits
+from reslift.sizes import Size
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="links and pipes as POSIX has them")
 
@@ -26,8 +28,10 @@ def picture(name, size=(4, 3), kind=None):
     return path
 
 
-def planned(*words, out=None, scale=4, overwrite=False, limits=DEFAULT):
-    return batch.plan(words, out, scale=scale, overwrite=overwrite, limits=limits)
+def planned(*words, out=None, scale=4, overwrite=False, limits=DEFAULT, **rule):
+    size = Size(scale=scale)
+    names = batch.Naming(out, size.label, **rule)
+    return batch.plan(batch.Request(words, size, names, overwrite, limits=limits))
 
 
 def names(*words, **options):
@@ -153,9 +157,9 @@ def test_inputs_that_share_an_output_are_refused():
 
 def test_case_matters_only_where_the_file_system_says_so(monkeypatch):
     picture("s/a.png"), picture("t/A.PNG")
-    monkeypatch.setattr(batch, "ignores_case", lambda folder: False)
+    monkeypatch.setattr(naming, "ignores_case", lambda folder: False)
     assert len(names("s", "t", out="o")) == 2
-    monkeypatch.setattr(batch, "ignores_case", lambda folder: True)
+    monkeypatch.setattr(naming, "ignores_case", lambda folder: True)
     with pytest.raises(UsageError, match="would both become"):
         planned("s", "t", out="o")
 
@@ -290,7 +294,10 @@ def test_what_the_format_cannot_hold_is_told_before_the_work():
 
 
 def test_results_are_known_by_their_name():
-    assert inputs.is_result(Path("s/a-x4.png"), {"a"})
-    assert inputs.is_result(Path("a\nb-x12.png"), {"a\nb"})
+    scan = inputs.Scan(frozenset(), ending="-4000px")
+    for name in ("s/a-x4.png", "a-x1.7.png", "a-x2-crop.png", "a-4000px.png"):
+        assert scan.is_result(Path(name), {"a"})
+    assert scan.is_result(Path("a\nb-x12.png"), {"a\nb"})
+    assert not scan.is_result(Path("a-150x150.png"), {"a"})
     for name in ("a.png", "a-x.png", "a-x04.png", "-x4.png", "a-x4b.png", "b-x4.png"):
-        assert not inputs.is_result(Path(name), {"a", ""})
+        assert not scan.is_result(Path(name), {"a", ""})

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-RESULT = re.compile(r"(?P<source>.+)-x[1-9]\d*", re.DOTALL)
+RESULT = r"-x[1-9]\d*(\.\d+)?(-crop)?"
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,39 @@ class Found:
     lone: bool = False
 
 
-def find(words: Sequence[str], suffixes: frozenset[str], leave_out: Path | None = None) -> Found:
+@dataclass(frozen=True)
+class Scan:
+    """What a scan looks for: `suffixes`, lower case with dot; not in `leave_out`; no results.
+
+    ending: what names of results end with, beside ``-x4``, ``-x1.7`` and ``-x2-crop``.
+    """
+
+    suffixes: frozenset[str]
+    leave_out: Path | None = None
+    ending: str = ""
+
+    def is_result(self, path: Path, stems: Iterable[str]) -> bool:
+        """Whether `path` is named as the result of a file with one of these stems."""
+        own = f"|{re.escape(self.ending)}" if self.ending else ""
+        match = re.fullmatch(f"(?P<source>.+)({RESULT}{own})", path.stem, re.DOTALL)
+        return match is not None and match["source"] in stems
+
+
+def find(
+    words: Sequence[str],
+    suffixes: frozenset[str],
+    leave_out: Path | None = None,
+    ending: str = "",
+) -> Found:
     """The files that `words` stand for, each once, in the order given and sorted within a folder.
 
     A word that exists is taken as it is, else as a pattern. Folders are scanned with their
     subfolders for the given suffixes (lower case, with dot); hidden entries, `leave_out`, links to
     folders and earlier results (``NAME-x4.png`` beside ``NAME.png``) are passed over.
     """
-    found, seen = Found(), set()
+    found, seen, scan = Found(), set(), Scan(suffixes, leave_out, ending)
     for word in words:
-        part = _one(word, suffixes, leave_out)
+        part = _one(word, scan)
         found.lone = part.lone and len(words) == 1
         found.failures += part.failures
         for source in part.sources:
@@ -57,23 +80,17 @@ def find(words: Sequence[str], suffixes: frozenset[str], leave_out: Path | None 
     return found
 
 
-def is_result(path: Path, stems: Iterable[str]) -> bool:
-    """Whether `path` is named as the result of a file with one of these stems."""
-    match = RESULT.fullmatch(path.stem)
-    return match is not None and match["source"] in stems
-
-
-def _one(word: str, suffixes: frozenset[str], leave_out: Path | None) -> Found:
+def _one(word: str, scan: Scan) -> Found:
     path = Path(word)
     if not word:
         return Found(failures=[Failure(path, "an empty name; give a file, a folder or a pattern")])
     if is_folder(path):
-        return _scan(path, suffixes, leave_out, named_as_folder=word[-1] in ("/", os.sep))
+        return _scan(path, scan, named_as_folder=word[-1] in ("/", os.sep))
     try:
         path.lstat()
     except OSError as error:
         if glob.has_magic(word):
-            return _expand(word, suffixes, leave_out)
+            return _expand(word, scan)
         missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
         why = "there is no such file or folder" if missing else error.strerror or repr(error)
         return Found(failures=[Failure(path, why)])
@@ -85,7 +102,7 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  (Path.is_dir raises where a parent is locked)
 
 
-def _expand(pattern: str, suffixes: frozenset[str], leave_out: Path | None) -> Found:
+def _expand(pattern: str, scan: Scan) -> Found:
     matches = [Path(m) for m in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
     files = [match for match in matches if not is_folder(match)]
     stems: dict[Path, set[str]] = {}
@@ -93,13 +110,13 @@ def _expand(pattern: str, suffixes: frozenset[str], leave_out: Path | None) -> F
         stems.setdefault(file.parent, set()).add(file.stem)
     found, root = Found(), _fixed_part(pattern)
     if "**" in pattern:
-        matches = [m for m in matches if not any(_same(p, leave_out) for p in _below(root, m))]
+        matches = [m for m in matches if not any(_same(p, scan.leave_out) for p in _below(root, m))]
     for match in matches:
         if is_folder(match):
-            part = _scan(match, suffixes, leave_out) if "**" not in pattern else Found()
+            part = _scan(match, scan) if "**" not in pattern else Found()
             found.sources += part.sources
             found.failures += part.failures
-        elif not is_result(match, stems[match.parent]):
+        elif not scan.is_result(match, stems[match.parent]):
             found.sources.append(Source(match, match.relative_to(root)))
     if not found.sources and not found.failures:
         found.failures.append(Failure(Path(pattern), "no file fits this pattern"))
@@ -119,15 +136,14 @@ def _below(root: Path, path: Path) -> list[Path]:
     return [parent for parent in path.parents if root in parent.parents]
 
 
-def _scan(
-    root: Path, suffixes: frozenset[str], leave_out: Path | None, named_as_folder: bool = False
-) -> Found:
-    found, likely_meant = Found(), []
+def _scan(root: Path, scan: Scan, named_as_folder: bool = False) -> Found:
+    found, likely_meant, suffixes = Found(), [], scan.suffixes
     if root.suffix.lower() in suffixes and not named_as_folder:
         likely_meant.append(root)
     for place, folders, files in os.walk(root, onerror=lambda e: _unreadable(found, e)):
         folder = Path(place)
-        folders[:] = sorted(n for n in folders if n[0] != "." and not _same(folder / n, leave_out))
+        inner = (n for n in folders if n[0] != "." and not _same(folder / n, scan.leave_out))
+        folders[:] = sorted(inner)
         likely_meant += [folder / n for n in folders if Path(n).suffix.lower() in suffixes]
         names = [Path(n) for n in sorted(files) if n[0] != "."]
         names = [name for name in names if name.suffix.lower() in suffixes]
@@ -135,7 +151,7 @@ def _scan(
         found.sources += [
             Source(folder / name, (folder / name).relative_to(root))
             for name in names
-            if not is_result(name, stems)
+            if not scan.is_result(name, stems)
         ]
     for folder in likely_meant:
         if not any(folder in source.path.parents for source in found.sources):

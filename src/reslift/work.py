@@ -136,8 +136,8 @@ class MediumWork(Work):
 
     def read(self) -> None:
         extent = self.medium.peek(self.source, self.upscaler.limits)
-        check_medium_size(self.medium, self.upscaler.size, self.source)
-        self.medium.check_target(self.target, extent, self.upscaler.scale)
+        scale = whole_scale(self.medium, self.upscaler.size, self.source)
+        self.medium.check_target(self.target, extent, scale)
         make_folder(self.target.parent)
         check_target(self.target, overwrite=self.wishes.overwrite)
 
@@ -150,13 +150,14 @@ class MediumWork(Work):
         return self.notes
 
 
-def check_medium_size(medium: Medium, size: Size, source: Path) -> None:
-    """UsageError where a medium, which takes whole scales, is asked for another size."""
+def whole_scale(medium: Medium, size: Size, source: Path) -> int:
+    """The scale at which a medium is enlarged; UsageError where another size is asked for."""
     if size.whole is None:
         raise UsageError(
             f"{one_line(source)}: {medium.label} is enlarged by whole scales only, without a crop; "
             "give --scale 2, 3 or 4"
         )
+    return size.whole
 
 
 def in_memory(max_memory: int | None) -> int:

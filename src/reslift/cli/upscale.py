@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from reslift.cli import explain, tell
 from reslift.cli.options import command_of
 from reslift.cli.upscale_options import UpscaleOptions
-from reslift.errors import ResliftError, UsageError, escaped, one_line
+from reslift.errors import ResliftError, escaped, one_line
 from reslift.limits import parse_amount
+from reslift.sizes import wanted_size
 
 if TYPE_CHECKING:
     from reslift.batch import Job, Plan
     from reslift.media import Wishes
     from reslift.upscale import Upscaler
 
-DEFAULT_SCALE = 4
 SOME_FAILED = 3
 Advance = Callable[[int], None]
 
@@ -33,14 +33,10 @@ def upscale(options: UpscaleOptions) -> int:
     """
     from reslift import batch, checkpoint
 
-    limits, scale, model = options.limits(), options.scale, options.model
-    card = checkpoint.read_card(checkpoint.resolve(model, scale or DEFAULT_SCALE))
-    if scale not in (None, card.scale):
-        raise UsageError(f"--scale {scale}: the model {one_line(model)} has scale {card.scale}")
+    limits, model = options.limits(), options.model
+    size = wanted_size(checkpoint.family(model), None, options.size_wish())
     memory = options.max_memory and parse_amount(options.max_memory, "--max-memory")
-    plan = batch.plan(
-        options.inputs, options.out, scale=card.scale, overwrite=options.overwrite, limits=limits
-    )
+    plan = batch.plan(options.request(size))
 
     def prepare() -> Upscaler:
         from reslift import machine
@@ -50,12 +46,14 @@ def upscale(options: UpscaleOptions) -> int:
             machine.keep_memory()
         return load(
             model,
-            scale,
             device=options.device,
             tile=options.tile,
             max_memory=memory,
             limits=limits,
             backend=options.backend,
+            size=size,
+            ensemble=options.ensemble,
+            wrap=options.wrap,
         )
 
     return Run(plan, options.wishes(), options.quiet).go(prepare)

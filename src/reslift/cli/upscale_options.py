@@ -12,9 +12,11 @@ from typing import Annotated
 
 import typer
 
+from reslift.batch import Naming, Request
 from reslift.cli.options import limits_of
 from reslift.limits import Limits
 from reslift.media import Wishes
+from reslift.sizes import Size, parse_crop, parse_sides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +31,65 @@ class Files:
         str | None,
         typer.Option("--out", "-o", help="File for one input, else folder [default: NAME-x4.EXT]."),
     ] = None
-    overwrite: Annotated[bool, typer.Option(help="Replace outputs that exist.")] = False
+    suffix: Annotated[
+        str | None, typer.Option(help="What is added to names [default: -x4; none under -o].")
+    ] = None
+    flat: Annotated[
+        bool,
+        typer.Option("--flat/--mirror", help="Under -o: no subfolders, or those of the input."),
+    ] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = (
+        False
+    )
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave outputs that exist; do the others.")
+    ] = False
+    summary: Annotated[
+        str | None, typer.Option(metavar="FILE.json", help="Write what became of every file.")
+    ] = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizing:
+    """How large results are."""
+
+    scale: Annotated[
+        float | None, typer.Option(help="Any, 1.7 or 8 too [default: 4, or what --model is for].")
+    ] = None
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Exact sides; Wx or xH keep the shape.")
+    ] = None
+    long_side: Annotated[int | None, typer.Option(help="Pixels of the longer side.")] = None
+    megapixels: Annotated[float | None, typer.Option(help="Millions of pixels, about.")] = None
+    crop: Annotated[
+        str | None, typer.Option(metavar="X,Y,W,H", help="Only that part of the input: a preview.")
+    ] = None
+
+    def size_wish(self) -> Size:
+        """What the five say together; UsageError for what cannot be."""
+        return Size(
+            self.scale,
+            None if self.size is None else parse_sides(self.size),
+            self.long_side,
+            self.megapixels,
+            None if self.crop is None else parse_crop(self.crop),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """Which model, and how it runs."""
 
-    scale: Annotated[
-        int | None, typer.Option(help="2, 3 or 4 [default: 4, or what --model is for].")
-    ] = None
     model: Annotated[str, typer.Option(help="Name (`reslift models`) or file.")] = "lift-base"
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto"
     backend: Annotated[
         str, typer.Option(help="auto, openvino, onnxruntime or torch: the same result.")
     ] = "auto"
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Mean of 8 flips and turns: better, 8 times as long.")
+    ] = False
+    wrap: Annotated[bool, typer.Option("--wrap", help="Keep a seamless texture seamless.")] = False
     tile: Annotated[
         int | None, typer.Option(help="Input pixels a side held at once; same result.")
     ] = None
@@ -164,9 +209,14 @@ class Guards:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpscaleOptions(Files, Model, Writing, Rasters, Clips, Guards):
+class UpscaleOptions(Files, Sizing, Model, Writing, Rasters, Clips, Guards):
     """All options of `reslift upscale`."""
 
     def wishes(self) -> Wishes:
         """What a writer is to know."""
         return Wishes(**{field.name: getattr(self, field.name) for field in fields(Wishes)})
+
+    def request(self, size: Size) -> Request:
+        """What `batch.plan` is to settle."""
+        naming = Naming(self.out, size.label, self.suffix, self.flat, self.output_format)
+        return Request(self.inputs, size, naming, self.overwrite, self.skip_existing, self.limits())

@@ -1,0 +1,164 @@
+"""What a run of `upscale` will read and write, settled and refused before any work.
+
+Looks only at names and headers, so that a bad command fails in a moment and without torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reslift import formats, inputs, media
+from reslift.batch.naming import Naming, identity, place, readable_suffixes
+from reslift.errors import OutputExists, ResliftError, UsageError, one_line
+from reslift.inputs import Failure, Found, Source
+from reslift.limits import DEFAULT, Limits
+from reslift.sizes import Size
+from reslift.work import whole_scale
+
+
+@dataclass(frozen=True)
+class Job:
+    """Read `source`, write `target`; sides are (width, height) of one frame."""
+
+    source: Path
+    target: Path
+    given: tuple[int, int]
+    wanted: tuple[int, int]
+    frames: int = 1
+
+    @property
+    def pixels(self) -> int:
+        """Of the result, in all its frames."""
+        return self.wanted[0] * self.wanted[1] * self.frames
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
+
+    Attributes:
+        words: files, folders, patterns.
+        size: how large results are.
+        naming: how they are called.
+        overwrite: results that exist are replaced; skip_existing: they are left, and not an error.
+        limits: how large inputs and results may be.
+    """
+
+    words: Sequence[str]
+    size: Size
+    naming: Naming
+    overwrite: bool = False
+    skip_existing: bool = False
+    limits: Limits = DEFAULT
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Jobs that can begin, inputs that cannot be used, jobs whose result is there and is left."""
+
+    jobs: tuple[Job, ...]
+    failures: tuple[Failure, ...] = ()
+    skipped: tuple[Job, ...] = ()
+
+
+def plan(request: Request, is_ours: Callable[[Job], bool] = lambda job: False) -> Plan:
+    """Find the inputs, name the outputs and refuse what would lose data.
+
+    Args:
+        is_ours: whether an existing result is one of an unfinished run, so that it may be replaced.
+
+    Raises:
+        UsageError: `out` cannot be used, inputs share an output, or an output is an input.
+        OutputExists: an output exists and may be neither replaced nor left.
+    """
+    naming = request.naming
+    naming.check()
+    if request.overwrite and request.skip_existing:
+        raise UsageError("--overwrite and --skip-existing exclude each other")
+    found = inputs.find(
+        request.words, readable_suffixes(), leave_out=naming.folder, ending=naming.ending
+    )
+    one_file = naming.one_file(found.lone)
+    jobs, failures = [], list(found.failures)
+    for source in found.sources:
+        try:
+            jobs.append(_job(source, request, one_file))
+        except ResliftError as error:
+            failures.append(Failure(source.path, one_line(error)))
+    _refuse_shared(jobs)
+    _refuse_inputs(jobs, found)
+    there = _existing(jobs)
+    if request.skip_existing:
+        left = [job for job in jobs if os.path.lexists(job.target)]
+        jobs = [job for job in jobs if not os.path.lexists(job.target)]
+        return Plan(tuple(jobs), tuple(failures), tuple(left))
+    if not request.overwrite:
+        _refuse_existing([job for job in there if not (len(jobs) > 1 and is_ours(job))])
+    return Plan(tuple(jobs), tuple(failures))
+
+
+def _job(source: Source, request: Request, one_file: bool) -> Job:
+    medium = media.of(source.path)
+    if medium is not None:
+        return _medium_job(medium, source, request, one_file)
+    naming, limits = request.naming, request.limits
+    header = formats.peek(source.path, limits)
+    given = (header.width, header.height)
+    wanted = request.size.of(*given)
+    limits.check("output_pixels", wanted[0] * wanted[1], f"{one_line(source.path)} enlarged")
+    inside = formats.FORMATS[naming.output_format or header.format]
+    target = naming.name(source, inside.suffixes, one_file)
+    formats.check_fits(naming.output_format or formats.format_of(target), *wanted, header)
+    return Job(source.path, target, given, wanted)
+
+
+def _medium_job(medium: media.Medium, source: Source, request: Request, one_file: bool) -> Job:
+    extent = medium.peek(source.path, request.limits)
+    scale = whole_scale(medium, request.size, source.path)
+    wanted = (extent.width * scale, extent.height * scale)
+    frame = f"{one_line(source.path)} enlarged"
+    request.limits.check("output_pixels", wanted[0] * wanted[1], frame)
+    target = request.naming.name(source, medium.suffixes, one_file)
+    medium.check_target(target, extent, scale)
+    return Job(source.path, target, (extent.width, extent.height), wanted, extent.frames)
+
+
+def _refuse_shared(jobs: Sequence[Job]) -> None:
+    first: dict[str, Job] = {}
+    for job in jobs:
+        other = first.setdefault(place(job.target), job)
+        if other is not job:
+            raise UsageError(
+                f"{one_line(other.source)} and {one_line(job.source)} would both become "
+                f"{one_line(job.target)}; give them one at a time or rename one"
+            )
+
+
+def _refuse_inputs(jobs: Sequence[Job], found: Found) -> None:
+    taken = {identity(source.path): source.path for source in found.sources}
+    for job in jobs:
+        found_at = identity(job.target)
+        if found_at is not None and found_at in taken:
+            raise UsageError(
+                f"the result of {one_line(job.source)} would overwrite the input "
+                f"{one_line(taken[found_at])}; choose another place with -o"
+            )
+
+
+def _existing(jobs: Sequence[Job]) -> list[Job]:
+    for job in jobs:
+        if inputs.is_folder(job.target):
+            raise UsageError(f"the output {one_line(job.target)} is a folder; choose another -o")
+    return [job for job in jobs if os.path.lexists(job.target)]
+
+
+def _refuse_existing(there: Sequence[Job]) -> None:
+    if there:
+        more = f" (and {len(there) - 1} more of the results)" if len(there) > 1 else ""
+        raise OutputExists(
+            f"{one_line(there[0].target)} exists{more}; nothing was done; choose another place with"
+            " -o, or add --overwrite or --skip-existing"
+        )
