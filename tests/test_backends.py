@@ -237,3 +237,30 @@ def test_with_a_ready_graph_torch_is_not_imported(name, tmp_path):
     out = np.zeros((18, 14, 4), np.uint8)
     Stitcher(expected).run(Planes(lr, "rgb", True), out)
     assert np.abs(sr.astype(int) - out).max() <= 1
+
+
+TWO_THEN_SIGNAL = """
+import os, signal, sys
+from reslift.backends import start
+from small_models import small_lift
+first, second = start(small_lift(2), sys.argv[1]), start(small_lift(2), sys.argv[1])
+del first
+del second
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("name", INSTALLED)
+def test_an_interrupt_after_engines_that_overlapped_is_an_interrupt(name):
+    """OpenVINO leaves a freed signal stack behind, and the next signal would end the process."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", TWO_THEN_SIGNAL, name],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr

@@ -171,18 +171,20 @@ def _read_onnx(path: Path) -> Runs:
 
 def _write_openvino(model: SRModel, facts: dict[str, Any], path: Path) -> None:
     from reslift.backends.onnx_graph import to_onnx
+    from reslift.backends.openvino import the_core
 
     openvino = importlib.import_module("openvino")
-    graph = openvino.Core().read_model(to_onnx(model, {}))
+    graph = the_core().read_model(to_onnx(model, {}))
     for key, text in _texts(facts).items():
         graph.set_rt_info(text, ["reslift", key])
     openvino.save_model(graph, path, compress_to_fp16=False)
 
 
 def _read_openvino(path: Path) -> Runs:
-    openvino = importlib.import_module("openvino")
+    from reslift.backends.openvino import the_core
+
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(path, "CPU", hints)
+    compiled = the_core().compile_model(path, "CPU", hints)
     return lambda lr: compiled([lr])["sr"]
 
 

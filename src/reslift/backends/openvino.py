@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class OpenVinoBackend(Backend):
 
         graph = model if isinstance(model, Graph) else make(model)
         self.needs, self.pixel_bytes = graph.needs, graph.pixel_bytes
-        core = openvino.Core()
+        core = the_core()
         whole = core.read_model(graph.onnx)
         parts = _parts(whole)
         native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -63,6 +64,18 @@ class OpenVinoBackend(Backend):
     def release(self) -> None:
         for request in self._runs:
             request.get_compiled_model().release_memory()
+
+
+@cache
+def the_core() -> Any:
+    """The one engine of this process.
+
+    Each engine puts an alternate signal stack of its own in place and the earlier one back at its
+    end. Two that overlap leave a freed one behind, and then Ctrl-C ends Python by SIGSEGV (2026.4).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _parts(whole: Any) -> list[Any]:
