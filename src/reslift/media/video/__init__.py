@@ -1,0 +1,59 @@
+"""Videos: MP4, MOV, MKV, WebM in and out, AVI in. PyAV, which brings FFmpeg, is the extra `video`.
+
+::
+
+    boxes, probe ─ what a file is     frames ─ decode, time, count     color ─ YUV ↔ RGB
+    steady ─ noise over time          overlap ─ three steps at once    encode, parts ─ segments
+    mux, streams ─ join, copy         work ─ from end to end           verify ─ compare two files
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reslift.limits import Limits
+from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.video.boxes import demuxer
+
+
+class Video(Medium):
+    """A clip: one stream of pictures is enlarged, all else is copied."""
+
+    name = "video"
+    label = "a video"
+    suffixes = (".mkv", ".mp4", ".mov", ".webm", ".m4v")
+    reads = (".avi",)
+    extra = "video"
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        """By the first bytes of ISO base media, Matroska or AVI."""
+        return demuxer(head) is not None
+
+    def peek(self, path: Path, limits: Limits) -> Extent:
+        """See `Medium`; the first frame is decoded, so that a file without one fails at once."""
+        from reslift.errors import one_line
+        from reslift.media.video.probe import probe
+
+        clip = probe(path)
+        limits.check("input_pixels", clip.width * clip.height, one_line(path))
+        limits.check("video_frames", clip.frames, one_line(path))
+        return Extent(clip.width, clip.height, clip.frames)
+
+    def upscale(
+        self,
+        enlarger: Enlarger,
+        source: Path,
+        target: Path,
+        wishes: Wishes,
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        """See `Medium`; finished segments stay beside the target if the work is interrupted."""
+        from reslift.media.video.work import enlarge
+
+        return enlarge(enlarger, source, target, wishes, progress).notes
+
+    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
+        """See `Medium`."""
+        from reslift.media.video.verify import compare
+
+        return compare(source, target)

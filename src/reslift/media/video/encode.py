@@ -1,0 +1,301 @@
+"""How the pictures are compressed: which encoder, which pixel format, which tags."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reslift.errors import UsageError, look_up, one_line
+from reslift.media.video.color import BT709, LIMITED, UNSPECIFIED, Conversion, Layout, Words
+from reslift.media.video.frames import conversion, planes_of
+from reslift.media.video.probe import Clip, Colors, Light, layout_of, matrix_of
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.packet import Packet
+
+FORMATS = {
+    ".mkv": "matroska",
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".webm": "webm",
+}
+"""FFmpeg's muxer for each suffix that is written."""
+
+THREADS = 4
+FASTEST = 1000
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One way to compress: FFmpeg's encoder, its range of crf and the default, fixed options.
+
+    crf None: lossless, without a choice.
+    """
+
+    library: str
+    crf: int | None
+    worst: int
+    options: tuple[tuple[str, str], ...] = ()
+
+
+CODECS: dict[str, Codec] = {
+    "h264": Codec("libx264", 17, 51, (("preset", "medium"),)),
+    "h265": Codec("libx265", 18, 51, (("preset", "fast"),)),
+    "vp9": Codec(
+        "libvpx-vp9",
+        22,
+        63,
+        (("b", "0"), ("deadline", "good"), ("cpu-used", "4"), ("row-mt", "1")),
+    ),
+    "av1": Codec("libsvtav1", 22, 63, (("preset", "8"),)),
+    "ffv1": Codec("ffv1", None, 0, (("level", "3"), ("slices", "4"), ("g", "1"))),
+}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """All that decides the bytes of the result's picture stream.
+
+    Attributes:
+        conversion: RGB to the planes that are encoded.
+        format: PyAV's name of their pixel format.
+        colors: tags of the stream.
+    """
+
+    library: str
+    options: dict[str, str]
+    format: str
+    conversion: Conversion
+    colors: Colors
+    rate: Fraction
+    aspect: Fraction | None
+
+
+def choose(
+    clip: Clip, target: Path, size: tuple[int, int], codec: str | None, crf: int | None
+) -> tuple[Encoding, tuple[str, ...]]:
+    """The encoding of a clip's result, and notes on what it cannot keep.
+
+    Args:
+        size: width and height of the result.
+        codec, crf: as asked for; None for what suits the target and the bits of the clip.
+
+    Raises:
+        UsageError: no such codec, it cannot go into the target, or crf is out of its range.
+    """
+    source = conversion(clip)
+    deep, container = source.layout.bits > 8, FORMATS[target.suffix.lower()]
+    name = codec or _default(container, deep)
+    chosen = look_up(name, CODECS, "codec")
+    _check(name, chosen, container, target, crf)
+    layout, format, notes = _format(chosen, source.layout, size)
+    tags = clip.colors
+    if source.layout.kind == "rgb" and layout.kind == "yuv":
+        tags = replace(tags, range=LIMITED, matrix=BT709)
+        notes.append("RGB is kept as YUV 4:4:4 by BT.709, because this codec has no RGB")
+    matrix = matrix_of(tags, clip.width, clip.height)
+    if layout.kind == "yuv" and tags.matrix == UNSPECIFIED and matrix != matrix_of(tags, *size):
+        tags = replace(tags, matrix=matrix)
+        notes.append(
+            "the input does not say its colour matrix; the result says BT.601, which players "
+            "assume for the input's size but not for the result's"
+        )
+    full = source.full if layout.kind == source.layout.kind else False
+    target_conversion = Conversion(layout, matrix, full, source.centred)
+    quality = chosen.crf if crf is None else crf
+    options = dict(chosen.options) | ({} if quality is None else {"crf": str(quality)})
+    options |= _private(chosen.library, clip.light)
+    rate = clip.rate if 0 < clip.rate <= FASTEST else Fraction(25)
+    encoding = Encoding(
+        chosen.library,
+        options,
+        format,
+        target_conversion,
+        tags,
+        rate.limit_denominator(1_001_000),
+        clip.aspect,
+    )
+    return encoding, tuple(notes)
+
+
+def _default(container: str, deep: bool) -> str:
+    if container == "webm":
+        return "av1" if deep else "vp9"
+    return "h265" if deep else "h264"
+
+
+def _check(name: str, codec: Codec, container: str, target: Path, crf: int | None) -> None:
+    import av
+
+    with av.open(io.BytesIO(), "w", format=container) as empty:
+        if codec.library not in empty.supported_codecs:
+            raise UsageError(
+                f"{one_line(target)}: {target.suffix} cannot hold --codec {name}; "
+                "use another suffix, such as .mkv, or another codec"
+            )
+    if crf is not None and codec.crf is None:
+        raise UsageError(f"--crf {crf}: {name} is lossless; leave --crf out")
+    if crf is not None and not 0 <= crf <= codec.worst:
+        raise UsageError(f"--crf {crf}: {name} takes 0 (best) to {codec.worst}")
+
+
+def _format(codec: Codec, source: Layout, size: tuple[int, int]) -> tuple[Layout, str, list[str]]:
+    """The layout nearest to the source's that the encoder takes."""
+    import av
+
+    known = {format.name for format in av.Codec(codec.library, "w").video_formats or ()}
+    notes: list[str] = []
+    odd = any(side % 2 for side in size) and codec.library in ("libx264", "libx265")
+    if odd and source.kind == "yuv" and (source.across, source.down) != (1, 1):
+        notes.append(
+            f"{size[0]}x{size[1]} is odd, which {codec.library} has only with chroma at every "
+            "pixel: the result is 4:4:4, which some players do not play; --codec vp9 and av1 differ"
+        )
+    for layout in _candidates(source, odd):
+        name = _name(layout)
+        if name not in known:
+            continue
+        if source.alpha and not layout.alpha:
+            notes.append("transparency is not kept; write .webm with --codec vp9 to keep it")
+        if layout.bits < source.bits:
+            notes.append(f"{source.bits} bits a sample become {layout.bits}, all this codec has")
+        return layout, name, notes
+    raise UsageError(f"{codec.library} takes no pixel format that holds this clip")
+
+
+def _candidates(source: Layout, odd: bool) -> Iterator[Layout]:
+    alphas = (True, False) if source.alpha else (False,)
+    depths = sorted(
+        {source.bits, 10, 12, 16, 8}, key=lambda bits: (bits < source.bits, _far(bits, source))
+    )
+    kinds = {"yuv": ("yuv",), "gray": ("gray", "yuv"), "rgb": ("rgb", "yuv")}[source.kind]
+    for bits in depths:
+        for alpha in alphas:
+            for kind in kinds:
+                shapes = [(1, 1)]
+                if kind == "yuv" and source.kind != "rgb" and not odd:
+                    across = 2 if source.across > 1 or source.kind == "gray" else 1
+                    down = 2 if source.down > 1 or source.kind == "gray" else 1
+                    shapes = [(across, down), (2, 1), (1, 1)] if across > 1 else [(1, down), (1, 1)]
+                if kind != "yuv":
+                    yield Layout(kind, bits, alpha=alpha)
+                    continue
+                for across, down in shapes:
+                    yield Layout(kind, bits, across, down, alpha)
+
+
+def _far(bits: int, source: Layout) -> int:
+    return abs(bits - source.bits)
+
+
+def _name(layout: Layout) -> str:
+    deep = f"{layout.bits}le" if layout.bits > 8 else ""
+    if layout.kind == "gray":
+        return f"gray{deep}"
+    alpha = "a" if layout.alpha else ""
+    if layout.kind == "rgb":
+        return f"gbr{alpha}p{deep}"
+    kind = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (1, 2): "440"}[layout.across, layout.down]
+    return f"yuv{alpha}{kind}p{deep}"
+
+
+def _private(library: str, light: Light) -> dict[str, str]:
+    """Options of the library itself: the HDR10 numbers, silence, and a fixed number of threads."""
+    mastering, brightest = _light(library, light)
+    if library == "libx264":
+        words = [f"mastering-display={mastering}"] * bool(mastering)
+        words += [f"cll={brightest}"] * bool(brightest)
+        return {"x264-params": ":".join(words)} if words else {}
+    if library == "libx265":
+        words = ["log-level=none", "frame-threads=2"]
+        words += [f"master-display={mastering}"] * bool(mastering)
+        words += [f"max-cll={brightest}"] * bool(brightest)
+        return {"x265-params": ":".join(words)}
+    if library == "libsvtav1":
+        words = [f"lp={THREADS}"]
+        words += [f"mastering-display={mastering}"] * bool(mastering)
+        words += [f"content-light={brightest}"] * bool(brightest)
+        return {"svtav1-params": ":".join(words)}
+    return {}
+
+
+def _light(library: str, light: Light) -> tuple[str, str]:
+    mastering = ""
+    if light.mastering is not None:
+        exact = library == "libsvtav1"
+        places = [
+            f"{float(n):.5f}" if exact else str(round(n * 50_000)) for n in light.mastering[:8]
+        ]
+        low, high = (
+            f"{float(n):.4f}" if exact else str(round(n * 10_000)) for n in light.mastering[8:]
+        )
+        red, green, blue, white = (f"({places[i]},{places[i + 1]})" for i in (0, 2, 4, 6))
+        mastering = f"G{green}B{blue}R{red}WP{white}L({high},{low})"
+    return mastering, ",".join(map(str, light.brightest or ()))
+
+
+class Encoder:
+    """Compresses one segment into a Matroska file; frame i has the time stamp i milliseconds."""
+
+    def __init__(self, path: Path, encoding: Encoding, size: tuple[int, int]) -> None:
+        import av
+
+        os.environ.setdefault("SVT_LOG", "1")
+        self._encoding, self._size, self._count = encoding, size, 0
+        self.container: OutputContainer = av.open(f"file:{path}", "w", format="matroska")
+        self.stream: Any = self.container.add_stream(
+            encoding.library, rate=encoding.rate, options=dict(encoding.options)
+        )
+        context = self.stream.codec_context
+        context.width, context.height = size
+        context.pix_fmt = encoding.format
+        context.time_base = 1 / encoding.rate
+        context.thread_count = THREADS
+        context.color_range = encoding.colors.range
+        context.color_primaries = encoding.colors.primaries
+        context.color_trc = encoding.colors.transfer
+        context.colorspace = encoding.colors.matrix
+        if encoding.aspect:
+            context.sample_aspect_ratio = encoding.aspect
+        if encoding.conversion.layout.alpha:
+            self.stream.metadata["alpha_mode"] = "1"
+
+    def add(self, image: Words) -> None:
+        """Encode (H, W, C) uint16 as the next frame."""
+        import av
+
+        encoding = self._encoding
+        frame = av.VideoFrame(*self._size, encoding.format)
+        dtype = encoding.conversion.layout.dtype
+        encoding.conversion.to_planes(image, planes_of(frame, dtype))
+        frame.pts, frame.time_base = self._count, 1 / encoding.rate
+        frame.color_range, frame.colorspace = encoding.colors.range, encoding.colors.matrix
+        frame.color_primaries = encoding.colors.primaries
+        frame.color_trc = encoding.colors.transfer
+        self._count += 1
+        self._write(self.stream.encode(frame))
+
+    def close(self) -> None:
+        """Write what the encoder still holds, and the end of the file."""
+        self._write(self.stream.encode(None))
+        self.container.close()
+
+    def _write(self, packets: list[Packet[Any]]) -> None:
+        for packet in packets:
+            packet.time_base = Fraction(1, 1000)
+            packet.duration = 1
+            self.container.mux(packet)
+
+
+def layout_named(name: str) -> Layout | None:
+    """The layout of a pixel format by its name."""
+    import av
+
+    return layout_of(av.VideoFormat(name))

@@ -1,0 +1,287 @@
+"""The frames of a clip as pictures: decoded in order, timed, counted, none dropped unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reslift.errors import InputError, one_line
+from reslift.limits import Limits
+from reslift.media.video.color import Conversion, Words
+from reslift.media.video.probe import (
+    Clip,
+    boundary,
+    decoder,
+    is_full,
+    layout_of,
+    matrix_of,
+    opened,
+    picture_stream,
+    planar,
+)
+from reslift.media.video.steady import Steady
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.filter import Graph
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from reslift.pixels.planes import Pixels
+
+FAR = 20
+RUN_UP = 10
+CENTRED = ("mjpeg",)
+HIDES_FRAMES = ("vp8",)
+LOST_DATA = {
+    "DOVI_METADATA": "Dolby Vision",
+    "DOVI_RPU_BUFFER": "Dolby Vision",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid",
+    "A53_CC": "closed captions inside the pictures",
+}
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame: its place in the result, its time and length in ticks, its picture.
+
+    image: (H, W, C) uint16, None where its result is there already. same: bit-equal to the one
+    before it.
+    """
+
+    index: int
+    pts: int
+    duration: int
+    image: Words | None
+    same: bool
+
+
+@dataclass
+class Tally:
+    """What was met while decoding."""
+
+    shots: int = 0
+    repeated: int = 0
+    damaged: int = 0
+    missing: int = 0
+    retimed: int = 0
+    fields: int = 0
+    lost: set[str] = field(default_factory=set)
+
+    def notes(self) -> Iterator[str]:
+        """A sentence for each thing a user should know."""
+        if self.missing:
+            yield f"{self.missing} of {self.shots + self.missing} frames could not be decoded"
+        if self.damaged:
+            yield f"{self.damaged} of {self.shots} frames are damaged and were enlarged as they are"
+        if self.retimed:
+            yield f"{self.retimed} frames had no time stamp or one out of order, and got the next"
+        if self.fields:
+            yield f"{self.fields} of {self.shots} frames are interlaced; --deinterlace mends them"
+        for name in sorted(self.lost):
+            yield f"{name} cannot be kept"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which frames are wanted and how: seconds from the first, None for no bound."""
+
+    start: float | None = None
+    end: float | None = None
+    deinterlace: bool = False
+    steady: bool = False
+
+
+def conversion(clip: Clip) -> Conversion:
+    """How the clip's own planar frames become pictures."""
+    import av
+
+    layout = layout_of(av.VideoFormat(planar(av.VideoFormat(clip.format))))
+    if layout is None:
+        raise InputError(
+            f"cannot use {one_line(clip.path)}: its pixel format {clip.format} is not known"
+        )
+    matrix = matrix_of(clip.colors, clip.width, clip.height)
+    return Conversion(layout, matrix, is_full(clip.colors, layout), clip.codec in CENTRED)
+
+
+class Frames:
+    """Iterates over the shots of a clip; `tally` fills while it does.
+
+    Args:
+        skip: whether the shot at an index needs no picture.
+
+    Raises:
+        InputError: damaged beyond use, the picture size changes. LimitError: too many frames.
+    """
+
+    def __init__(
+        self, clip: Clip, selection: Selection, skip: Callable[[int], bool], limits: Limits
+    ) -> None:
+        self._clip, self._selection, self._skip, self._limits = clip, selection, skip, limits
+        self._conversion = conversion(clip)
+        self._steady = Steady() if selection.steady else None
+        self._before: Words | None = None
+        self._last: tuple[int, int] | None = None
+        self._graph: Graph | None = None
+        self.tally = Tally()
+
+    def __iter__(self) -> Iterator[Shot]:
+        with opened(self._clip.path) as container, boundary(self._clip.path):
+            stream = picture_stream(container, self._clip.path)
+            for frame in self._timed(container, stream):
+                yield self._shot(frame)
+        if not self.tally.shots:
+            raise InputError(
+                f"cannot use {one_line(self._clip.path)}: no frame lies between --start and --end"
+            )
+
+    def _timed(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        tick, origin = self._clip.time_base, stream.start_time or 0
+        start, end = (
+            None if bound is None else origin + Fraction(bound).limit_denominator(10**6) / tick
+            for bound in (self._selection.start, self._selection.end)
+        )
+        if start is not None and (start - origin) * tick > FAR:
+            container.seek(int(start - RUN_UP / tick), stream=stream)
+        for frame in self._deinterlaced(self._decoded(container, stream)):
+            pts = self._clip.time_base and frame.pts
+            if start is not None and pts is not None and pts < start:
+                continue
+            if end is not None and pts is not None and pts >= end:
+                return
+            yield frame
+
+    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        context, tally = decoder(stream), self.tally
+        packets = frames = failures = 0
+        for packet in _demuxed(container, stream):
+            packets += bool(packet.size) and not packet.is_discard
+            try:
+                decoded = context.decode(packet if packet.size else None)
+            except (ValueError, OSError, RuntimeError):
+                failures += 1
+                continue
+            for frame in decoded:
+                frames += 1
+                yield frame
+        lacking = max(0, packets - frames)
+        tally.missing = failures if self._clip.codec in HIDES_FRAMES else max(lacking, 0)
+
+    def _deinterlaced(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+        if not self._selection.deinterlace:
+            yield from frames
+            return
+        for frame in frames:
+            if self._graph is None:
+                self._graph = _fields_filter(frame, self._clip.time_base)
+            self._graph.push(frame)
+            yield from self._pulled()
+        if self._graph is not None:
+            self._graph.push(None)
+            yield from self._pulled()
+
+    def _pulled(self) -> Iterator[VideoFrame]:
+        import av
+
+        while self._graph is not None:
+            try:
+                frame = self._graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            unit = Fraction(frame.time_base) / self._clip.time_base
+            frame.pts = None if frame.pts is None else round(frame.pts * unit)
+            frame.duration = round((frame.duration or 0) * unit)
+            yield frame  # type: ignore[misc]
+
+    def _shot(self, frame: VideoFrame) -> Shot:
+        tally, clip = self.tally, self._clip
+        if (frame.width, frame.height) != (clip.width, clip.height):
+            raise InputError(
+                f"cannot use {one_line(clip.path)}: frame {tally.shots} is {frame.width}x"
+                f"{frame.height}, the first is {clip.width}x{clip.height}; split it there"
+            )
+        index, pts = tally.shots, self._time(frame)
+        tally.shots += 1
+        self._limits.check("video_frames", tally.shots, one_line(clip.path))
+        tally.damaged += frame.is_corrupt
+        tally.fields += frame.interlaced_frame and not self._selection.deinterlace
+        tally.lost |= {LOST_DATA[kind] for kind in _kinds(frame) if kind in LOST_DATA}
+        duration = frame.duration or round(1 / clip.rate / clip.time_base)
+        if self._skip(index) and self._steady is None:
+            self._before = None
+            return Shot(index, pts, duration, None, False)
+        image = self.picture(frame)
+        if self._steady is not None:
+            image = self._steady(image)
+        same = self._before is not None and np.array_equal(image, self._before)
+        tally.repeated += same
+        self._before = image
+        return Shot(index, pts, duration, None if self._skip(index) else image, same)
+
+    def _time(self, frame: VideoFrame) -> int:
+        """The time stamp, which must rise; one that is absent or does not is set to the next."""
+        step = frame.duration or round(1 / self._clip.rate / self._clip.time_base) or 1
+        pts = frame.pts
+        if self._last is not None and (pts is None or pts <= self._last[0]):
+            self.tally.retimed += 1
+            pts = self._last[0] + (self._last[1] if pts is None else 1)
+        self._last = (pts or 0, step)
+        return self._last[0]
+
+    def picture(self, frame: VideoFrame) -> Words:
+        """(H, W, C) uint16."""
+        wanted = planar(frame.format)
+        if frame.format.name != wanted:
+            frame = frame.reformat(format=wanted)
+        return self._conversion.to_rgb(planes_of(frame, self._conversion.layout.dtype))
+
+
+def planes_of(frame: VideoFrame, dtype: np.dtype[np.generic]) -> list[Pixels]:
+    """The planes of a frame, (h, w) each: windows on its memory, which may be written to."""
+    return [
+        np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)[
+            : plane.height, : plane.width
+        ]
+        for plane in frame.planes
+    ]
+
+
+def _demuxed(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """All packets; where the file breaks off, one empty one to get at what is still inside."""
+    import av
+
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError:
+        yield av.Packet()  # type: ignore[misc]
+
+
+def _kinds(frame: VideoFrame) -> Iterator[str]:
+    data = frame.side_data
+    for index in range(len(data)):  # type: ignore[arg-type]
+        yield data[index].type.name  # type: ignore[index]
+
+
+def _fields_filter(frame: VideoFrame, tick: Fraction) -> Graph:
+    from av.filter import Graph
+
+    graph = Graph()
+    source = graph.add(
+        "buffer",
+        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:"
+        f"time_base={tick}:pixel_aspect=1/1:colorspace={int(frame.colorspace)}:"
+        f"range={int(frame.color_range)}",
+    )
+    weave = graph.add("bwdif", "mode=send_frame:deint=all")
+    sink = graph.add("buffersink")
+    source.link_to(weave)
+    weave.link_to(sink)
+    graph.configure()
+    return graph

@@ -1,0 +1,253 @@
+"""Joining: the parts' picture packets with the source's time stamps, and all other streams copied.
+
+A decoder wants packets in the order dts, none later than its pts. With p the time stamps in rising
+order and d the farthest that any packet comes before its turn, dts_i = p_(i-d); before the start it
+is carried on backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reslift.errors import OutputError, one_line
+from reslift.files import CANNOT_WRITE
+from reslift.media.video import streams
+from reslift.media.video.encode import FORMATS, Encoding
+from reslift.media.video.parts import Part
+from reslift.media.video.probe import Clip, boundary, opened, picture_stream
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+MILLISECOND = Fraction(1, 1000)
+COARSE = ("matroska", "webm")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Seconds of the source that are kept; its first frame gets the time stamp 0 where cut."""
+
+    start: Fraction | None = None
+    end: Fraction | None = None
+
+
+def join(
+    clip: Clip, parts: list[Part], encoding: Encoding, into: Path, target: Path, cut: Cut
+) -> list[str]:
+    """Write the result to the path `into`; `target` only names it. Returns notes.
+
+    Raises:
+        InputError: the source cannot be read again. OutputError: the container refuses.
+    """
+    muxer = FORMATS[target.suffix.lower()]
+    with ExitStack() as stack:
+        source = stack.enter_context(opened(clip.path))
+        picture = picture_stream(source, clip.path)
+        others, notes = streams.copyable(source, picture, muxer)
+        tags = streams.file_tags(source)
+        output = _open(into, muxer, streams.muxer_options(tags, muxer))
+        stack.callback(_close_quietly, output)
+        output.metadata.update(tags)
+        stack.enter_context(_refusals(target))
+        first = stack.enter_context(opened_part(parts[0].path))
+        video = _picture(output, first.streams.video[0], clip, encoding, picture)
+        copies = _others(output, others, clip, muxer)
+        output.set_chapters(_chapters(source, cut, clip, parts))
+        shift = parts[0].times[0][0] if cut.start is not None else 0
+        with boundary(clip.path):
+            copied = _copied(source, copies, cut, shift * clip.time_base)
+            _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
+        output.close()
+    if muxer in COARSE and (clip.time_base / MILLISECOND).denominator != 1:
+        notes.append("time stamps are rounded to milliseconds, all that this container has")
+    return notes
+
+
+def opened_part(path: Path) -> InputContainer:
+    """A finished segment, for reading."""
+    import av
+
+    return av.open(f"file:{path}", "r", format="matroska")
+
+
+@contextmanager
+def _refusals(target: Path) -> Iterator[None]:
+    """What a muxer refuses while it writes, as an OutputError; a full disk stays as it is."""
+    import av
+
+    try:
+        yield
+    except (av.FFmpegError, ValueError) as error:
+        if getattr(error, "errno", None) in CANNOT_WRITE:
+            raise
+        raise OutputError(
+            f"cannot write {one_line(target)}: {one_line(error)}; try another suffix, such as .mkv"
+        ) from error
+
+
+def _open(path: Path, muxer: str, options: dict[str, str]) -> OutputContainer:
+    import av
+
+    return av.open(
+        f"file:{path}",
+        "w",
+        format=muxer,
+        container_options=options,
+        metadata_errors="surrogateescape",
+    )
+
+
+def _close_quietly(output: OutputContainer) -> None:
+    import av
+
+    try:
+        output.close()
+    except (av.FFmpegError, ValueError):
+        return
+
+
+def _picture(
+    output: OutputContainer, part: Stream, clip: Clip, encoding: Encoding, source: Stream
+) -> Stream:
+    made: Any = output.add_stream_from_template(part, opaque=True)
+    made.time_base = clip.time_base
+    context = made.codec_context
+    context.framerate = encoding.rate
+    context.color_range = encoding.colors.range
+    context.color_primaries = encoding.colors.primaries
+    context.color_trc = encoding.colors.transfer
+    context.colorspace = encoding.colors.matrix
+    if encoding.aspect:
+        context.sample_aspect_ratio = encoding.aspect
+    if encoding.library == "libx265" and output.format.name in ("mp4", "mov"):
+        context.codec_tag = "hvc1"
+    if clip.matrix is not None:
+        made.set_display_matrix(clip.matrix)
+    made.metadata.update(streams.picture_tags(source))
+    if encoding.conversion.layout.alpha:
+        made.metadata["alpha_mode"] = "1"
+    else:
+        made.metadata.pop("alpha_mode", None)
+    made.disposition = int(source.disposition)
+    return made  # type: ignore[no-any-return]
+
+
+def _others(
+    output: OutputContainer, others: list[Stream], clip: Clip, muxer: str
+) -> dict[int, Stream]:
+    """By index in the source, the streams of the result; cover pictures for Matroska are done."""
+    copies = {}
+    for stream in others:
+        if streams.is_cover_for(stream, muxer):
+            with opened(clip.path) as again:
+                data = next(bytes(p) for p in again.demux(again.streams[stream.index]) if p.size)
+            streams.add_cover(output, stream, data)
+        else:
+            copies[stream.index] = streams.add(output, stream)
+    return copies
+
+
+def _chapters(source: InputContainer, cut: Cut, clip: Clip, parts: list[Part]) -> list[Any]:
+    chapters = []
+    offset = Fraction(parts[0].times[0][0]) * clip.time_base if cut.start is not None else 0
+    last = parts[-1].times[-1]
+    end = (last[0] + last[1]) * clip.time_base
+    for chapter in source.chapters():
+        unit = chapter["time_base"] or Fraction(1)
+        if cut.start is None and cut.end is None:
+            chapters.append(chapter)
+        elif chapter["end"] * unit > offset and chapter["start"] * unit < end:
+            begin = max(Fraction(0), chapter["start"] * unit - offset)
+            stop = min(end, chapter["end"] * unit) - offset
+            chapters.append({**chapter, "start": round(begin / unit), "end": round(stop / unit)})
+    return chapters
+
+
+def _pictures(
+    parts: list[Part], video: Stream, tick: Fraction, shift: int
+) -> Iterator[tuple[Fraction, Packet[Any]]]:
+    times = [time for part in parts for time in part.times]
+    stamps = [pts for pts, _ in times]
+    delay = max(_delay(part) for part in parts)
+    step = max(1, stamps[1] - stamps[0] if len(stamps) > 1 else times[0][1])
+    position = offset = 0
+    for part in parts:
+        with opened_part(part.path) as container:
+            for packet in container.demux(container.streams.video[0]):
+                if not packet.size:
+                    continue
+                place = offset + round((packet.pts or 0) * packet.time_base / MILLISECOND)
+                behind = position - delay
+                packet.time_base = tick
+                packet.pts = stamps[place] - shift
+                packet.dts = (stamps[behind] if behind >= 0 else stamps[0] + behind * step) - shift
+                following = stamps[place + 1] if place + 1 < len(stamps) else None
+                packet.duration = (
+                    times[place][1] if following is None else following - stamps[place]
+                )
+                packet.stream = video
+                position += 1
+                yield packet.dts * tick, packet
+        offset += len(part.times)
+
+
+def _delay(part: Part) -> int:
+    with opened_part(part.path) as container:
+        places = [
+            round((packet.pts or 0) * packet.time_base / MILLISECOND)
+            for packet in container.demux(container.streams.video[0])
+            if packet.size
+        ]
+    return max(order - place for order, place in enumerate(places))
+
+
+def _copied(
+    source: InputContainer, copies: dict[int, Stream], cut: Cut, offset: Fraction
+) -> Iterator[tuple[Fraction, Packet[Any]]]:
+    """Packets of all other streams in the order of the file, with the time they are due."""
+    if not copies:
+        return
+    kept = [stream for stream in source.streams if stream.index in copies]
+    due = Fraction(0)
+    for packet in source.demux(*kept):
+        if packet.dts is None and packet.pts is None:
+            continue
+        tick = packet.time_base
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        assert stamp is not None
+        if cut.end is not None and stamp * tick >= cut.end:
+            continue
+        if cut.start is not None:
+            if stamp * tick < offset:
+                continue
+            back = round(offset / tick)
+            packet.pts = None if packet.pts is None else packet.pts - back
+            packet.dts = None if packet.dts is None else packet.dts - back
+        first = packet.dts if packet.dts is not None else packet.pts
+        due = (first or 0) * tick
+        packet.stream = copies[packet.stream_index]
+        yield due, packet
+
+
+def _interleave(
+    output: OutputContainer,
+    pictures: Iterator[tuple[Fraction, Packet[Any]]],
+    others: Iterator[tuple[Fraction, Packet[Any]]],
+) -> None:
+    """Mux both by time, so that neither waits in memory."""
+    waiting = next(others, None)
+    for due, packet in pictures:
+        while waiting is not None and waiting[0] <= due:
+            output.mux(waiting[1])
+            waiting = next(others, None)
+        output.mux(packet)
+    while waiting is not None:
+        output.mux(waiting[1])
+        waiting = next(others, None)

@@ -1,0 +1,284 @@
+"""What a video file says of itself: its picture stream, colours, time, and whether it is whole."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reslift.errors import InputError, ResliftError, one_line
+from reslift.media.video.boxes import demuxer
+from reslift.media.video.color import FULL, LIMITED, UNSPECIFIED, Layout
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.format import VideoFormat
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+PLANAR = re.compile(r"(yuvj?|yuva)4(?:44|22|20|40|11|10)p|gray|gbra?p")
+SAME_PLANES = {
+    "nv12": "yuv420p",
+    "nv21": "yuv420p",
+    "nv16": "yuv422p",
+    "nv24": "yuv444p",
+    "p010le": "yuv420p10le",
+    "p012le": "yuv420p12le",
+    "yuyv422": "yuv422p",
+    "uyvy422": "yuv422p",
+    "yvyu422": "yuv422p",
+    "monow": "gray",
+    "monob": "gray",
+}
+COVER = 0x0400
+FIELDS = 1
+
+
+@dataclass(frozen=True)
+class Colors:
+    """Numbers of ITU-T H.273, 2 where unsaid (0 for the range)."""
+
+    range: int
+    primaries: int
+    transfer: int
+    matrix: int
+
+
+@dataclass(frozen=True)
+class Light:
+    """HDR10: the display that a film was graded on, and its brightest spots.
+
+    mastering: red, green, blue and white x, y, then the least and greatest cd/m². brightest: MaxCLL
+    and MaxFALL, cd/m². None where unsaid.
+    """
+
+    mastering: tuple[Fraction, ...] | None = None
+    brightest: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The picture stream of a file, from its header and its first frame.
+
+    Attributes:
+        frames: how many there are, as far as the header tells.
+        time_base: seconds of one tick. rate: frames a second, on average.
+        format: PyAV's name of the pixel format.
+        aspect: width ÷ height of a pixel. matrix: nine numbers that turn the picture for display.
+        kinds: side data of the first frame, by name.
+    """
+
+    path: Path
+    codec: str
+    width: int
+    height: int
+    frames: int
+    time_base: Fraction
+    rate: Fraction
+    format: str
+    colors: Colors
+    aspect: Fraction | None
+    matrix: tuple[int, ...] | None
+    light: Light
+    interlaced: bool
+    kinds: frozenset[str]
+
+
+@contextmanager
+def boundary(path: Path) -> Iterator[None]:
+    """Whatever a decoder raises, as one InputError that names the file."""
+    import av
+
+    try:
+        yield
+    except ResliftError:
+        raise
+    except (av.FFmpegError, ValueError, ArithmeticError, EOFError, LookupError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot use {one_line(path)}: {one_line(reason)}") from error
+
+
+def opened(path: Path) -> InputContainer:
+    """The file for reading; only this file, by the demuxer that its content names.
+
+    Raises InputError where PyAV is not installed, or the file is not a video or damaged.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise InputError(
+            f"cannot use {one_line(path)}: videos need the extra video: "
+            "python -m pip install 'reslift[video]'"
+        ) from error
+    with path.open("rb") as file:
+        kind = demuxer(file.read(64))
+    if kind is None:
+        raise InputError(f"cannot use {one_line(path)}: not MP4, MOV, MKV, WebM or AVI")
+    with boundary(path):
+        return av.open(
+            f"file:{path}",
+            "r",
+            format=kind,
+            container_options={"protocol_whitelist": "file"},
+            metadata_errors="surrogateescape",
+        )
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The video stream to enlarge: the first that is no cover picture; InputError for none."""
+    for stream in container.streams.video:
+        if not int(stream.disposition) & COVER and stream.codec_context is not None:
+            return stream
+    raise InputError(f"cannot use {one_line(path)}: it holds no video stream that can be decoded")
+
+
+def decoder(stream: VideoStream) -> VideoCodecContext:
+    """A decoder for the stream; VP8 and VP9 with transparency need libvpx."""
+    import av
+
+    context = stream.codec_context
+    if stream.metadata.get("alpha_mode") == "1" and context.name in ("vp8", "vp9"):
+        name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}[context.name]
+        context = av.CodecContext.create(name, "r")  # type: ignore[assignment]
+    context.thread_type = "AUTO"
+    context.flags |= int(av.codec.context.Flags.output_corrupt)
+    return context
+
+
+def probe(path: Path) -> Clip:
+    """Look at a file: its headers and its first frame.
+
+    Raises:
+        InputError: damaged, no video in it, no frame that can be decoded, no PyAV.
+    """
+    with opened(path) as container, boundary(path):
+        stream = picture_stream(container, path)
+        context = decoder(stream)
+        first = _first_frame(container, stream, context)
+        if first is None:
+            raise InputError(f"cannot use {one_line(path)}: it holds no frame that can be decoded")
+        return _clip(path, stream, context, first)
+
+
+def _first_frame(
+    container: InputContainer, stream: VideoStream, context: VideoCodecContext
+) -> VideoFrame | None:
+    import av
+
+    for packet in container.demux(stream):
+        try:
+            frames = context.decode(packet if packet.size else None)
+        except av.FFmpegError:
+            continue
+        if frames:
+            return frames[0]
+    return None
+
+
+def _clip(path: Path, stream: VideoStream, context: VideoCodecContext, first: VideoFrame) -> Clip:
+    data = {str(item.type.name): bytes(item) for item in _side_data(first)}
+    rate = stream.guessed_rate or stream.average_rate or Fraction(25)
+    matrix = data.get("DISPLAYMATRIX")
+    return Clip(
+        path=path,
+        codec=stream.codec_context.name,
+        width=first.width,
+        height=first.height,
+        frames=max(1, _count(stream, rate)),
+        time_base=stream.time_base or 1 / rate,
+        rate=rate,
+        format=first.format.name,
+        colors=colors(first),
+        aspect=stream.sample_aspect_ratio or None,
+        matrix=struct.unpack("=9i", matrix[:36]) if matrix and len(matrix) >= 36 else None,
+        light=Light(_mastering(data), _brightest(data)),
+        interlaced=first.interlaced_frame or context.field_order > FIELDS,
+        kinds=frozenset(data),
+    )
+
+
+def _side_data(frame: VideoFrame) -> Iterator[Any]:
+    container: Any = frame.side_data
+    for index in range(len(container)):
+        yield container[index]
+
+
+def colors(frame: VideoFrame) -> Colors:
+    """The tags of a decoded frame."""
+    kept = int(frame.color_range)
+    if frame.format.name.startswith("yuvj"):
+        kept = FULL
+    return Colors(kept, int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
+
+
+def _count(stream: VideoStream, rate: Fraction) -> int:
+    if stream.frames:
+        return stream.frames
+    tagged = stream.metadata.get("NUMBER_OF_FRAMES", "")
+    if tagged.isdecimal():
+        return int(tagged)
+    if stream.duration and stream.time_base:
+        return round(stream.duration * stream.time_base * rate)
+    duration = getattr(stream.container, "duration", None)
+    return round(Fraction(duration, 1_000_000) * rate) if duration else 1
+
+
+def _mastering(data: dict[str, bytes]) -> tuple[Fraction, ...] | None:
+    raw = data.get("MASTERING_DISPLAY_METADATA", b"")
+    if len(raw) < 88:
+        return None
+    numbers = struct.unpack("=22i", raw[:88])
+    if not (numbers[20] and numbers[21]):
+        return None
+    pairs = zip(numbers[0:20:2], numbers[1:20:2], strict=True)
+    return tuple(Fraction(top, bottom or 1) for top, bottom in pairs)
+
+
+def _brightest(data: dict[str, bytes]) -> tuple[int, int] | None:
+    raw = data.get("CONTENT_LIGHT_LEVEL", b"")
+    return struct.unpack("=2I", raw[:8]) if len(raw) >= 8 else None
+
+
+def layout_of(format: VideoFormat) -> Layout | None:
+    """How frames of a pixel format lie in planes; None where they must be rearranged first."""
+    name = format.name.removesuffix("le")
+    match = PLANAR.match(name)
+    if match is None or format.is_big_endian or not re.fullmatch(r"\d*", name[match.end() :]):
+        return None
+    bits = format.components[0].bits
+    kind = "gray" if name.startswith("gray") else "rgb" if name.startswith("gb") else "yuv"
+    if kind != "yuv":
+        return Layout(kind, bits, alpha=name.startswith("gbrap"))
+    across, down = 64 // format.chroma_width(64), 64 // format.chroma_height(64)
+    return Layout(kind, bits, across, down, name.startswith("yuva"))
+
+
+def planar(format: VideoFormat) -> str:
+    """The planar pixel format that holds all that frames of `format` do."""
+    if layout_of(format) is not None:
+        return format.name
+    if format.name in SAME_PLANES:
+        return SAME_PLANES[format.name]
+    deep = max(part.bits for part in format.components) > 8
+    alpha = any(part.is_alpha for part in format.components) or format.has_palette
+    if format.is_rgb or format.has_palette:
+        return ("gbrap" if alpha else "gbrp") + ("16le" if deep else "")
+    return ("yuva444p" if alpha else "yuv444p") + ("16le" if deep else "")
+
+
+def is_full(tags: Colors, layout: Layout) -> bool:
+    """Whether code values fill the whole range; gray and RGB that say nothing do."""
+    return tags.range == FULL or (tags.range != LIMITED and layout.kind != "yuv")
+
+
+def matrix_of(tags: Colors, width: int, height: int) -> int:
+    """The matrix; for streams that say nothing what players assume: BT.601 for small pictures."""
+    if tags.matrix != UNSPECIFIED:
+        return tags.matrix
+    return 1 if width >= 1280 or height > 576 else 6

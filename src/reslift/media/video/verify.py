@@ -1,0 +1,227 @@
+"""Two videos side by side: what the result should have of the source and has not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reslift.media.video import streams
+from reslift.media.video.color import FULL, UNSPECIFIED
+from reslift.media.video.probe import (
+    Clip,
+    boundary,
+    decoder,
+    is_full,
+    layout_of,
+    opened,
+    picture_stream,
+    planar,
+    probe,
+)
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+MILLISECOND = Fraction(1, 1000)
+UNTOLD = {"handler_name", "vendor_id", "duration", "mimetype", "filename"}
+
+
+@dataclass
+class Content:
+    """What a file holds besides the pictures themselves. Times are seconds."""
+
+    times: list[Fraction] = field(default_factory=list)
+    packets: dict[int, list[tuple[Fraction, bytes]]] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    kinds: dict[int, str] = field(default_factory=dict)
+    tags: dict[int, dict[str, str]] = field(default_factory=dict)
+    dispositions: dict[int, int] = field(default_factory=dict)
+    file_tags: dict[str, str] = field(default_factory=dict)
+    chapters: list[tuple[Fraction, Fraction, str]] = field(default_factory=list)
+    ticks: list[Fraction] = field(default_factory=list)
+
+
+def compare(source: Path, target: Path, scale: float | None = None) -> tuple[str, ...]:
+    """Findings, a sentence each; none where the result is what it should be.
+
+    Every frame of both is decoded, and every packet of the other streams compared.
+
+    Args:
+        scale: sides of the result ÷ those of the source; None takes any that is the same for both.
+
+    Raises:
+        InputError: either cannot be read.
+    """
+    before, after = probe(source), probe(target)
+    held, kept = content(before), content(after)
+    tick = max(*held.ticks, *kept.ticks)
+    return (
+        *_size(before, after, scale),
+        *_times(held.times, kept.times, tick),
+        *_looks(before, after),
+        *_streams(held, kept, tick),
+        *_tags(held, kept),
+    )
+
+
+def content(clip: Clip) -> Content:
+    """Read a whole file: times of its frames, digests of all other packets, tags, chapters."""
+    found = Content(ticks=[clip.time_base])
+    with opened(clip.path) as container, boundary(clip.path):
+        picture = picture_stream(container, clip.path)
+        _describe(container, found, picture.index)
+        context = decoder(picture)
+        wanted = [picture, *(container.streams[index] for index in found.packets)]
+        for packet in container.demux(*wanted):
+            if packet.stream_index == picture.index:
+                found.times += _decoded(context, packet, clip.time_base)
+            elif packet.size:
+                stamp = packet.pts if packet.pts is not None else packet.dts
+                entry = (stamp or 0) * packet.time_base, hashlib.sha256(bytes(packet)).digest()
+                found.packets[packet.stream_index].append(entry)
+    found.times.sort()
+    return found
+
+
+def _decoded(context: Any, packet: Any, tick: Fraction) -> Iterator[Fraction]:
+    try:
+        frames = context.decode(packet if packet.size else None)
+    except (ValueError, OSError, RuntimeError):
+        return
+    yield from (frame.pts * tick for frame in frames if frame.pts is not None)
+
+
+def _describe(container: InputContainer, found: Content, picture: int) -> None:
+    for stream in container.streams:
+        if streams.is_chapter_track(container, stream):
+            continue
+        found.tags[stream.index] = streams.picture_tags(stream)
+        found.dispositions[stream.index] = int(stream.disposition)
+        found.names[stream.index] = "the video stream"
+        found.kinds[stream.index] = "picture"
+        if stream.index == picture:
+            continue
+        found.names[stream.index] = streams.described(stream)
+        found.kinds[stream.index] = stream.type
+        if stream.type == "attachment":
+            found.packets[stream.index] = [(Fraction(0), hashlib.sha256(stream.data).digest())]  # type: ignore[attr-defined]
+        else:
+            found.packets[stream.index] = []
+            found.ticks.append(stream.time_base or MILLISECOND)
+    found.file_tags = streams.file_tags(container)
+    for chapter in container.chapters():
+        unit = chapter["time_base"] or Fraction(1)
+        title = chapter["metadata"].get("title", "")
+        found.chapters.append((chapter["start"] * unit, chapter["end"] * unit, title))
+
+
+def _size(before: Clip, after: Clip, scale: float | None) -> Iterator[str]:
+    across, down = after.width / before.width, after.height / before.height
+    right = abs(across - down) < 0.02 if scale is None else (across, down) == (scale, scale)
+    if not right:
+        yield (
+            f"size: {before.width}x{before.height} became {after.width}x{after.height}, which is "
+            f"not one scale{'' if scale is None else f' of {scale:g}'}"
+        )
+
+
+def _times(before: list[Fraction], after: list[Fraction], tick: Fraction) -> Iterator[str]:
+    if len(before) != len(after):
+        yield f"frames: {len(before)} became {len(after)}"
+        return
+    off = [abs(a - b) for a, b in zip(before, after, strict=True)]
+    wrong = [place for place, gap in enumerate(off) if gap > tick / 2]
+    if wrong:
+        place = wrong[0]
+        yield (
+            f"time stamps: {len(wrong)} of {len(before)} differ, first frame {place}: "
+            f"{float(before[place]):.6f} s became {float(after[place]):.6f} s"
+        )
+
+
+def _looks(before: Clip, after: Clip) -> Iterator[str]:
+    import av
+
+    layouts = [layout_of(av.VideoFormat(planar(av.VideoFormat(c.format)))) for c in (before, after)]
+    if layouts[0] and layouts[1]:
+        if layouts[1].bits < layouts[0].bits:
+            yield f"bits: {layouts[0].bits} became {layouts[1].bits}"
+        if layouts[0].alpha and not layouts[1].alpha:
+            yield "transparency is gone"
+        if layouts[0].kind == layouts[1].kind and (
+            is_full(before.colors, layouts[0]) != is_full(after.colors, layouts[1])
+        ):
+            words = ["full" if c.colors.range == FULL else "limited" for c in (before, after)]
+            yield f"colour range: {words[0]} became {words[1]}"
+    for name in ("primaries", "transfer", "matrix"):
+        was, now = getattr(before.colors, name), getattr(after.colors, name)
+        guessed = name == "matrix" and was in (UNSPECIFIED, 0)
+        if was != now and not guessed:
+            yield f"colour {name}: {was} became {now}"
+    if (before.aspect or 1) != (after.aspect or 1):
+        yield f"pixel aspect: {before.aspect} became {after.aspect}"
+    if (before.matrix or ()) != (after.matrix or ()):
+        yield f"display matrix: {before.matrix} became {after.matrix}"
+    if before.light != after.light:
+        yield f"HDR10 numbers: {before.light} became {after.light}"
+
+
+def _streams(held: Content, kept: Content, tick: Fraction) -> Iterator[str]:
+    left = dict(kept.packets)
+    for index, packets in held.packets.items():
+        digests = [digest for _, digest in packets]
+        match = next(
+            (other for other, found in left.items() if [d for _, d in found] == digests), None
+        )
+        if match is None:
+            yield f"{held.names[index]} is not in the result byte for byte"
+            continue
+        gaps = [abs(a - b) for (a, _), (b, _) in zip(packets, left.pop(match), strict=True)]
+        if gaps and max(gaps) > tick / 2:
+            yield f"{held.names[index]}: time stamps are off by up to {float(max(gaps)):.6f} s"
+        yield from _stream_tags(held, kept, index, match)
+    yield from (f"{kept.names[index]} is in the result only" for index in left)
+
+
+def _stream_tags(held: Content, kept: Content, index: int, match: int) -> Iterator[str]:
+    name = held.names[index]
+    if held.dispositions[index] != kept.dispositions[match]:
+        yield f"{name}: disposition {held.dispositions[index]} became {kept.dispositions[match]}"
+    yield from _lacking(name, held.tags[index], kept.tags[match])
+
+
+def _tags(held: Content, kept: Content) -> Iterator[str]:
+    yield from _lacking("the file", held.file_tags, kept.file_tags)
+    pictures = [
+        next(index for index, kind in side.kinds.items() if kind == "picture")
+        for side in (held, kept)
+    ]
+    yield from _stream_tags(held, kept, pictures[0], pictures[1])
+    if len(held.chapters) != len(kept.chapters):
+        yield f"chapters: {len(held.chapters)} became {len(kept.chapters)}"
+        return
+    for was, now in zip(held.chapters, kept.chapters, strict=True):
+        if was[2] != now[2] or abs(was[0] - now[0]) > MILLISECOND:
+            yield (
+                f"chapter {was[2]!r} at {float(was[0]):.3f} s became {now[2]!r} at "
+                f"{float(now[0]):.3f} s"
+            )
+
+
+def _lacking(name: str, was: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    values = {key.lower(): value for key, value in now.items()}
+    empty = {("language", "und")}
+    lacking = Counter(
+        key
+        for key, value in was.items()
+        if key.lower() not in UNTOLD
+        and (key.lower(), value) not in empty
+        and values.get(key.lower()) != value
+    )
+    if lacking:
+        yield f"{name}: tags {', '.join(sorted(lacking))} differ"

@@ -1,0 +1,147 @@
+"""A clip from end to end: decode, enlarge and encode at once, segment by segment, then join.
+
+::
+
+    source ─ frames ─► Enlarger ─► parts (segments) ─► join ─► target
+             thread     caller      thread
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reslift import __version__
+from reslift.errors import InputError, UsageError, one_line
+from reslift.files import atomic_write
+from reslift.media.base import Enlarger, Progress, Wishes
+from reslift.media.video.boxes import missing_bytes
+from reslift.media.video.color import Words
+from reslift.media.video.encode import Encoding, choose
+from reslift.media.video.frames import Frames, Selection, Shot, Tally
+from reslift.media.video.mux import Cut, join
+from reslift.media.video.overlap import Seconds, overlapped
+from reslift.media.video.parts import Parts, digest, segment_length
+from reslift.media.video.probe import Clip, probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: notes for people, what was decoded, and where the time went."""
+
+    notes: tuple[str, ...]
+    tally: Tally
+    seconds: Seconds
+
+
+def enlarge(
+    enlarger: Enlarger,
+    source: Path,
+    target: Path,
+    wishes: Wishes,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Enlarge `source` into `target`; segments that an earlier run finished are taken over.
+
+    Raises:
+        InputError: damaged, cut off, interlaced without `wishes.deinterlace`. UsageError: a codec
+        or a time that cannot be. LimitError: too many frames. OutputError: target cannot be
+        written. Finished segments stay beside the target for the next run.
+    """
+    clip = probe(source)
+    _refuse(clip, wishes)
+    selection = Selection(wishes.start, wishes.end, wishes.deinterlace, wishes.steady)
+    size = clip.width * enlarger.scale, clip.height * enlarger.scale
+    encoding, notes = choose(clip, target, size, wishes.codec, wishes.crf)
+    parts = Parts(target, _key(enlarger, source, selection, encoding), segment_length(*size))
+    frames = Frames(clip, selection, parts.is_done, enlarger.limits)
+    with _kept_for_the_next_run(parts):
+        seconds = overlapped(
+            frames,
+            _worker(enlarger, size, progress),
+            lambda results: parts.write(results, encoding),
+        )
+        with atomic_write(target, overwrite=wishes.overwrite) as temporary:
+            muxed = join(clip, parts.all(), encoding, temporary, target, _cut(clip, selection))
+    parts.remove()
+    _log.info("%s: %s, %s", one_line(source), frames.tally, seconds)
+    return Outcome((*notes, *frames.tally.notes(), *muxed), frames.tally, seconds)
+
+
+def _refuse(clip: Clip, wishes: Wishes) -> None:
+    if clip.interlaced and not wishes.deinterlace:
+        raise InputError(
+            f"cannot use {one_line(clip.path)}: it is interlaced, and enlarging would mix its "
+            "half pictures; add --deinterlace"
+        )
+    lacking = missing_bytes(clip.path)
+    if lacking and not wishes.allow_truncated:
+        raise InputError(
+            f"cannot use {one_line(clip.path)}: truncated, the file ends {lacking:,} bytes too "
+            "early; add --allow-truncated for what is there"
+        )
+    for name, bound in (("start", wishes.start), ("end", wishes.end)):
+        if bound is not None and not 0 <= bound < float("inf"):
+            raise UsageError(f"--{name} {bound}: give seconds from 0 up, or like 1:02:03.5")
+    if wishes.start is not None and wishes.end is not None and wishes.end <= wishes.start:
+        raise UsageError(f"--end {wishes.end} is not after --start {wishes.start}")
+
+
+def _key(
+    enlarger: Enlarger, source: Path, selection: Selection, encoding: Encoding
+) -> dict[str, object]:
+    """All that decides the bytes of a segment."""
+    import av
+
+    return {
+        "version": __version__,
+        "av": av.__version__,
+        "source": digest(source),
+        "model": enlarger.identity,
+        "selection": repr(selection),
+        "encoding": repr(encoding),
+    }
+
+
+def _worker(
+    enlarger: Enlarger, size: tuple[int, int], progress: Progress | None
+) -> Callable[[Shot], tuple[Shot, Words | None]]:
+    last: list[Words] = []
+
+    def work(shot: Shot) -> tuple[Shot, Words | None]:
+        result = None
+        if shot.image is not None:
+            result = last[0] if shot.same and last else enlarger(shot.image)
+            last[:] = [result]
+        if progress is not None:
+            progress(size[0] * size[1])
+        return shot, result
+
+    return work
+
+
+def _cut(clip: Clip, selection: Selection) -> Cut:
+    bounds = [
+        None if bound is None else Fraction(bound).limit_denominator(10**6)
+        for bound in (selection.start, selection.end)
+    ]
+    return Cut(*bounds)
+
+
+@contextmanager
+def _kept_for_the_next_run(parts: Parts) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        parts.remove_if_empty()
+        raise
