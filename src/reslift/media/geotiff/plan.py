@@ -113,7 +113,8 @@ def _bands(raster: Opened, surveys: Sequence[Survey], group: tuple[int, ...]) ->
         repeated = seen.is_empty or is_classes(raster, number) or (is_alpha and not seen.graded)
         nodata = raster.dataset.nodatavals[number - 1]
         kept = nodata if _told_by(raster, number) == "nodata" else None
-        found.append(Band(number, seen, None if repeated else together, kept, is_alpha))
+        chosen_spread = None if repeated else together
+        found.append(Band(number, seen, chosen_spread, kept, len(group) > 1, is_alpha))
     return found
 
 

@@ -5,9 +5,9 @@
     file ── windows ──► Survey (range, some samples) ──► Spread: samples ⇄ [0, 1]
 
 8-bit samples keep the range of their type, as in a photograph. Any other group of bands is spread
-from its smallest to its largest valid sample. Where a few outliers would squeeze all else into a
-corner, they get a short stretch of their own at the end: nothing is clipped, every step of the map
-can be undone.
+from its smallest to its largest valid sample. Where a few outliers (a hot pixel, a ship in a radar
+image) would squeeze all else into a corner, the spread ends before them, and what they have in
+excess of it goes around the network: nothing is clipped.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from reslift.pixels.planes import Floats
 
 TAIL = 0.001
 LONG = 3.0
-MARGIN = 0.05
-BYTE = (0.0, 255.0)
 
 
 @dataclass
@@ -67,50 +65,61 @@ class Survey:
 
 @dataclass(frozen=True)
 class Spread:
-    """An increasing, piecewise linear map of samples to [0, 1].
+    """The linear map that sends samples from `low` to `high` to [0, 1].
 
-    Attributes:
-        knots: samples, increasing; values: where they go, from 0 to 1.
+    Samples beyond are outliers: the network sees them at the end of the range, and what they have
+    in excess of it is added to its answer again, each pixel repeated.
     """
 
-    knots: tuple[float, ...]
-    values: tuple[float, ...] = (0.0, 1.0)
+    low: float
+    high: float
 
     def forward(self, samples: NDArray[Any]) -> Floats:
         """Samples to [0, 1], of the same shape."""
-        if self.knots == BYTE:
+        if self == BYTE:
             return samples.astype(np.float32) / np.float32(255)
-        return np.interp(samples, self.knots, self.values).astype(np.float32)
+        floats = (samples.astype(np.float64) - self.low) / (self.high - self.low)
+        return np.clip(floats, 0.0, 1.0).astype(np.float32)
 
     def backward(self, floats: Floats) -> NDArray[Any]:
         """[0, 1] to samples, not rounded."""
-        if self.knots == BYTE:
+        if self == BYTE:
             return floats * np.float32(255)
-        return np.interp(floats, self.values, self.knots)
+        return self.low + floats.astype(np.float64) * (self.high - self.low)
+
+    def excess(self, samples: NDArray[Any]) -> NDArray[np.float64] | None:
+        """How far each sample lies beyond the range; None where none does."""
+        if self == BYTE:
+            return None
+        values = samples.astype(np.float64)
+        beyond = values - np.clip(values, self.low, self.high)
+        return beyond if beyond.any() else None
+
+
+BYTE = Spread(0.0, 255.0)
 
 
 def spread(surveys: Sequence[Survey], dtype: np.dtype[Any]) -> Spread:
     """The map for bands that go through the network together.
 
-    A tail (the samples beyond the 0.1 % or 99.9 % quantile) that is over 3 times as long as what
-    lies between the quantiles gets 5 % of [0, 1].
+    It spans all valid samples, but for a tail (those beyond the 0.1 % or 99.9 % quantile) that is
+    over 3 times as long as what lies between the quantiles: there it ends once that length beyond.
     """
     if dtype == np.uint8:
-        return Spread(BYTE)
+        return BYTE
     low = min(survey.low for survey in surveys)
     high = max(survey.high for survey in surveys)
     if not low < high:
         middle = low if np.isfinite(low) else 0.0
-        return Spread((middle - 1.0, middle + 1.0))
+        return Spread(middle - 1.0, middle + 1.0)
     samples = np.concatenate([survey.samples() for survey in surveys])
     first, last = np.quantile(samples, (TAIL, 1 - TAIL)) if samples.size else (low, high)
     core = float(last - first)
-    knots, values = [low], [0.0]
     if core > 0 and first - low > LONG * core:
-        knots, values = [low, float(first)], [0.0, MARGIN]
+        low = float(first) - core
     if core > 0 and high - last > LONG * core:
-        return Spread((*knots, float(last), high), (*values, 1 - MARGIN, 1.0))
-    return Spread((*knots, high), (*values, 1.0))
+        high = float(last) + core
+    return Spread(low, high)
 
 
 def whole(values: NDArray[Any], dtype: np.dtype[Any], survey: Survey) -> NDArray[Any]:

@@ -33,6 +33,7 @@ class Band:
         survey: what it holds.
         spread: how its samples go to [0, 1]; None where pixels are only repeated.
         nodata: the value that a valid pixel must not take; None where validity is not told by one.
+        is_color: one of three that go through the network together.
         is_alpha: opacity, whose result keeps within its neighbours; such a band comes last.
     """
 
@@ -40,6 +41,7 @@ class Band:
     survey: Survey
     spread: Spread | None = None
     nodata: float | None = None
+    is_color: bool = False
     is_alpha: bool = False
 
 
@@ -143,7 +145,11 @@ class Result:
         repeated = repeat(old, self._scale)
         if plane is None or band.spread is None:
             return repeated
-        made = whole(band.spread.backward(plane), old.dtype, band.survey)
+        values = band.spread.backward(plane)
+        excess = band.spread.excess(np.where(valid, old, old.dtype.type(0)))
+        if excess is not None:
+            values = values + repeat(excess * valid, self._scale)
+        made = whole(values, old.dtype, band.survey)
         if band.is_alpha:
             made = np.where(repeated == 0, repeated, np.maximum(made, _least(made.dtype)))
         if band.nodata is not None:

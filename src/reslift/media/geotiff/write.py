@@ -103,16 +103,9 @@ def _enlarge(
             result[box.slices(scale=scale)] = empty
             told(box.pixels * scale**2)
         return
-    trio = len(work.passes[0]) >= 3 and _is_trio(work, through)
-    space = "rgb" if trio else "gray"
+    space = "rgb" if sum(band.is_color for band in through) == 3 else "gray"
     pixels = cast(Any, Source(raster, through))
     enlarger.run(Planes(pixels, space, False), cast(Any, result), told)
-
-
-def _is_trio(work: Work, bands: Sequence[Band]) -> bool:
-    """Whether the first three share one spread: they are the colours."""
-    first = [band.spread for band in bands[:3]]
-    return len(first) == 3 and first[0] is first[1] is first[2]
 
 
 def _shared(progress: Progress | None, passes: int) -> Progress:

@@ -1,0 +1,490 @@
+"""Rasters on a map: what goes in comes out finer, in the same place, with nothing lost."""
+
+from __future__ import annotations
+
+import builtins
+import warnings
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+import tifffile
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.rpc import RPC
+
+from reslift import media
+from reslift.errors import InputError, LimitError, UsageError
+from reslift.limits import DEFAULT
+from reslift.media import Wishes
+from small_models import bicubic_lift, made, small_lift
+
+UTM = CRS.from_epsg(32618)
+PLACE = Affine(10.0, 0, 500_000.1, 0, -10.0, 4_200_000.7)
+DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+LOCAL = 'LOCAL_CS["site grid",UNIT["metre",1]]'
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def scene(bands=1, height=24, width=30, dtype="uint16", seed=0, low=100, high=3000):
+    """Smooth hills with some noise, (bands, h, w)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    hills = np.sin(x / 4 + np.arange(bands)[:, None, None]) * np.cos(y / 5)
+    values = (hills + 1) / 2 * 0.8 + rng.random((bands, height, width)) * 0.2
+    return (low + values * (high - low)).astype(dtype)
+
+
+def save(path, pixels, **profile):
+    change = profile.pop("change", lambda dataset: None)
+    profile = {"driver": "GTiff", "crs": UTM, "transform": PLACE, **profile}
+    count, height, width = pixels.shape
+    with rasterio.open(
+        path, "w", width=width, height=height, count=count, dtype=pixels.dtype, **profile
+    ) as dataset:
+        change(dataset)
+        dataset.write(pixels)
+    return path
+
+
+def enlarge(path, model=None, **wishes):
+    target = path.with_name(f"{path.stem}-large.tif")
+    upscaler = made(model or small_lift())
+    notes = upscaler.upscale_file(path, target, Wishes(overwrite=True, **wishes))
+    return target, notes
+
+
+def read(path):
+    with rasterio.open(path) as dataset:
+        return dataset.read()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bands", [1, 2, 3, 5, 11])
+def test_all_sample_types_and_any_number_of_bands(tmp_path, dtype, bands):
+    high = 120 if dtype.endswith("8") else 3000
+    pixels = scene(bands, dtype=dtype, low=5, high=high)
+    target, _ = enlarge(save(tmp_path / "a.tif", pixels, photometric="minisblack"))
+    large = read(target)
+    assert large.dtype == dtype
+    assert large.shape == (bands, 48, 60)
+    for before, after in zip(pixels, large, strict=True):
+        assert before.min() <= after.min() < after.max() <= before.max()
+
+
+def test_an_8_bit_raster_gets_the_pixels_of_the_picture(tmp_path):
+    pixels = scene(3, dtype="uint8", low=0, high=255)
+    pixels[:, 0, :2] = 0, 255
+    colors = {"change": lambda d: setattr(d, "colorinterp", RGB)}
+    target, _ = enlarge(save(tmp_path / "a.tif", pixels, **colors))
+    picture = made(small_lift())(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    assert np.array_equal(read(target), picture.transpose(2, 0, 1))
+    apart, _ = enlarge(tmp_path / "a.tif", separate_bands=True)
+    alone = made(small_lift())(np.ascontiguousarray(pixels[1]))
+    assert np.array_equal(read(apart)[1], alone)
+
+
+RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        PLACE,
+        Affine(0.1, 0, -75.123456789, 0, -0.1, 38.987654321),
+        Affine(300.0379266750948, 0, 101985.0, 0, -300.041782729805, 2826915.0),
+        Affine.translation(4e5, 5e6) @ Affine.rotation(31) @ Affine.scale(3, -3),
+        Affine(2.0, 0.7, 100.0, 0.3, -2.0, 200.0),
+    ],
+)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("point", ["Area", "Point"])
+def test_corners_stay_where_they_are(tmp_path, transform, scale, point):
+    def change(dataset):
+        dataset.update_tags(AREA_OR_POINT=point)
+
+    path = save(tmp_path / "a.tif", scene(), transform=transform, change=change)
+    target, _ = enlarge(path, bicubic_lift(scale))
+    with rasterio.open(path) as source, rasterio.open(target) as large:
+        assert large.bounds == source.bounds
+        assert large.tags()["AREA_OR_POINT"] == point
+        for corner in [(0, 0), (source.width, 0), (0, source.height)]:
+            fine = tuple(side * scale for side in corner)
+            assert large.transform * fine == pytest.approx(source.transform * corner, rel=1e-14)
+
+
+@pytest.mark.parametrize("crs", [None, CRS.from_wkt(LOCAL), CRS.from_epsg(4326), UTM])
+def test_crs(tmp_path, crs):
+    path = save(tmp_path / "a.tif", scene(), crs=crs)
+    target, _ = enlarge(path)
+    with rasterio.open(path) as source, rasterio.open(target) as large:
+        assert large.crs == source.crs
+        assert (large.crs is None) == (crs is None)
+    assert not list(tmp_path.glob(".reslift*"))
+
+
+def test_ground_control_points_and_rpc(tmp_path):
+    points = [GroundControlPoint(r, c, 10 + c / 9, 50 - r / 9, 3.0) for r, c in CORNERS]
+    rpc = RPC(
+        **dict.fromkeys(("lat_off", "long_off", "height_off"), 20.0),
+        **dict.fromkeys(("lat_scale", "long_scale", "height_scale"), 2.0),
+        line_off=11.5,
+        samp_off=14.5,
+        line_scale=12.0,
+        samp_scale=15.0,
+        line_num_coeff=[0.0, 1.0] + [0.0] * 18,
+        line_den_coeff=[1.0] + [0.0] * 19,
+        samp_num_coeff=[0.0, 0.0, 1.0] + [0.0] * 17,
+        samp_den_coeff=[1.0] + [0.0] * 19,
+    )
+    path = tmp_path / "a.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=30, height=24, count=1, dtype="uint16"
+    ) as dataset:
+        dataset.gcps = points, CRS.from_epsg(4326)
+        dataset.rpcs = rpc
+        dataset.write(scene())
+    target, _ = enlarge(path)
+    with rasterio.open(target) as large:
+        found, crs = large.gcps
+        assert crs == CRS.from_epsg(4326)
+        assert [(p.row, p.col, p.x, p.y, p.z) for p in found] == [
+            (p.row * 2, p.col * 2, p.x, p.y, p.z) for p in points
+        ]
+        # The centre of the first pixel, (0, 0) in RPC, is now half a fine pixel inside: 0.5.
+        assert (large.rpcs.line_off, large.rpcs.samp_off) == (23.5, 29.5)
+        assert (large.rpcs.line_scale, large.rpcs.samp_scale) == (24.0, 30.0)
+        assert large.rpcs.line_num_coeff == rpc.line_num_coeff
+
+
+CORNERS = [(0.0, 0.0), (0.0, 30.0), (24.0, 0.0), (24.0, 30.0), (12.5, 7.25)]
+
+
+def with_gaps(pattern, nodata, dtype="int32"):
+    """A scene with missing pixels in a pattern, and where they are."""
+    pixels = scene(2, 40, 44, dtype, seed=3, low=1000, high=3000)
+    y, x = np.mgrid[:40, :44]
+    missing = {
+        "half": x < 20,
+        "checks": (x + y) % 2 == 0,
+        "dots": (x % 7 == 3) & (y % 5 == 2),
+        "islands": (x % 11 > 1) | (y % 9 > 1),
+        "frame": (x < 3) | (y < 3) | (x > 40) | (y > 36),
+        "line": np.abs(x - y) < 2,
+    }[pattern]
+    pixels[:, missing] = nodata
+    return pixels, missing
+
+
+@pytest.mark.parametrize("pattern", ["half", "checks", "dots", "islands", "frame", "line"])
+def test_nodata_never_bleeds_into_data(tmp_path, pattern):
+    answers = []
+    for nodata in (-9999, 0, 65535, 2**31 - 1):
+        pixels, missing = with_gaps(pattern, nodata)
+        target, _ = enlarge(save(tmp_path / "a.tif", pixels, nodata=nodata))
+        large = read(target)
+        gone = missing.repeat(2, 0).repeat(2, 1)
+        assert (large[:, gone] == nodata).all()
+        valid = pixels[:, ~missing]
+        assert large[:, ~gone].min() >= valid.min()
+        assert large[:, ~gone].max() <= valid.max()
+        answers.append(large[:, ~gone])
+    for other in answers[1:]:
+        assert np.array_equal(answers[0], other)
+
+
+def test_what_lies_in_a_gap_does_not_matter_to_its_neighbours(tmp_path):
+    steady, missing = with_gaps("half", 0, "float32")
+    steady[:, ~missing] = 2000.0
+    target, _ = enlarge(save(tmp_path / "a.tif", steady, nodata=0))
+    assert (read(target)[:, ~missing.repeat(2, 0).repeat(2, 1)] == 2000).all()
+
+
+@pytest.mark.parametrize("nodata", [None, float("nan"), -9999.0])
+def test_nan_and_infinity(tmp_path, nodata):
+    pixels, missing = with_gaps("islands", np.nan, "float32")
+    pixels[0, 20, 20:23] = np.inf
+    target, _ = enlarge(save(tmp_path / "a.tif", pixels, nodata=nodata))
+    with rasterio.open(target) as large:
+        values = large.read()
+        assert str(large.nodata) == str(nodata)
+    gone = missing.repeat(2, 0).repeat(2, 1)
+    assert np.isnan(values[1][gone]).all()
+    assert np.isinf(values[0, 40:42, 40:46]).all()
+    assert np.isfinite(values[1][~gone]).all()
+
+
+def test_no_valid_pixel_becomes_nodata(tmp_path):
+    pixels = scene(1, 40, 40, "uint8", low=90, high=110)
+    pixels[pixels == 100] = 101
+    pixels[0, :5] = 100
+    target, _ = enlarge(save(tmp_path / "a.tif", pixels, nodata=100))
+    large = read(target)[0]
+    assert (large[:10] == 100).all()
+    assert (large[10:] != 100).all()
+
+
+def test_a_mask_of_its_own(tmp_path):
+    pixels, missing = with_gaps("frame", 77, "uint16")
+    mask = np.where(missing, 0, 255).astype(np.uint8)
+
+    def change(dataset):
+        dataset.write_mask(mask)
+
+    answers = []
+    for inside in (True, False):
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=inside):
+            path = save(tmp_path / f"{inside}.tif", pixels, change=change)
+        target, _ = enlarge(path)
+        with rasterio.open(target) as large:
+            assert MaskFlags.per_dataset in large.mask_flag_enums[0]
+            assert np.array_equal(large.read_masks(1), mask.repeat(2, 0).repeat(2, 1))
+            answers.append(large.read()[:, large.read_masks(1) > 0])
+        assert not (tmp_path / f"{target.name}.msk").exists()
+    assert np.array_equal(*answers)
+    filled = pixels.copy()
+    filled[:, missing] = 60_000
+    other, _ = enlarge(save(tmp_path / "other.tif", filled, change=change))
+    assert np.array_equal(read(other)[:, ~missing.repeat(2, 0).repeat(2, 1)], answers[0])
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_opacity(tmp_path, graded):
+    pixels = scene(4, 40, 44, "uint8", low=0, high=255)
+    missing = with_gaps("half", 0)[1]
+    pixels[3] = np.where(missing, 0, 255)
+    if graded:
+        pixels[3, 10:20, 18:26] = np.linspace(0, 255, 80).reshape(10, 8)
+    colors = {"change": lambda d: setattr(d, "colorinterp", (*RGB, ColorInterp.alpha))}
+    target, _ = enlarge(save(tmp_path / "a.tif", pixels, **colors))
+    with rasterio.open(target) as large:
+        assert large.colorinterp == (*RGB, ColorInterp.alpha)
+        alpha = large.read(4)
+        fine = pixels[3].repeat(2, 0).repeat(2, 1)
+        assert np.array_equal(alpha == 0, fine == 0)
+        assert (alpha[50:, :30] == 0).all()
+        assert (alpha[50:, 50:] == 255).all()
+        assert np.array_equal(np.unique(alpha).size > 2, graded)
+        hidden = np.broadcast_to(alpha == 0, (3, 80, 88))
+        repeated = pixels[:3].repeat(2, 1).repeat(2, 2)
+        assert np.array_equal(large.read([1, 2, 3])[hidden], repeated[hidden])
+
+
+def test_outliers_do_not_spoil_the_rest(tmp_path):
+    """A hot pixel of 65,535 in a scene of 100 to 3000 leaves what is far from it as it was."""
+    pixels = scene(1, 100, 100)
+    plain, _ = enlarge(save(tmp_path / "plain.tif", pixels), bicubic_lift())
+    pixels[0, 5, 5] = 65535
+    hot, _ = enlarge(save(tmp_path / "hot.tif", pixels), bicubic_lift())
+    large = read(hot)[0].astype(int)
+    assert (large[10:12, 10:12] > 60_000).all()
+    assert (np.delete(large, [10, 11], 0) < 5000).all()
+    before = read(plain)[0, 40:].astype(int)
+    within = (before > before.min()) & (before < before.max())
+    assert np.abs(large[40:] - before)[within].max() <= 1
+
+
+def test_classes_are_repeated(tmp_path):
+    classes = (scene(1, dtype="uint8", low=0, high=5)).astype("uint8")
+    table = {i: (i * 40, 255 - i * 40, 9, 255) for i in range(256)}
+
+    def change(dataset):
+        dataset.write_colormap(1, table)
+
+    target, notes = enlarge(save(tmp_path / "a.tif", classes, photometric="palette", change=change))
+    assert any("classes" in note for note in notes)
+    with rasterio.open(target) as large:
+        assert np.array_equal(large.read(1), classes[0].repeat(2, 0).repeat(2, 1))
+        assert large.colormap(1)[3] == (120, 135, 9, 255)
+        assert large.colorinterp == (ColorInterp.palette,)
+
+
+def test_names_units_scales_and_tags_of_all_domains(tmp_path):
+    def change(dataset):
+        dataset.descriptions = ("blue", "near infrared")
+        dataset.scales, dataset.offsets = (0.0001, 0.5), (-0.1, 0.0)
+        dataset.units = ("W/m2", "")
+        dataset.update_tags(TIFFTAG_SOFTWARE="sensor 1", CLOUDS="3 %")
+        dataset.update_tags(ns="MY", orbit="a=b")
+        dataset.update_tags(2, wavelength="842", STATISTICS_MEAN="1")
+        dataset.update_tags(2, ns="EXTRA", quality="good")
+        dataset.update_tags(
+            ns="xml:XMP", **{"<x:xmpmeta xmlns:x": '"adobe:ns:meta/">é</x:xmpmeta>'}
+        )
+
+    path = save(tmp_path / "a.tif", scene(2), photometric="minisblack", change=change)
+    target, _ = enlarge(path)
+    with rasterio.open(path) as source, rasterio.open(target) as large:
+        for name in ("descriptions", "scales", "offsets", "units", "colorinterp"):
+            assert getattr(large, name) == getattr(source, name), name
+        for domain in (None, "MY", "xml:XMP"):
+            assert large.tags(ns=domain) == source.tags(ns=domain)
+        assert large.tags(2) == {"wavelength": "842"}
+        assert large.tags(2, ns="EXTRA") == {"quality": "good"}
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {"compress": "deflate", "predictor": 2, "tiled": True, "blockxsize": 16, "blockysize": 16},
+        {"compress": "lzw", "interleave": "band"},
+        {"compress": "zstd", "interleave": "pixel", "tiled": True},
+        {"BIGTIFF": "YES"},
+        {"nbits": 12},
+    ],
+)
+def test_the_file_is_laid_out_like_the_source(tmp_path, profile):
+    path = save(tmp_path / "a.tif", scene(3, 300, 310), photometric="minisblack", **profile)
+    target, notes = enlarge(path, bicubic_lift())
+    assert notes == ()
+    with rasterio.open(path) as source, rasterio.open(target) as large:
+        assert large.profile["tiled"] == source.profile["tiled"]
+        assert large.compression == source.compression
+        assert large.interleaving == source.interleaving
+        assert large.is_tiled == source.is_tiled
+        if source.is_tiled:
+            assert large.block_shapes == source.block_shapes
+        bits = [d.tags(1, ns="IMAGE_STRUCTURE").get("NBITS") for d in (source, large)]
+        assert bits[0] == bits[1]
+
+
+def test_layouts_on_request(tmp_path):
+    path = save(tmp_path / "a.tif", scene(1, 300, 300))
+    cog, _ = enlarge(path, bicubic_lift(), layout="cog", compression="zstd")
+    with rasterio.open(cog) as large:
+        structure = large.tags(ns="IMAGE_STRUCTURE")
+        assert (structure["LAYOUT"], structure["COMPRESSION"]) == ("COG", "ZSTD")
+        assert large.overviews(1)
+        whole = large.read()
+    again, _ = enlarge(cog, bicubic_lift(), layout="strips", compression="none", overviews=False)
+    with rasterio.open(again) as large:
+        assert not large.overviews(1)
+        assert not large.is_tiled
+        assert large.compression is None
+    kept, _ = enlarge(cog, bicubic_lift())
+    with rasterio.open(kept) as large:
+        assert large.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+    tiles, _ = enlarge(path, bicubic_lift(), layout="tiles", overviews=True)
+    with rasterio.open(tiles) as large:
+        assert large.is_tiled
+        assert large.overviews(1) == [2, 4]
+        assert np.array_equal(large.read(), whole)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "a.tif",
+        "a-large.tif",
+        "a-large-large.tif",
+        "a-large-large-large.tif",
+    } & {p.name for p in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "wanted"), [({"layout": "fast"}, "--layout"), ({"compression": "zip"}, "deflate")]
+)
+def test_layouts_that_are_not_there(tmp_path, wishes, wanted):
+    path = save(tmp_path / "a.tif", scene())
+    with pytest.raises(UsageError, match=wanted):
+        enlarge(path, **wishes)
+
+
+def test_lossy_compression_does_not_touch_nodata(tmp_path):
+    pixels = scene(3, 64, 64, "uint8", low=1, high=255)
+    pixels[:, :20] = 0
+    path = save(tmp_path / "a.tif", pixels, nodata=0, compress="jpeg", photometric="ycbcr")
+    target, notes = enlarge(path)
+    assert any("lossy" in note for note in notes)
+    with rasterio.open(target) as large:
+        assert large.tags(ns="IMAGE_STRUCTURE")["COMPRESSION"] == "DEFLATE"
+
+
+def test_cells_do_not_show(tmp_path):
+    """Cells of 512 with gaps across their borders: the same as one cell of everything."""
+    pixels, _ = with_gaps("line", -9999, "int16")
+    pixels = np.tile(pixels, (1, 15, 13))
+    path = save(tmp_path / "a.tif", pixels, nodata=-9999)
+    upscaler = made(small_lift())
+    upscaler.upscale_file(path, tmp_path / "cells.tif", Wishes())
+    upscaler._stitcher.cell = 2048
+    upscaler.upscale_file(path, tmp_path / "whole.tif", Wishes())
+    cells, whole = read(tmp_path / "cells.tif"), read(tmp_path / "whole.tif")
+    assert np.abs(cells.astype(int) - whole).max() <= 1
+
+
+def test_a_world_file_places_a_plain_tiff(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, scene()[0])
+    assert media.of(path) is None
+    (tmp_path / "a.tfw").write_text("10.0\n0\n0\n-10.0\n1005.0\n1995.0\n")
+    assert media.of(path) is media.MEDIA["geotiff"]
+    target, _ = enlarge(path)
+    with rasterio.open(target) as large:
+        assert tuple(large.bounds) == (1000.0, 1760.0, 1300.0, 2000.0)
+
+
+def test_a_side_file_places_a_plain_tiff(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, scene()[0])
+    (tmp_path / "a.tif.aux.xml").write_text(
+        "<PAMDataset><SRS>EPSG:32618</SRS><GeoTransform>1,2,0,9,0,-2</GeoTransform></PAMDataset>"
+    )
+    target, _ = enlarge(path)
+    with rasterio.open(target) as large:
+        assert large.crs == UTM
+        assert large.transform == Affine(1, 0, 1, 0, -1, 9)
+    assert not (tmp_path / "a-large.tif.aux.xml").exists()
+
+
+def test_jpeg_2000_becomes_a_geotiff(tmp_path):
+    path = tmp_path / "a.jp2"
+    save(tmp_path / "a.tif", scene(1, 64, 64))
+    rasterio.shutil.copy(tmp_path / "a.tif", path, driver="JP2OpenJPEG", QUALITY=100)
+    target, notes = enlarge(path)
+    assert any("GeoTIFF" in note for note in notes)
+    with rasterio.open(tmp_path / "a.tif") as source, rasterio.open(target) as large:
+        assert (large.bounds, large.crs) == (source.bounds, source.crs)
+    with pytest.raises(UsageError, match="tif"):
+        made(small_lift()).upscale_file(path, tmp_path / "b.jp2")
+
+
+def test_without_the_extra_nothing_is_dropped_in_silence(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.tif", scene())
+    real = builtins.__import__
+
+    def without(name, *rest, **more):
+        if name.startswith("rasterio"):
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match=r"pip install \"reslift\[geo\]\""):
+        media.MEDIA["geotiff"].peek(path, DEFAULT)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "int64", "uint64"])
+def test_samples_that_are_refused(tmp_path, dtype):
+    path = save(tmp_path / "a.tif", scene(1, dtype="uint16").astype(dtype))
+    with pytest.raises(InputError, match=f"a.tif.*{dtype}"):
+        media.MEDIA["geotiff"].peek(path, DEFAULT)
+
+
+def test_damaged_and_too_large_files(tmp_path):
+    path = save(tmp_path / "a.tif", scene(1, 300, 300))
+    with pytest.raises(LimitError, match=r"a\.tif.*--max-input-pixels"):
+        media.MEDIA["geotiff"].peek(path, DEFAULT.changed(input_pixels=1000))
+    short = tmp_path / "short.tif"
+    for share in (0.2, 0.5, 0.9):
+        data = path.read_bytes()
+        cut = data[: int(len(data) * share)]
+        short.write_bytes(cut)
+        with pytest.raises(InputError, match=r"short\.tif"):
+            enlarge(short)
+    assert not list(tmp_path.glob("*large*"))
+    assert not list(tmp_path.glob(".reslift*"))
