@@ -6,9 +6,10 @@ same name and type in `media.Wishes` too, and is handed on by that name.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +26,9 @@ class Files:
 
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT…", help="Image files, folders, patterns like *.png."),
+        typer.Argument(
+            metavar="INPUT…", help="Image files, folders, patterns like *.png; - is standard input."
+        ),
     ]
     out: Annotated[
         str | None,
@@ -44,6 +47,9 @@ class Files:
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave outputs that exist; do the others.")
     ] = False
+    workers: Annotated[
+        int, typer.Option(min=0, max=64, help="Threads that write; 0: one step after the other.")
+    ] = 1
     summary: Annotated[
         str | None, typer.Option(metavar="FILE.json", help="Write what became of every file.")
     ] = None
@@ -173,6 +179,35 @@ class Clips:
     ] = False
 
 
+def _window(text: str) -> tuple[float, float]:
+    """ "40,400" → (40.0, 400.0); ValueError for anything else."""
+    numbers = [float(part) for part in text.split(",")]
+    if len(numbers) != 2 or not math.isfinite(numbers[0]) or not 0 < numbers[1] < math.inf:
+        raise ValueError("not a centre and a width, like 40,400")
+    return numbers[0], numbers[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Medical:
+    """What the network sees of medical images, and what is written into them."""
+
+    window: Annotated[
+        Any | None,
+        typer.Option(
+            parser=_window,
+            metavar="CENTRE,WIDTH",
+            help="DICOM, NIfTI: what the network sees, like 40,400 [default: the whole range].",
+        ),
+    ] = None
+    axis: Annotated[
+        int | None,
+        typer.Option(min=0, max=2, help="NIfTI: enlarge slices across it [default: the coarsest]."),
+    ] = None
+    not_for_diagnosis: Annotated[
+        bool, typer.Option("--not-for-diagnosis", help="DICOM: burn these words in.")
+    ] = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guards:
     """How large inputs and results may be."""
@@ -209,7 +244,7 @@ class Guards:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpscaleOptions(Files, Sizing, Model, Writing, Rasters, Clips, Guards):
+class UpscaleOptions(Files, Sizing, Model, Writing, Rasters, Clips, Medical, Guards):
     """All options of `reslift upscale`."""
 
     def wishes(self) -> Wishes:

@@ -13,12 +13,13 @@ import stat
 from pathlib import Path
 
 from reslift.media.base import HEAD, Enlarger, Extent, Medium, Wishes
+from reslift.media.dicom import Dicom
 from reslift.media.geotiff import GeoTiff
 from reslift.media.video import Video
 
 __all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "of", "suffixes"]
 
-MEDIA: dict[str, Medium] = {"geotiff": GeoTiff(), "video": Video()}
+MEDIA: dict[str, Medium] = {"dicom": Dicom(), "geotiff": GeoTiff(), "video": Video()}
 
 
 def of(path: Path) -> Medium | None:

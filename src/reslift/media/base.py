@@ -63,6 +63,10 @@ class Wishes:
         deinterlace: the half pictures of an interlaced video are made whole first.
         steady: noise of what does not move is averaged over the frames of a video first.
         allow_truncated: a video that ends too early is enlarged as far as it goes.
+        window: (centre, width) of what the network sees of a medical image, in its rescaled units
+            (Hounsfield); None is the whole range.
+        axis: voxel axis of a volume, 0 to 2, whose slices are enlarged; None is the coarsest.
+        not_for_diagnosis: these words are burned into a DICOM image.
     """
 
     quality: int = 95
@@ -80,6 +84,9 @@ class Wishes:
     deinterlace: bool = False
     steady: bool = False
     allow_truncated: bool = False
+    window: tuple[float, float] | None = None
+    axis: int | None = None
+    not_for_diagnosis: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,174 @@
+"""One DICOM image, enlarged and written."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.canvas import canvas
+from reslift.errors import OutputError, UsageError, one_line
+from reslift.files import atomic_write
+from reslift.media.base import Enlarger, Progress, Wishes
+from reslift.media.dicom import geometry, identity, mark
+from reslift.media.dicom.sniff import PREAMBLE
+from reslift.media.dicom.source import EXPLICIT_LITTLE, IMPLICIT, Image, damage_named
+from reslift.media.intensities import Bounds, Census, Window, enlarge
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MOST_BYTES = 2**32 - 2
+PIXEL_DATA = struct.pack("<HH", 0x7FE0, 0x0010)
+
+
+def enlarge_image(
+    enlarger: Enlarger, image: Image, target: Path, wishes: Wishes, progress: Progress | None
+) -> tuple[str, ...]:
+    """Enlarge every frame and write the image to `target`, which appears when it is whole.
+
+    Raises:
+        InputError: the pixels cannot be decoded. OutputError, OutputExists: as `atomic_write`.
+    """
+    if wishes.strip_metadata:
+        raise UsageError(
+            f"{one_line(image.path)}: --strip-metadata does not de-identify DICOM files; use a "
+            "program made for that"
+        )
+    seen, dtype = survey(image, wishes.window)
+    shape = _shape(image, enlarger.scale)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if size > MOST_BYTES:
+        raise OutputError(
+            f"{one_line(target)}: {size:,} bytes of pixels are more than DICOM's {MOST_BYTES:,}"
+        )
+    with canvas(shape, dtype, target.parent) as out:
+        for number, stored in enumerate(image.frames()):
+            out[number] = enlarge(enlarger, stored, seen, image.padding(stored))
+            if wishes.not_for_diagnosis:
+                mark.burn_in(out[number], seen.brightest, seen.darkest)
+            if progress is not None:
+                progress(shape[1] * shape[2])
+        with damage_named(image.path, "its header"):
+            notes = _bring_over(image, enlarger, out, wishes)
+            header = _header(image.elements, image.syntax)
+        with atomic_write(target, overwrite=wishes.overwrite) as temporary:
+            _write(temporary, header, image.syntax, out)
+    return notes
+
+
+def survey(image: Image, wanted: tuple[float, float] | None = None) -> tuple[Window, Any]:
+    """What the network is to see of the stored values of all frames, and their dtype.
+
+    Args:
+        wanted: centre and width of a window in rescaled values (Hounsfield units).
+
+    Colours are always seen in the full range of their bits.
+    """
+    census, dtype = Census(image.rows * image.columns * image.count), np.dtype(np.uint8)
+    for stored in image.frames():
+        census.add(stored, image.padding(stored))
+        dtype = stored.dtype
+    if image.is_gray:
+        window = census.window(_stored_bounds(image.elements, wanted) if wanted else None)
+        return (window.inverted() if image.photometric == "MONOCHROME1" else window), dtype
+    bits = int(image.elements.get("BitsStored") or 0)
+    if image.photometric not in ("RGB",) or not 0 < bits <= dtype.itemsize * 8:
+        bits = dtype.itemsize * 8
+    least, most = (0.0, 0.0) if census.most < census.least else (census.least, census.most)
+    return Window(0.0, max(most, float(2**bits - 1)), least, most), dtype
+
+
+def _stored_bounds(elements: Dataset, wanted: tuple[float, float]) -> Bounds | None:
+    slope, intercept = (
+        float(elements.get(name) if elements.get(name) is not None else default)
+        for name, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+    )
+    if not slope:
+        return None
+    centre, width = wanted
+    low, high = sorted(
+        (edge - intercept) / slope for edge in (centre - width / 2, centre + width / 2)
+    )
+    return low, high
+
+
+def _shape(image: Image, scale: int) -> tuple[int, ...]:
+    colours = () if image.is_gray else (3,)
+    return (image.count, image.rows * scale, image.columns * scale, *colours)
+
+
+def _bring_over(
+    image: Image, enlarger: Enlarger, out: NDArray[Any], wishes: Wishes
+) -> tuple[str, ...]:
+    """The elements of the result, made in place out of those of the source."""
+    elements, scale = image.elements, enlarger.scale
+    geometry.enlarge_overlays(elements, image.containers(), scale)
+    notes = geometry.enlarge_geometry(elements, scale)
+    _describe_pixels(elements, image, out.dtype)
+    digest, extremes = hashlib.sha256(), []
+    for frame in out:
+        digest.update(np.ascontiguousarray(frame).data)
+        extremes += [int(frame.min()), int(frame.max())]
+    options = [f"window {wishes.window}"] * (wishes.window is not None)
+    options += ["marked"] * wishes.not_for_diagnosis
+    identity.make_derived(
+        elements,
+        enlarger,
+        options=options,
+        pixels=digest.hexdigest(),
+        extremes=(min(extremes), max(extremes)) if image.is_gray else None,
+        syntax=image.syntax,
+    )
+    return notes
+
+
+def _describe_pixels(elements: Dataset, image: Image, dtype: np.dtype[Any]) -> None:
+    bits, stored = dtype.itemsize * 8, int(elements.get("BitsStored") or 0)
+    if not image.is_gray:
+        if image.photometric == "PALETTE COLOR":
+            stored = bits
+            for element in [e for e in elements if e.keyword and _is_of_palette(e.keyword)]:
+                del elements[element.tag]
+        elements.PhotometricInterpretation = "RGB"
+        elements.SamplesPerPixel, elements.PlanarConfiguration = 3, 0
+    elements.PixelRepresentation = int(dtype.kind == "i")
+    elements.BitsAllocated = bits
+    elements.BitsStored = stored if 0 < stored <= bits else bits
+    elements.HighBit = elements.BitsStored - 1
+
+
+def _is_of_palette(keyword: str) -> bool:
+    return "PaletteColorLookupTable" in keyword
+
+
+def _header(elements: Dataset, syntax: str) -> bytes:
+    """All of the file but the pixels."""
+    import pydicom
+    from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
+
+    implicit = syntax == IMPLICIT
+    elements.file_meta.TransferSyntaxUID = UID(IMPLICIT if implicit else EXPLICIT_LITTLE)
+    elements.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    elements.preamble = b"\0" * PREAMBLE
+    file = io.BytesIO()
+    pydicom.dcmwrite(
+        file, elements, enforce_file_format=True, implicit_vr=implicit, little_endian=True
+    )
+    return file.getvalue()
+
+
+def _write(path: Path, header: bytes, syntax: str, pixels: NDArray[Any]) -> None:
+    """The pixels follow frame by frame, so that they are never held twice."""
+    size = pixels.nbytes
+    kind = b"" if syntax == IMPLICIT else b"OW\0\0" if pixels.dtype.itemsize > 1 else b"OB\0\0"
+    with path.open("wb") as file:
+        file.write(header + PIXEL_DATA + kind + struct.pack("<L", size + size % 2))
+        for frame in pixels:
+            file.write(np.ascontiguousarray(frame, frame.dtype.newbyteorder("<")).data)
+        file.write(b"\0" * (size % 2))

@@ -1,0 +1,175 @@
+"""What an enlarged image is: a derived instance with a name, a history and no stale facts.
+
+Nothing about the patient is looked at, changed or repeated.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reslift import __version__
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from reslift.checkpoint import Card
+    from reslift.media.base import Enlarger
+
+STALE = (
+    "IconImageSequence",
+    "SmallestPixelValueInSeries",
+    "LargestPixelValueInSeries",
+    "SmallestImagePixelValueInPlane",
+    "LargestImagePixelValueInPlane",
+    "DigitalSignaturesSequence",
+    "MACParametersSequence",
+    "DataSetTrailingPadding",
+    "InstanceCreationDate",
+    "InstanceCreationTime",
+    "InstanceCreatorUID",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+)
+EXTREMES = ("SmallestImagePixelValue", "LargestImagePixelValue")
+LOSSY = {
+    "1.2.840.10008.1.2.4.50": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.51": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.81": "ISO_14495_1",
+}
+LONGEST_DESCRIPTION, LONGEST_LINE = 1024, 64
+
+
+def uid_of(*parts: str) -> str:
+    """A UID that depends on `parts` alone: 2.25 and the whole number of a name-based UUID."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, chr(0).join(parts)).int}"
+
+
+def make_derived(
+    elements: Dataset,
+    enlarger: Enlarger,
+    *,
+    options: Sequence[str],
+    pixels: str,
+    extremes: tuple[int, int] | None,
+    syntax: str,
+) -> None:
+    """Rename the instance, say what it was derived from and how, and drop what is no longer true.
+
+    Args:
+        elements: changed in place.
+        enlarger: what made the pixels; with `options` it names the series.
+        options: what else changed the result, one word each.
+        pixels: digest of the new pixels, so that other pixels have another name.
+        extremes: smallest and largest new stored value.
+        syntax: transfer syntax of the source.
+    """
+    card, scale = enlarger.card, enlarger.scale
+    recipe = "\0".join((enlarger.identity, __version__, str(scale), *options))
+    source = str(elements.get("SOPInstanceUID") or "")
+    kind = str(elements.get("SOPClassUID") or elements.file_meta.get("MediaStorageSOPClassUID", ""))
+    series = str(elements.get("SeriesInstanceUID") or elements.get("StudyInstanceUID") or source)
+    _name_source(elements, kind, source)
+    elements.SOPInstanceUID = uid_of(source, recipe, pixels)
+    elements.SeriesInstanceUID = uid_of(series, recipe)
+    elements.file_meta.MediaStorageSOPInstanceUID = elements.SOPInstanceUID
+    if kind:
+        elements.file_meta.MediaStorageSOPClassUID = kind
+    for dataset in elements, *_frame_types(elements):
+        _mark_derived(dataset)
+    _describe(elements, card, scale)
+    _keep_loss(elements, syntax)
+    for keyword in STALE:
+        if keyword in elements:
+            del elements[keyword]
+    for keyword, value in zip(EXTREMES, extremes or (0, 0), strict=True):
+        if keyword in elements and extremes is None:
+            del elements[keyword]
+        elif keyword in elements:
+            signed = elements.get("PixelRepresentation") == 1
+            elements.add_new(elements[keyword].tag, "SS" if signed else "US", value)
+
+
+def _frame_types(elements: Dataset) -> list[Dataset]:
+    groups = list(elements.get("SharedFunctionalGroupsSequence") or ())
+    groups += list(elements.get("PerFrameFunctionalGroupsSequence") or ())
+    return [
+        item
+        for group in groups
+        for element in group
+        if element.VR == "SQ" and element.keyword.endswith("FrameTypeSequence")
+        for item in element.value
+    ]
+
+
+def _mark_derived(dataset: Dataset) -> None:
+    """DERIVED\\SECONDARY, the rest of the type kept; an enhanced image has its second word kept."""
+    for keyword in ("ImageType", "FrameType"):
+        if keyword not in dataset:
+            continue
+        old = dataset[keyword].value
+        words = [old] if isinstance(old, str) else list(old or ())
+        enhanced = keyword == "FrameType" or "SharedFunctionalGroupsSequence" in dataset
+        second = words[1] if enhanced and len(words) > 1 else "SECONDARY"
+        setattr(dataset, keyword, ["DERIVED", second, *words[2:]])
+    if "ImageType" not in dataset and "Rows" in dataset:
+        dataset.ImageType = ["DERIVED", "SECONDARY"]
+
+
+def _name_source(elements: Dataset, kind: str, source: str) -> None:
+    from pydicom.dataset import Dataset
+    from pydicom.sr.codedict import codes
+
+    if not source or not kind:
+        return
+    item = Dataset()
+    item.ReferencedSOPClassUID = kind
+    item.ReferencedSOPInstanceUID = source
+    item.SpatialLocationsPreserved = "YES"
+    item.PurposeOfReferenceCodeSequence = [_code(codes.DCM.SourceImageForImageProcessingOperation)]
+    elements.SourceImageSequence = [item, *(elements.get("SourceImageSequence") or ())]
+
+
+def _describe(elements: Dataset, card: Card, scale: int) -> None:
+    from pydicom.dataset import Dataset
+    from pydicom.sr.codedict import codes
+
+    what = (
+        f"Enlarged {scale}x in rows and columns by reslift {__version__} with model {card.name}; "
+        "detail is estimated, not measured; not for diagnosis"
+    )
+    before = str(elements.get("DerivationDescription") or "")
+    room = LONGEST_DESCRIPTION - len(what) - 2
+    elements.DerivationDescription = f"{before[:room]}; {what}" if before else what
+    coded = list(elements.get("DerivationCodeSequence") or ())
+    elements.DerivationCodeSequence = [*coded, _code(codes.DCM.SpatialResampling)]
+    name = f" {scale}x {card.name}"
+    series = str(elements.get("SeriesDescription") or "")
+    elements.SeriesDescription = (series[: LONGEST_LINE - len(name)] + name).strip()[-LONGEST_LINE:]
+    machine = Dataset()
+    machine.Manufacturer = "reslift"
+    machine.ManufacturerModelName = card.name[:LONGEST_LINE]
+    machine.SoftwareVersions = __version__
+    machine.ContributionDescription = what
+    machine.PurposeOfReferenceCodeSequence = [_code(codes.DCM.ProcessingEquipment)]
+    others = list(elements.get("ContributingEquipmentSequence") or ())
+    elements.ContributingEquipmentSequence = [*others, machine]
+
+
+def _code(code: object) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.CodeValue = code.value  # type: ignore[attr-defined]
+    item.CodingSchemeDesignator = code.scheme_designator  # type: ignore[attr-defined]
+    item.CodeMeaning = code.meaning  # type: ignore[attr-defined]
+    return item
+
+
+def _keep_loss(elements: Dataset, syntax: str) -> None:
+    """Pixels that were once compressed with loss stay marked so, although they are raw now."""
+    if syntax in LOSSY or elements.get("LossyImageCompression") == "01":
+        elements.LossyImageCompression = "01"
+        if syntax in LOSSY and "LossyImageCompressionMethod" not in elements:
+            elements.LossyImageCompressionMethod = LOSSY[syntax]

@@ -1,0 +1,77 @@
+"""DICOM in, DICOM out: stored values, geometry, history.
+
+::
+
+    file ── opened ──► frames ── window ── network ──► canvas (frames, sh, sw[, 3])
+              │                                          │ digest, extremes
+              └──► elements ── geometry ── identity ─────┴──► header, then pixels ──► file
+
+The result is not compressed. A series keeps its frame of reference, order and spacing, and gets one
+new SeriesInstanceUID; see `identity`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reslift.errors import OutputError, one_line
+from reslift.limits import Limits
+from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.dicom.sniff import looks_like_dicom
+
+LONGEST_SIDE = 2**16 - 1
+MOST_BYTES = 2**32 - 2
+
+if TYPE_CHECKING:
+    from reslift.media.dicom.source import Image
+
+
+class Dicom(Medium):
+    """Images of CT, MR, X-ray, ultrasound and the like, single or with many frames."""
+
+    name = "dicom"
+    label = "a DICOM file"
+    suffixes = (".dcm", ".dicom", ".ima")
+    extra = "medical"
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        return looks_like_dicom(head)
+
+    def peek(self, path: Path, limits: Limits) -> Extent:
+        image = self._opened(path, limits)
+        return Extent(image.columns, image.rows, image.count)
+
+    def _opened(self, path: Path, limits: Limits) -> Image:
+        from reslift.media.dicom.source import opened
+
+        return opened(path, limits)
+
+    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
+        super().check_target(target, extent, scale)
+        width, height = extent.width * scale, extent.height * scale
+        if max(width, height) > LONGEST_SIDE:
+            raise OutputError(
+                f"{one_line(target)}: {width}x{height} is more than DICOM's {LONGEST_SIDE} a side"
+            )
+
+    def upscale(
+        self,
+        enlarger: Enlarger,
+        source: Path,
+        target: Path,
+        wishes: Wishes,
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        from reslift.media.dicom.enlarge import enlarge_image
+
+        image = self._opened(source, enlarger.limits)
+        return enlarge_image(enlarger, image, target, wishes, progress)
+
+    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
+        from reslift.media.dicom.check import differences
+        from reslift.media.dicom.source import damage_named
+
+        limits = Limits(input_pixels=MOST_BYTES, frames=MOST_BYTES)
+        with damage_named(target, "its header"):
+            return differences(self._opened(source, limits), self._opened(target, limits))

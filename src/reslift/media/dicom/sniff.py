@@ -1,0 +1,43 @@
+"""DICOM by its content, looking at the first bytes only."""
+
+from __future__ import annotations
+
+import struct
+
+PREAMBLE, MAGIC = 128, b"DICM"
+VRS = frozenset(
+    b"AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
+    b"US UT UV".split()
+)
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+ENOUGH = 3
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file that begins so is DICOM, with its preamble or without.
+
+    Without one, the first elements must be sound ones of group 0002 or 0008, in rising order.
+    """
+    if head[PREAMBLE : PREAMBLE + 4] == MAGIC:
+        return True
+    return any(_elements(head, order) >= ENOUGH for order in "<>")
+
+
+def _elements(head: bytes, order: str) -> int:
+    """How many sound elements a file without preamble begins with."""
+    at, last, count = 0, (0, -1), 0
+    while at + 12 <= len(head) and count < ENOUGH:
+        group, element = struct.unpack_from(f"{order}HH", head, at)
+        if group not in (2, 8) or (group, element) <= last or element > 0x3000:
+            return 0
+        vr = head[at + 4 : at + 6]
+        if vr in LONG_VRS:
+            start, length = at + 12, struct.unpack_from(f"{order}L", head, at + 8)[0]
+        elif vr in VRS:
+            start, length = at + 8, struct.unpack_from(f"{order}H", head, at + 6)[0]
+        else:
+            start, length = at + 8, struct.unpack_from(f"{order}L", head, at + 4)[0]
+        if length > len(head):
+            return count if length == 0xFFFFFFFF and vr == b"SQ" else 0
+        at, last, count = start + length, (group, element), count + 1
+    return count

@@ -1,0 +1,366 @@
+"""A DICOM file as an image: its elements, what it is, and its frames as stored values.
+
+file ──► opened (elements, refusals, limits) ──► frames
+"""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.errors import InputError, LimitError, ResliftError, one_line
+from reslift.limits import Limits
+from reslift.media.dicom.geometry import has_embedded_overlays
+from reslift.media.dicom.sniff import MAGIC, PREAMBLE
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+COLOURS = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422"}
+COLOURS |= {"YBR_ICT", "YBR_RCT"}
+GRAYS = {"MONOCHROME1", "MONOCHROME2"}
+PALETTE = "PALETTE COLOR"
+DICOMDIR = "1.2.840.10008.1.3.10"
+RADIOTHERAPY = "1.2.840.10008.5.1.4.1.1.481."
+LABELS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+DEFLATED = "1.2.840.10008.1.2.1.99"
+EXPLICIT_LITTLE, EXPLICIT_BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+IMPLICIT = "1.2.840.10008.1.2"
+NATIVE = {IMPLICIT, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED}
+WORDS = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
+VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
+PLUGINS = ("pylibjpeg", "pydicom", "pillow", "gdcm")
+MISSING = 'pydicom is not installed: python -m pip install "reslift[medical]"'
+
+
+@contextmanager
+def damage_named(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever the readers raise into one InputError.
+
+    Their own words are left out: they quote values, and a value may be a patient's name.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ResliftError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{one_line(path)}: out of memory while reading {what}") from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{one_line(path)}: cannot be read: {reason}") from error
+    except Exception as error:
+        raise InputError(
+            f"{one_line(path)}: {what} is damaged or unusual ({type(error).__name__})"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Image:
+    """A DICOM file that can be enlarged.
+
+    Attributes:
+        elements: all of it but the pixels and what follows them; little endian.
+        syntax: UID of the transfer syntax of the file.
+        rows, columns, count: of a frame; frames.
+    """
+
+    path: Path
+    elements: Dataset
+    syntax: str
+    rows: int
+    columns: int
+    count: int
+
+    @property
+    def photometric(self) -> str:
+        return str(self.elements.PhotometricInterpretation)
+
+    @property
+    def is_gray(self) -> bool:
+        return self.photometric in GRAYS
+
+    def padding(self, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """(h, w), where the file says that nothing was measured; None where it names no such."""
+        values = self._padding_values
+        if values is None or not self.is_gray:
+            return None
+        mask: NDArray[np.bool_] = (stored >= values[0]) & (stored <= values[1])
+        return mask
+
+    @cached_property
+    def _padding_values(self) -> tuple[int, int] | None:
+        first = _whole(self.elements, "PixelPaddingValue")
+        if first is None:
+            return None
+        other = _whole(self.elements, "PixelPaddingRangeLimit")
+        pair = [self._as_stored(value) for value in (first, first if other is None else other)]
+        return min(pair), max(pair)
+
+    def _as_stored(self, value: int) -> int:
+        """Some writers give the padding value in the other sign's 16 bits."""
+        bits = int(self.elements.BitsAllocated)
+        value &= (1 << bits) - 1
+        signed = int(self.elements.get("PixelRepresentation") or 0)
+        return value - (1 << bits) if signed and value >> (bits - 1) else value
+
+    def frames(self) -> Iterator[NDArray[Any]]:
+        """(h, w) stored values, or (h, w, 3) RGB; palettes and YBR are RGB here.
+
+        Raises InputError where the pixels cannot be decoded or are cut off.
+        """
+        decoded, count = self._decoded(), 0
+        while True:
+            with self._decoding():
+                frame = next(decoded, None)
+                if frame is None:
+                    break
+                stored = self._as_image(frame)
+            count += 1
+            yield stored
+        if count != self.count:
+            raise InputError(
+                f"{one_line(self.path)}: the header says {self.count} frames, {count} are there"
+            )
+
+    def containers(self) -> NDArray[Any] | None:
+        """(frames, h, w) as decoded, with the overlays beside the values; None without such."""
+        if not has_embedded_overlays(self.elements):
+            return None
+        with self._decoding():
+            frames = [frame.astype(frame.dtype.newbyteorder("=")) for frame in self._decoded()]
+            return np.stack(frames)
+
+    def _decoding(self) -> AbstractContextManager[None]:
+        return damage_named(self.path, f"its pixel data, {_name(self.syntax)},")
+
+    def _as_image(self, frame: NDArray[Any]) -> NDArray[Any]:
+        wanted = (self.rows, self.columns) + (
+            () if self.is_gray or self.photometric == PALETTE else (3,)
+        )
+        if frame.shape != wanted:
+            raise InputError(f"{one_line(self.path)}: a frame has another size than the header")
+        if self.photometric == PALETTE:
+            return self._coloured(frame)
+        native = frame.astype(frame.dtype.newbyteorder("="), copy=False)
+        return _stored_bits(native, self.elements) if self.is_gray else native
+
+    def _coloured(self, indices: NDArray[Any]) -> NDArray[Any]:
+        from pydicom.pixels import apply_color_lut
+
+        colours: NDArray[Any] = apply_color_lut(indices, self._palette)[..., :3]
+        if colours.dtype == np.uint16 and self._table_shift is not None:
+            return (colours >> self._table_shift).astype(np.uint8)
+        return colours
+
+    @cached_property
+    def _palette(self) -> Dataset:
+        """The tables alone, in the byte order that `elements` is in."""
+        from pydicom.dataset import Dataset, FileMetaDataset
+
+        tables = Dataset()
+        tables.update({e.tag: e for e in self.elements if "PaletteColorLookupTable" in e.keyword})
+        tables.file_meta = FileMetaDataset()
+        tables.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
+        return tables
+
+    @cached_property
+    def _table_shift(self) -> int | None:
+        """Where 8 bits hold the whole palette: how far its 16-bit entries are shifted for that."""
+        from pydicom.pixels import apply_color_lut
+
+        entries, first, depth = self.elements.RedPaletteColorLookupTableDescriptor
+        places = np.arange(int(entries) or 2**16, dtype=np.int64) + int(first)
+        table = apply_color_lut(places[None], self._palette)
+        if depth == 8 and table.max() < 256:
+            return 0
+        low, high = table & 255, table >> 8
+        return 8 if bool(((low == 0) | (low == high)).all()) else None
+
+    def _decoded(self) -> Iterator[NDArray[Any]]:
+        from pydicom.pixels import get_decoder, iter_pixels
+
+        source = self._with_pixels()
+        try:
+            available = get_decoder(self.syntax).available_plugins
+        except NotImplementedError:
+            available = ()
+        native = self.syntax in NATIVE
+        plugins = [""] if native else [name for name in PLUGINS if name in available]
+        if not plugins:
+            raise InputError(
+                f"{one_line(self.path)}: no decoder for {_name(self.syntax)} is installed: "
+                'python -m pip install "reslift[medical]"'
+            )
+        for number, plugin in enumerate(plugins):
+            begun = False
+            try:
+                for frame in iter_pixels(source, decoding_plugin=plugin):
+                    begun = True
+                    yield frame
+                return
+            except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError):
+                if begun or number == len(plugins) - 1:
+                    raise
+
+    def _with_pixels(self) -> Any:
+        """The file's name, from which frames are streamed, or all of it where that cannot be."""
+        with self.path.open("rb") as file:
+            whole = file.read(PREAMBLE + 4)[PREAMBLE:] == MAGIC
+        named = "TransferSyntaxUID" in self.elements.file_meta
+        if whole and named and self.syntax != DEFLATED:
+            return str(self.path)
+        import pydicom
+
+        dataset = pydicom.dcmread(self.path, force=True)
+        if not named:
+            dataset.file_meta = pydicom.dataset.FileMetaDataset()
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(self.syntax)
+        return dataset
+
+
+def opened(path: Path, limits: Limits) -> Image:
+    """A DICOM file whose pixels can be enlarged, from its header.
+
+    Raises:
+        InputError: damaged, no image, or of a kind that must not be enlarged. LimitError: too
+        large. Both name the file and no value in it.
+    """
+    if find_spec("pydicom") is None:
+        raise InputError(f"{one_line(path)}: {MISSING}")
+    with damage_named(path, "this DICOM file"):
+        limits.check("file_bytes", path.stat().st_size, one_line(path))
+        elements = _read(path, limits)
+        if reason := refusal(elements):
+            raise InputError(f"{one_line(path)}: {reason}")
+        rows, columns = int(elements.Rows), int(elements.Columns)
+        count = int(elements.get("NumberOfFrames") or 1)
+        if min(rows, columns, count) < 1:
+            raise InputError(f"{one_line(path)}: {columns}x{rows} pixels in {count} frames")
+        limits.check("input_pixels", rows * columns, one_line(path))
+        limits.check("frames", count, one_line(path))
+        syntax = _syntax(elements)
+        _as_little_endian(elements)
+        return Image(path, elements, syntax, rows, columns, count)
+
+
+def _read(path: Path, limits: Limits) -> Dataset:
+    import pydicom
+    from pydicom.dataset import FileMetaDataset
+
+    _refuse_bomb(path, limits)
+    dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    if not len(dataset):
+        raise InputError(f"{one_line(path)}: no element of DICOM can be read")
+    if getattr(dataset, "file_meta", None) is None:
+        dataset.file_meta = FileMetaDataset()
+    return dataset
+
+
+def _syntax(dataset: Dataset) -> str:
+    """The transfer syntax that a file names, or the one that it was found to be in."""
+    if "TransferSyntaxUID" in dataset.file_meta:
+        return str(dataset.file_meta.TransferSyntaxUID)
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return IMPLICIT
+    return EXPLICIT_LITTLE if little else EXPLICIT_BIG
+
+
+def _as_little_endian(dataset: Dataset) -> None:
+    """Turn about the words that pydicom keeps as the bytes of the file."""
+    if dataset.original_encoding[1] is not False:
+        return
+    for element in dataset.iterall():
+        size = WORDS.get(element.VR)
+        if size and isinstance(element.value, bytes) and len(element.value) % size == 0:
+            element.value = np.frombuffer(element.value, f"u{size}").byteswap().tobytes()
+
+
+def _refuse_bomb(path: Path, limits: Limits) -> None:
+    """A deflated data set is refused before it fills the memory."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+        if head[PREAMBLE : PREAMBLE + 4] != MAGIC or DEFLATED.encode() not in head:
+            return
+        start = PREAMBLE + 4 + 12 + int.from_bytes(head[PREAMBLE + 12 : PREAMBLE + 16], "little")
+        file.seek(start)
+        engine, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while piece := engine.unconsumed_tail or file.read(2**16):
+            size += len(engine.decompress(piece, 2**20))
+            if size > limits.file_bytes:
+                raise LimitError(
+                    f"{one_line(path)}: unpacked it is larger than the limit file_bytes of "
+                    f"{limits.file_bytes:,} bytes; raise it with {limits.option('file_bytes')}"
+                )
+            if engine.eof:
+                return
+
+
+def refusal(elements: Dataset) -> str:
+    """Why this data set is no image to enlarge; empty where it is one."""
+    kind = str(elements.get("SOPClassUID") or elements.file_meta.get("MediaStorageSOPClassUID", ""))
+    if kind == DICOMDIR or "DirectoryRecordSequence" in elements:
+        return "a DICOMDIR lists files and holds no picture; give the folder"
+    if kind.startswith(RADIOTHERAPY):
+        return f"{_name(kind)} belongs to a radiotherapy plan and is not enlarged"
+    if kind.startswith(LABELS):
+        return f"{_name(kind)} holds labels, not intensities; enlarge those with nearest neighbour"
+    if "Rows" not in elements or "Columns" not in elements or "BitsAllocated" not in elements:
+        return f"this DICOM file holds no picture ({_name(kind) or 'of no known kind'})"
+    if _syntax(elements).startswith(VIDEO):
+        return "its pixel data is a video stream, which is not enlarged"
+    if "TotalPixelMatrixColumns" in elements:
+        return "its frames are tiles of a whole slide, which are not enlarged"
+    return _unknown_pixels(elements)
+
+
+def _unknown_pixels(elements: Dataset) -> str:
+    bits, samples = int(elements.BitsAllocated), int(elements.get("SamplesPerPixel") or 1)
+    shown = str(elements.get("PhotometricInterpretation") or "")
+    if bits not in (8, 16):
+        return f"its values have {bits} bits; 8 to 16 are enlarged"
+    if shown not in COLOURS | GRAYS | {PALETTE}:
+        return "its photometric interpretation is none of gray, palette, RGB and YBR"
+    if samples != (3 if shown in COLOURS else 1):
+        return f"{samples} samples a pixel do not go with its photometric interpretation"
+    return ""
+
+
+def _stored_bits(frame: NDArray[Any], elements: Dataset) -> NDArray[Any]:
+    """The bits of the value alone, where overlays or a high bit elsewhere share its container."""
+    allocated, stored = int(elements.BitsAllocated), int(elements.get("BitsStored") or 0)
+    if not 0 < stored < allocated:
+        return frame
+    high = elements.get("HighBit")
+    shift = (stored - 1 if high is None else int(high)) + 1 - stored
+    if shift == 0 and not has_embedded_overlays(elements):
+        return frame
+    bits = frame.view(f"u{frame.dtype.itemsize}").astype(np.int64) >> max(0, shift)
+    bits &= (1 << stored) - 1
+    if frame.dtype.kind == "i":
+        bits -= (bits >> (stored - 1)) << stored
+    return bits.astype(frame.dtype)
+
+
+def _whole(elements: Dataset, keyword: str) -> int | None:
+    value = elements.get(keyword)
+    return value if isinstance(value, int) else None
+
+
+def _name(uid: str) -> str:
+    """What the standard calls a UID; a private one as it is, in case it is one."""
+    from pydicom.uid import UID
+
+    return one_line(UID(uid).name) if uid else ""
