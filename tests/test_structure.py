@@ -29,6 +29,7 @@ LAYERS = {
         "batch",
         "sample",
         "export",
+        "verify",
     },
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),

@@ -1,0 +1,67 @@
+"""`reslift verify`: does an enlarged picture shrink to its original again?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reslift.cli import tell
+from reslift.errors import VerificationError, escaped, one_line
+
+if TYPE_CHECKING:
+    from reslift.verify import Verification
+
+
+def command(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="What was enlarged.")],
+    result: Annotated[Path, typer.Argument(metavar="OUT", help="The result, of any tool.")],
+    kernel: Annotated[
+        str, typer.Option(help="bicubic (MATLAB's, antialiased) or box (area mean).")
+    ] = "bicubic",
+    tolerance: Annotated[
+        float | None, typer.Option(help="Levels that may differ [default: 1; box: 0].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    max_input_pixels: Annotated[
+        str | None, typer.Option(help="Largest IN [default: 100M].")
+    ] = None,
+    max_output_pixels: Annotated[
+        str | None, typer.Option(help="Largest OUT [default: 1G].")
+    ] = None,
+) -> int:
+    """Shrink OUT by a stated kernel and compare it with IN, channel by channel.
+
+    OUT may be any enlargement, by whole or broken scales. Videos, DICOM and GeoTIFF files are
+    compared as what they are. Exit code 4 where a difference is over the tolerance.
+    """
+    from reslift.cli.options import limits_of
+    from reslift.verify import verify
+
+    limits = limits_of(input_pixels=max_input_pixels, output_pixels=max_output_pixels)
+    found = verify(source, result, kernel=kernel, tolerance=tolerance, limits=limits)
+    if as_json:
+        tell(json.dumps(found.as_dict(), indent=2))
+    else:
+        _print(found)
+    return 0 if found.holds else VerificationError.exit_code
+
+
+def _print(found: Verification) -> None:
+    for note in found.notes:
+        print(f"note: {one_line(note)}", file=sys.stderr)
+    for finding in found.findings:
+        tell(f"differs: {one_line(finding)}")
+    if found.channels:
+        across, down = (f"{scale:.4g}" for scale in found.scale)
+        scale = across if across == down else f"{across} across, {down} down"
+        tell(f"x{scale}, {found.kernel}, {found.compared:,} pixels, in levels of {2**found.bits:,}")
+        tell("channel    largest    mean  unrounded")
+        for one in found.channels:
+            tell(f"{one.name:<8}{one.largest:>10g}{one.mean:>8.4f}{one.unrounded:>11.3f}")
+    verdict = "holds" if found.holds else "does not hold"
+    limit = f": no difference over {found.tolerance:g}" if found.channels else ""
+    tell(f"{escaped(found.result)}: {verdict}{limit}")

@@ -1,0 +1,205 @@
+"""Whether an enlarged picture, made by any tool, shrinks to its original again.
+
+    OUT ── shrink by the stated kernel ──┐
+    IN ──────────────────────────────────┴── largest and mean difference of each channel
+
+Consistency is necessary and not sufficient: bicubic enlargement has it nearly, and so has a result
+that adds wrong detail between the samples. What it excludes is that the input itself was changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift import formats, media
+from reslift.errors import InputError, UsageError, one_line
+from reslift.formats import Picture
+from reslift.limits import DEFAULT, Limits
+from reslift.pixels.planes import Pixels
+from reslift.pixels.shrink import Kernel, check_kernel, shrink
+
+TOLERANCES: dict[Kernel, float] = {"bicubic": 1.0, "box": 0.0}
+NAMES = {
+    "gray": ("gray",),
+    "rgb": ("red", "green", "blue"),
+    "cmyk": ("cyan", "magenta", "yellow", "black"),
+}
+REACH: dict[Kernel, int] = {"bicubic": 2, "box": 0}
+COVERED = 3
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Differences of one channel, in levels of `Verification.bits`.
+
+    largest, mean: of whole numbers, as the kernel rounds them. unrounded: largest of the kernel's
+    own values, before they are rounded. beyond: share of samples over the tolerance.
+    """
+
+    name: str
+    largest: float
+    mean: float
+    unrounded: float
+    beyond: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared, and how it came out.
+
+    scale: sides of the result ÷ sides of the source, across and down. compared: pixels of the
+    source that count. findings: what a medium's own check found wrong, a sentence each.
+    """
+
+    source: str
+    result: str
+    kernel: str
+    tolerance: float
+    scale: tuple[float, float] = (0.0, 0.0)
+    bits: int = 0
+    compared: int = 0
+    channels: tuple[Channel, ...] = ()
+    findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def largest(self) -> float:
+        """Of all channels."""
+        return max((channel.largest for channel in self.channels), default=0.0)
+
+    @property
+    def holds(self) -> bool:
+        """Whether no difference is over the tolerance and nothing else was found."""
+        return self.largest <= self.tolerance and not self.findings
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "largest": self.largest, "holds": self.holds}
+
+
+def verify(
+    source: Path,
+    result: Path,
+    *,
+    kernel: str = "bicubic",
+    tolerance: float | None = None,
+    limits: Limits = DEFAULT,
+) -> Verification:
+    """Compare an enlarged file with what it was made from.
+
+    Args:
+        source, result: still pictures of any readable format, or one of `media.MEDIA`.
+        kernel: "bicubic" (MATLAB's, antialiased, rounded after each axis) or "box" (area mean).
+        tolerance: levels of the coarser of the two depths; None is 1 for bicubic and 0 for box.
+
+    Raises:
+        InputError: a file cannot be read, or the two are no enlargement of one another. UsageError:
+        no such kernel, a tolerance below 0.
+    """
+    chosen = check_kernel(kernel)
+    limit = TOLERANCES[chosen] if tolerance is None else tolerance
+    if not 0 <= limit < float("inf"):
+        raise UsageError(f"tolerance {limit}: a number of levels from 0 up")
+    medium = media.of(source)
+    names = (str(source), str(result), chosen, limit)
+    if medium is not None:
+        findings = medium.verify(source, result)
+        return Verification(*names, findings=findings, notes=(f"compared as {medium.label}",))
+    small = formats.read(source, limits)
+    large = formats.read(result, limits.changed(input_pixels=limits.output_pixels))
+    scale = _scale(small, large, f"{one_line(result)} beside {one_line(source)}")
+    pair = _alike(small, large, f"{one_line(result)} beside {one_line(source)}")
+    channels, count = _measure(pair, chosen, limit)
+    return Verification(*names, scale, pair.bits, count, channels, notes=pair.notes)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two pictures of the same planes and depth; `counts` (h, w) is where colours are compared."""
+
+    small: Pixels
+    large: Pixels
+    names: tuple[str, ...]
+    bits: int
+    opacity: Pixels | None
+    notes: tuple[str, ...]
+
+
+def _scale(small: Picture, large: Picture, what: str) -> tuple[float, float]:
+    across, down = large.width / small.width, large.height / small.height
+    sizes = f"{small.width}x{small.height} to {large.width}x{large.height}"
+    if min(across, down) < 1:
+        raise InputError(f"{what}: {sizes} is no enlargement; give the small picture first")
+    return across, down
+
+
+def _alike(small: Picture, large: Picture, what: str) -> _Pair:
+    """Planes that both have, in the coarser depth of the two."""
+    notes = []
+    across, down = large.width / small.width, large.height / small.height
+    if max(abs(across - down) * side for side in (small.width, small.height)) > max(across, down):
+        notes.append("the result has another shape: it is stretched, or cropped or turned")
+    opacity = small.pixels[..., -1] if small.alpha else None
+    spaces = {small.space, large.space}
+    if len(spaces) == 2 and "cmyk" in spaces:
+        raise InputError(f"{what}: CMYK and {min(spaces - {'cmyk'})} cannot be compared")
+    names = [*NAMES[large.space]]
+    enlarged = large.pixels[..., : len(names)]
+    colours = small.pixels[..., : len(NAMES[small.space])]
+    if small.space != large.space:
+        notes.append(f"{small.space} is compared with {large.space}")
+        names = [*NAMES["rgb"]]
+        colours, enlarged = (np.repeat(p, 3 // p.shape[2], 2) for p in (colours, enlarged))
+    if small.alpha and large.alpha:
+        names.append("alpha")
+        colours = np.concatenate((colours, small.pixels[..., -1:]), 2)
+        enlarged = np.concatenate((enlarged, large.pixels[..., -1:]), 2)
+    elif small.alpha:
+        notes.append("the result has no alpha: colours are compared where the source is opaque")
+        opacity = np.where(opacity == np.iinfo(small.pixels.dtype).max, opacity, 0)
+    if small.bits != large.bits:
+        notes.append(f"{small.bits} bits are compared with {large.bits}, in levels of 8")
+        colours, enlarged = _as_8_bits(colours), _as_8_bits(enlarged)
+    return _Pair(
+        colours, enlarged, tuple(names), min(small.bits, large.bits), opacity, tuple(notes)
+    )
+
+
+def _as_8_bits(pixels: Pixels) -> Pixels:
+    """Levels of 256, not rounded: 65535 = 257 · 255."""
+    return pixels / np.float32(257) if pixels.dtype.itemsize == 2 else pixels.astype(np.float32)
+
+
+def _measure(pair: _Pair, kernel: Kernel, tolerance: float) -> tuple[tuple[Channel, ...], int]:
+    height, width = pair.small.shape[:2]
+    top = 2**pair.bits - 1
+    exact, whole = (
+        np.abs(shrink(pair.large, height, width, kernel, top, rounded=rounded) - small)
+        for rounded, small in ((False, pair.small), (True, np.floor(pair.small + 0.5)))
+    )
+    visible = np.ones((height, width), bool)
+    if pair.opacity is not None:
+        visible = _whole_around(pair.opacity > 0, REACH[kernel])
+    channels = []
+    for number, name in enumerate(pair.names):
+        counts = np.ones_like(visible) if name == "alpha" else visible
+        one, plain = whole[..., number][counts], exact[..., number][counts]
+        if not one.size:
+            continue
+        facts = (one.max(), one.mean(), plain.max(), (one > tolerance).mean())
+        channels.append(Channel(name, *map(float, facts)))
+    return tuple(channels), int(visible.sum())
+
+
+def _whole_around(visible: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """Pixels with nothing hidden within the reach of the kernel: hidden colours mean nothing."""
+    for axis in (0, 1):
+        padded = np.pad(visible, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], "edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis)
+        visible = windows.all(-1)
+    return visible

@@ -1,0 +1,150 @@
+"""Shrinking by a stated kernel; comparing pictures enlarged somehow with their originals."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from reslift import formats
+from reslift.cli import main
+from reslift.errors import InputError, UnknownName, UsageError
+from reslift.formats import Picture
+from reslift.pixels.resize import downscale8
+from reslift.pixels.shrink import shrink
+from reslift.verify import verify
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return np.ascontiguousarray(data.astronaut()[60:252, 150:342])
+
+
+def save(path, pixels, space="rgb", alpha=False):
+    formats.write(path, Picture(np.ascontiguousarray(pixels), space, alpha), overwrite=True)
+    return path
+
+
+@pytest.fixture
+def pair(tmp_path, photo):
+    small = shrink(photo, 48, 48, "bicubic", 255).astype(np.uint8)
+    return save(tmp_path / "small.png", small), save(tmp_path / "large.png", photo)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bicubic_is_the_one_of_the_benchmarks(photo, scale):
+    hr = torch.from_numpy(photo.transpose(2, 0, 1))[None]
+    want = downscale8(hr, scale)[0].numpy().transpose(1, 2, 0)
+    side = 192 // scale
+    assert np.array_equal(shrink(photo, side, side, "bicubic", 255), want)
+
+
+@pytest.mark.parametrize("sides", [(64, 64), (77, 101), (192, 1), (5, 150)])
+def test_box_is_the_mean_over_the_area(photo, sides):
+    height, width = sides
+    fine = photo.repeat(height, 0).repeat(width, 1)[:, :, :1].astype(np.float64)
+    want = fine.reshape(height, 192, width, 192).mean((1, 3))
+    got = shrink(photo[..., :1], height, width, "box", 255, rounded=False)
+    assert np.allclose(got[..., 0], want, atol=1e-9)
+
+
+def test_the_truth_agrees_with_what_was_made_from_it(pair):
+    found = verify(*pair)
+    assert found.holds
+    assert found.largest == 0
+    assert found.scale == (4, 4)
+    assert [channel.name for channel in found.channels] == ["red", "green", "blue"]
+    assert 0.3 < max(channel.unrounded for channel in found.channels) < 1.5
+
+
+def test_a_change_is_found_in_its_channel_with_its_size(pair, photo, tmp_path):
+    changed = photo.astype(int)
+    changed[80:96, 80:96, 1] += np.where(changed[80:96, 80:96, 1] < 128, 40, -40)
+    red, green, blue = verify(pair[0], save(tmp_path / "c.png", changed.astype(np.uint8))).channels
+    assert red.largest == blue.largest == 0
+    assert 30 <= green.largest <= 50
+    assert 0 < green.beyond < 0.05
+    assert 0 < green.mean < 0.5
+
+
+def test_any_scale_is_found_from_the_sizes(pair, tmp_path):
+    with Image.open(pair[0]) as small:
+        small.resize((83, 83), Image.Resampling.BICUBIC).save(tmp_path / "b.png")
+    found = verify(pair[0], tmp_path / "b.png", tolerance=30)
+    assert found.scale == pytest.approx((83 / 48, 83 / 48))
+    assert found.holds
+    assert found.largest > 1
+
+
+def test_hidden_colours_do_not_count(tmp_path):
+    small = np.full((24, 24, 4), 90, np.uint8)
+    small[:, :12, 3] = 0
+    small[:, 12:, 3] = 255
+    large = small.repeat(2, 0).repeat(2, 1)
+    hidden = large.copy()
+    hidden[:, :24, :3] = 7
+    seen = hidden.copy()
+    seen[:, 40:, :3] = 7
+    files = [
+        save(tmp_path / f"{n}.png", p, alpha=True) for n, p in enumerate((small, hidden, seen))
+    ]
+    kept, lost = (verify(files[0], file, kernel="box") for file in files[1:])
+    assert kept.holds
+    assert kept.compared == 24 * 12
+    assert lost.channels[0].largest == 83
+    assert lost.channels[3].name == "alpha"
+    assert lost.channels[3].largest == 0
+
+
+@pytest.mark.parametrize(
+    ("space", "names"), [("gray", ["gray"]), ("cmyk", ["cyan", "magenta", "yellow", "black"])]
+)
+def test_kinds_and_depths(tmp_path, space, names):
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 65536, (9, 11, len(names)), dtype=np.uint16)
+    files = [save(tmp_path / "a.tif", small, space)]
+    files.append(save(tmp_path / "b.tif", small.repeat(3, 0).repeat(3, 1), space))
+    eight = np.rint(small.repeat(3, 0).repeat(3, 1) / 257).astype(np.uint8)
+    files.append(save(tmp_path / "c.tif", eight, space))
+    deep, mixed = (verify(files[0], file, kernel="box") for file in files[1:])
+    assert [channel.name for channel in deep.channels] == names
+    assert deep.holds
+    assert deep.bits == 16
+    assert deep.largest == 0
+    assert mixed.bits == 8
+    assert mixed.largest == 0
+    assert "levels of 8" in mixed.notes[0]
+
+
+def test_orientation_is_applied_to_both(tmp_path, pair, photo):
+    turned = Image.fromarray(np.rot90(photo, -1))
+    exif = Image.Exif()
+    exif[274] = 8
+    turned.save(tmp_path / "t.png", exif=exif)
+    assert verify(pair[0], tmp_path / "t.png").largest == 0
+
+
+def test_the_command_says_it_and_ends_with_4(pair, photo, tmp_path, capsys):
+    assert main(["verify", *map(str, pair)]) == 0
+    assert "holds: no difference over 1" in capsys.readouterr().out
+    dark = save(tmp_path / "dark.png", photo // 2)
+    assert main(["verify", str(pair[0]), str(dark)]) == 4
+    assert "does not hold" in capsys.readouterr().out
+    assert main(["verify", str(pair[0]), str(dark), "--json", "--tolerance", "255"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["holds"]
+    assert found["largest"] > 50
+
+
+def test_what_cannot_be_compared_is_refused(pair, tmp_path):
+    with pytest.raises(InputError, match="no enlargement"):
+        verify(pair[1], pair[0])
+    cmyk = save(tmp_path / "c.tif", np.zeros((96, 96, 4), np.uint8), "cmyk")
+    with pytest.raises(InputError, match="cannot be compared"):
+        verify(pair[0], cmyk)
+    with pytest.raises(UnknownName, match="did you mean bicubic"):
+        verify(*pair, kernel="bicubik")
+    with pytest.raises(UsageError, match="tolerance"):
+        verify(*pair, tolerance=-1)
