@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,16 +42,24 @@ class Scan:
     """What a scan looks for: `suffixes`, lower case with dot; not in `leave_out`; no results.
 
     ending: what names of results end with, beside ``-x4``, ``-x1.7`` and ``-x2-crop``.
+    is_meant: looks into a file whose name has no suffix, or a number for one.
     """
 
     suffixes: frozenset[str]
     leave_out: Path | None = None
     ending: str = ""
+    is_meant: Callable[[Path], bool] = lambda path: False
+
+    def wants(self, path: Path) -> bool:
+        """Whether a scan takes this file."""
+        if _says_nothing(path):
+            return self.is_meant(path)
+        return suffix_of(path) in self.suffixes
 
     def is_result(self, path: Path, stems: Iterable[str]) -> bool:
         """Whether `path` is named as the result of a file with one of these stems."""
         own = f"|{re.escape(self.ending)}" if self.ending else ""
-        match = re.fullmatch(f"(?P<source>.+)({RESULT}{own})", path.stem, re.DOTALL)
+        match = re.fullmatch(f"(?P<source>.+)({RESULT}{own})", stem_of(path), re.DOTALL)
         return match is not None and match["source"] in stems
 
 
@@ -60,14 +68,16 @@ def find(
     suffixes: frozenset[str],
     leave_out: Path | None = None,
     ending: str = "",
+    is_meant: Callable[[Path], bool] = lambda path: False,
 ) -> Found:
     """The files that `words` stand for, each once, in the order given and sorted within a folder.
 
     A word that exists is taken as it is, else as a pattern. Folders are scanned with their
     subfolders for the given suffixes (lower case, with dot); hidden entries, `leave_out`, links to
-    folders and earlier results (``NAME-x4.png`` beside ``NAME.png``) are passed over.
+    folders and earlier results (``NAME-x4.png`` beside ``NAME.png``) are passed over. Files whose
+    name says nothing of their kind are taken where `is_meant`.
     """
-    found, seen, scan = Found(), set(), Scan(suffixes, leave_out, ending)
+    found, seen, scan = Found(), set(), Scan(suffixes, leave_out, ending, is_meant)
     for word in words:
         part = _one(word, scan)
         found.lone = part.lone and len(words) == 1
@@ -97,6 +107,22 @@ def _one(word: str, scan: Scan) -> Found:
     return Found([Source(path, Path(path.name))], lone=True)
 
 
+def suffix_of(path: Path) -> str:
+    """Lower case with its dot; that of a packed file is double, ``.nii.gz``."""
+    packed = path.suffix.lower() == ".gz"
+    return "".join(path.suffixes[-2:] if packed else path.suffixes[-1:]).lower()
+
+
+def stem_of(path: Path) -> str:
+    """The name without `suffix_of`; all of a name whose last part is a number."""
+    return path.name if _says_nothing(path) else path.name[: len(path.name) - len(suffix_of(path))]
+
+
+def _says_nothing(path: Path) -> bool:
+    """No suffix, or the last part of a UID that looks like one."""
+    return not path.suffix or path.suffix[1:].isdecimal()
+
+
 def is_folder(path: Path) -> bool:
     """Whether `path` is a folder, or a link to one, that can be seen; raises nothing."""
     return os.path.isdir(path)  # noqa: PTH112  (Path.is_dir raises where a parent is locked)
@@ -107,7 +133,7 @@ def _expand(pattern: str, scan: Scan) -> Found:
     files = [match for match in matches if not is_folder(match)]
     stems: dict[Path, set[str]] = {}
     for file in files:
-        stems.setdefault(file.parent, set()).add(file.stem)
+        stems.setdefault(file.parent, set()).add(stem_of(file))
     found, root = Found(), _fixed_part(pattern)
     if "**" in pattern:
         matches = [m for m in matches if not any(_same(p, scan.leave_out) for p in _below(root, m))]
@@ -146,8 +172,8 @@ def _scan(root: Path, scan: Scan, named_as_folder: bool = False) -> Found:
         folders[:] = sorted(inner)
         likely_meant += [folder / n for n in folders if Path(n).suffix.lower() in suffixes]
         names = [Path(n) for n in sorted(files) if n[0] != "."]
-        names = [name for name in names if name.suffix.lower() in suffixes]
-        stems = {name.stem for name in names}
+        names = [name for name in names if scan.wants(folder / name)]
+        stems = {stem_of(name) for name in names}
         found.sources += [
             Source(folder / name, (folder / name).relative_to(root))
             for name in names

@@ -65,7 +65,7 @@ class Naming:
             if self.output_format is None:
                 _known_suffix(path)
             return True
-        if is_there or (as_file and path.suffix.lower() in readable_suffixes()):
+        if is_there or (as_file and inputs.suffix_of(path) in readable_suffixes()):
             raise UsageError(
                 f"-o {one_line(self.out)} names a file, but the input is a folder or several files;"
                 " name a folder for the results"
@@ -121,7 +121,7 @@ def _names_a_file(out: str) -> bool:
 
 
 def _known_suffix(path: Path) -> None:
-    if path.suffix.lower() in media.suffixes():
+    if inputs.suffix_of(path) in media.suffixes():
         return
     try:
         formats.format_of(path)
@@ -131,12 +131,13 @@ def _known_suffix(path: Path) -> None:
 
 def _suited(path: Path, suffixes: Suffixes) -> Path:
     """`path`, with another suffix where its own is not one of the format inside."""
-    if path.suffix.lower() in suffixes:
+    if inputs.suffix_of(path) in suffixes:
         return path
-    if path.suffix.lower() in readable_suffixes():
-        return path.with_suffix(suffixes[0])
+    if inputs.suffix_of(path) in readable_suffixes():
+        return path.with_name(inputs.stem_of(path) + suffixes[0])
     return path.with_name(path.name + suffixes[0])
 
 
 def _ended(path: Path, ending: str) -> Path:
-    return path.with_name(f"{path.stem}{ending}{path.suffix}") if ending else path
+    stem = inputs.stem_of(path)
+    return path.with_name(f"{stem}{ending}{path.name[len(stem) :]}") if ending else path

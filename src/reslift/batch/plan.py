@@ -79,7 +79,11 @@ def plan(request: Request, is_ours: Callable[[Job], bool] = lambda job: False) -
     if request.overwrite and request.skip_existing:
         raise UsageError("--overwrite and --skip-existing exclude each other")
     found = inputs.find(
-        request.words, readable_suffixes(), leave_out=naming.folder, ending=naming.ending
+        request.words,
+        readable_suffixes(),
+        leave_out=naming.folder,
+        ending=naming.ending,
+        is_meant=media.is_meant,
     )
     one_file = naming.one_file(found.lone)
     jobs, failures = [], list(found.failures)

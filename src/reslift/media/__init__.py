@@ -17,9 +17,12 @@ from reslift.media.dicom import Dicom
 from reslift.media.geotiff import GeoTiff
 from reslift.media.video import Video
 
-__all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "of", "suffixes"]
+__all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "is_meant", "of", "suffixes"]
 
 MEDIA: dict[str, Medium] = {"dicom": Dicom(), "geotiff": GeoTiff(), "video": Video()}
+
+INDEXES = {"DICOMDIR"}
+"""Files that lie among others only to list them."""
 
 
 def of(path: Path) -> Medium | None:
@@ -32,6 +35,12 @@ def of(path: Path) -> Medium | None:
     except (OSError, ValueError):
         return None
     return next((medium for medium in MEDIA.values() if medium.recognises(path, head)), None)
+
+
+def is_meant(path: Path) -> bool:
+    """Whether a folder scan should take a file whose name does not say what it is."""
+    medium = None if path.name in INDEXES else of(path)
+    return medium is not None and medium.nameless
 
 
 def suffixes() -> frozenset[str]:

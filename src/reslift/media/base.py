@@ -109,12 +109,14 @@ class Extent:
 class Medium(ABC):
     """One kind of file. `label` is for people; `suffixes`, lower case with their dot, are scanned
     for in folders and may be written, the first by default; `reads` are scanned for and never
-    written; `extra` installs what it needs."""
+    written; `nameless`: such files often have no suffix, so that scans look into those without;
+    `extra` installs what it needs."""
 
     name: ClassVar[str]
     label: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     reads: ClassVar[tuple[str, ...]] = ()
+    nameless: ClassVar[bool] = False
     extra: ClassVar[str]
 
     @abstractmethod
@@ -166,7 +168,7 @@ class Medium(ABC):
         Raises:
             UsageError: another suffix. OutputError: too large for the format.
         """
-        if target.suffix.lower() not in self.suffixes:
+        if not target.name.lower().endswith(self.suffixes):
             raise UsageError(
                 f"{one_line(target)}: the result of {self.label} is written as one of "
                 f"{', '.join(self.suffixes)}"

@@ -33,6 +33,7 @@ class Dicom(Medium):
     name = "dicom"
     label = "a DICOM file"
     suffixes = (".dcm", ".dicom", ".ima")
+    nameless = True
     extra = "medical"
 
     def recognises(self, path: Path, head: bytes) -> bool:
