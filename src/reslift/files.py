@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
+import re
 import secrets
+import socket
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +36,8 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     check_target(path, overwrite=overwrite)
-    temporary = path.with_name(f".reslift-{secrets.token_hex(8)}.part{path.suffix}")
+    name = f".reslift-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part{path.suffix}"
+    temporary = path.with_name(name)
     try:
         with _own_errors(path):
             _create(temporary, like=path)
@@ -67,6 +72,38 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
         raise OutputError(f"{one_line(path)} is {kind}; name a file to write to")
     if not overwrite:
         raise _exists(path)
+
+
+def sweep(folder: Path, process: int | None = None) -> None:
+    """Remove what killed processes of this machine left of files they wrote into `folder`.
+
+    process: remove what this one is writing instead, dead or not. Raises nothing.
+    """
+    if os.name == "nt":
+        return
+    with contextlib.suppress(OSError):
+        for path in folder.glob(f".reslift-{_machine()}-*.part*"):
+            match = re.fullmatch(r"\.reslift-[0-9a-f]{8}-(\d+)-[0-9a-f]{16}\.part.*", path.name)
+            if match is not None and _is_over(int(match[1]), process):
+                path.unlink(missing_ok=True)
+
+
+def _is_over(owner: int, process: int | None) -> bool:
+    if process is not None:
+        return owner == process
+    try:
+        os.kill(owner, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@functools.cache
+def _machine() -> str:
+    """Tells machines apart that share a folder: a process number means nothing elsewhere."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 def _create(temporary: Path, like: Path) -> None:

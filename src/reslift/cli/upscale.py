@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -10,16 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reslift.cli import explain, tell
+from reslift.cli import INTERRUPTED, explain, tell
 from reslift.cli.options import command_of
+from reslift.cli.pipes import Piped, piped
 from reslift.cli.upscale_options import UpscaleOptions
+from reslift.cli.upscale_report import Report
 from reslift.errors import ResliftError, escaped, one_line
+from reslift.files import check_target
 from reslift.limits import parse_amount
 from reslift.sizes import wanted_size
 
 if TYPE_CHECKING:
-    from reslift.batch import Job, Plan
-    from reslift.media import Wishes
+    from reslift.batch import Plan
+    from reslift.batch.run import Batch, Outcome
     from reslift.upscale import Upscaler
 
 SOME_FAILED = 3
@@ -27,16 +32,30 @@ Advance = Callable[[int], None]
 
 
 def upscale(options: UpscaleOptions) -> int:
-    """Make pictures 2, 3 or 4 times larger.
+    """Make pictures larger, or bring them to an exact size.
 
     Prints the path of each result: NAME-x4.EXT beside the input, or where -o says.
     """
-    from reslift import batch, checkpoint
+    with piped(options) as pipes:
+        code = _upscale(pipes)
+        pipes.send()
+        return code
 
+
+command = command_of(UpscaleOptions, upscale)
+
+
+def _upscale(pipes: Piped) -> int:
+    from reslift import batch, checkpoint
+    from reslift.batch.journal import Journal
+
+    options = pipes.options
     limits, model = options.limits(), options.model
     size = wanted_size(checkpoint.family(model), None, options.size_wish())
     memory = options.max_memory and parse_amount(options.max_memory, "--max-memory")
-    plan = batch.plan(options.request(size))
+    if options.summary is not None:
+        check_target(Path(options.summary), overwrite=True)
+    plan = batch.plan(options.request(size), Journal().is_ours)
 
     def prepare() -> Upscaler:
         from reslift import machine
@@ -56,10 +75,7 @@ def upscale(options: UpscaleOptions) -> int:
             wrap=options.wrap,
         )
 
-    return Run(plan, options.wishes(), options.quiet).go(prepare)
-
-
-command = command_of(UpscaleOptions, upscale)
+    return Run(plan, options, pipes).go(prepare)
 
 
 @dataclass
@@ -67,45 +83,64 @@ class Run:
     """Works through a plan and tells about it: paths on stdout, all else on stderr."""
 
     plan: Plan
-    wishes: Wishes
-    quiet: bool
+    options: UpscaleOptions
+    pipes: Piped
     done: int = 0
     failed: int = 0
+    kept: int = 0
 
     def go(self, prepare: Callable[[], Upscaler]) -> int:
         """Upscale every job, one failing or not, and return the exit code."""
+        report, quiet = Report(self.options, self.plan), self.options.quiet
+        self.kept = len(self.plan.skipped)
         for failure in self.plan.failures:
             self._fail(failure.path, failure.reason)
         upscaler = prepare() if self.plan.jobs else None
         try:
             if upscaler is not None:
-                with progress_bar(sum(job.pixels for job in self.plan.jobs), self.quiet) as advance:
-                    for job in self.plan.jobs:
-                        self._one(upscaler, job, advance)
+                self._work(upscaler, report)
         finally:
-            if self.failed or not self.quiet:
-                print(f"{self.done} done, {self.failed} failed", file=sys.stderr)
+            if self.failed or not quiet:
+                there = f", {self.kept} already there" if self.kept else ""
+                print(f"{self.done} done, {self.failed} failed{there}", file=sys.stderr)
+            report.write()
         if not self.failed:
             return 0
-        return SOME_FAILED if self.done else ResliftError.exit_code
+        return SOME_FAILED if self.done + self.kept else ResliftError.exit_code
 
-    def _one(self, upscaler: Upscaler, job: Job, advance: Advance) -> None:
-        finished = 0
+    def _work(self, upscaler: Upscaler, report: Report) -> None:
+        from reslift.batch.run import Batch
 
-        def progress(pixels: int) -> None:
-            nonlocal finished
-            finished += pixels
-            advance(pixels)
+        wishes, workers = self.options.wishes(), self.options.workers
+        report.engine = upscaler.engine
+        with progress_bar(sum(job.pixels for job in self.plan.jobs), self.options.quiet) as advance:
+            work = Batch(upscaler, self.plan, wishes, workers, advance)
+            try:
+                all_done = True
+                for outcome in work.run():
+                    report.add(outcome)
+                    self._tell(outcome)
+                    all_done = all_done and outcome.error is None
+            except BaseException:
+                if work.stuck or work.close(all_done=False):
+                    print("the same command again does only what is missing", file=sys.stderr)
+                if work.stuck:
+                    report.write()
+                    _end_at_once(work)
+                raise
+            work.close(all_done=all_done)
 
-        try:
-            notes = upscaler.upscale_file(job.source, job.target, self.wishes, progress=progress)
-        except Exception as error:
-            advance(job.pixels - finished)
-            self._fail(job.source, explain(error))
+    def _tell(self, outcome: Outcome) -> None:
+        job = outcome.job
+        if outcome.error is not None:
+            self._fail(job.source, explain(outcome.error))
+            return
+        if outcome.state == "kept":
+            self.kept += 1
             return
         self.done += 1
-        if not self.quiet:
-            for note in notes:
+        if not self.options.quiet:
+            for note in outcome.notes:
                 print(f"note: {one_line(job.source)}: {one_line(note)}", file=sys.stderr)
             tell(escaped(job.target))
 
@@ -114,7 +149,17 @@ class Run:
         name = one_line(path)
         text = one_line(reason)
         named = re.match(f"(cannot use )?{re.escape(name)}( enlarged)?: ", text)
-        print(f"failed: {text if named else f'{name}: {text}'}", file=sys.stderr)
+        line = text if named else f"{name}: {text}"
+        print(f"failed: {self.pipes.named(line)}", file=sys.stderr)
+
+
+def _end_at_once(work: Batch) -> None:
+    """A thread that is deep in an engine or an encoder would hold up the end of the program."""
+    work.abandon()
+    print("reslift: interrupted", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(INTERRUPTED)
 
 
 @contextmanager

@@ -1,0 +1,176 @@
+"""What an unfinished batch has done, in a small file beside its results: `.reslift-journal`.
+
+A line is written before a result appears and one after it, so that after a kill at any moment it is
+known whose a file is. A result is done when input, settings and the file itself are the ones that
+the journal names. The file goes when all is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from reslift.batch.plan import Job
+from reslift.errors import OutputError, one_line
+from reslift.files import atomic_write
+
+NAME = ".reslift-journal"
+CHUNK = 2**20
+Stat = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One result.
+
+    Attributes:
+        made_of: digest of its input and of all settings.
+        before: size and time of what was under its name before; None for nothing.
+        after: of the result; None while it is not known to be there.
+    """
+
+    made_of: str
+    before: Stat | None
+    after: Stat | None = None
+
+
+class Journal:
+    """The journals of all folders that a batch writes to.
+
+    Args:
+        settings: a digest of all that decides the bytes of a result, but its input; "" where only
+            `is_ours` is asked.
+    """
+
+    def __init__(self, settings: str = "") -> None:
+        self._settings = settings
+        self._folders: dict[Path, dict[str, Entry]] = {}
+        self._lock = threading.Lock()
+
+    def is_ours(self, job: Job) -> bool:
+        """Whether the file under the name of the result is one that an unfinished run put there."""
+        entry, now = self._entry(job), _stat(job.target)
+        if entry is None or now is None:
+            return False
+        return now == entry.after if entry.after else now != entry.before
+
+    def is_done(self, job: Job) -> bool:
+        """Whether it is, and of this very input, with these settings."""
+        entry = self._entry(job)
+        return entry is not None and self.is_ours(job) and entry.made_of == self._made_of(job)
+
+    def begin(self, job: Job) -> None:
+        """To be called before the result can appear; OutputError where it cannot be noted."""
+        self._note(job, Entry(self._made_of(job), _stat(job.target)))
+
+    def finish(self, job: Job) -> None:
+        """To be called once the result is there."""
+        entry = self._entry(job)
+        if entry is not None:
+            self._note(job, replace(entry, after=_stat(job.target)))
+
+    def close(self, jobs: Sequence[Job], all_done: bool) -> bool:
+        """Forget what is finished; returns whether something stays, for the next run.
+
+        Journals without a finished result go in any case.
+        """
+        stays = False
+        for folder in {job.target.parent for job in jobs}:
+            entries = self._entries(folder)
+            ours = {job.target.name for job in jobs if job.target.parent == folder}
+            kept = {n: e for n, e in entries.items() if e.after and not (all_done and n in ours)}
+            with contextlib.suppress(OSError, OutputError):
+                _rewrite(folder / NAME, kept)
+            stays = stays or any(name in ours for name in kept)
+        return stays
+
+    def _made_of(self, job: Job) -> str:
+        digest = hashlib.sha256(self._settings.encode())
+        with contextlib.suppress(OSError), job.source.open("rb") as file:
+            while piece := file.read(CHUNK):
+                digest.update(piece)
+        return digest.hexdigest()
+
+    def _entry(self, job: Job) -> Entry | None:
+        return self._entries(job.target.parent).get(job.target.name)
+
+    def _entries(self, folder: Path) -> dict[str, Entry]:
+        with self._lock:
+            if folder not in self._folders:
+                self._folders[folder] = dict(_lines(folder / NAME))
+            return self._folders[folder]
+
+    def _note(self, job: Job, entry: Entry) -> None:
+        self._entries(job.target.parent)[job.target.name] = entry
+        line = json.dumps({"name": job.target.name, **asdict(entry)}).encode() + b"\n"
+        path = job.target.parent / NAME
+        try:
+            with self._lock, path.open("ab") as file, _alone(file):
+                # What a kill left of a line is closed, so that it spoils no other.
+                file.write(line if _ends_a_line(path) else b"\n" + line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            why = error.strerror or repr(error)
+            raise OutputError(f"cannot write {one_line(path)}: {why}") from error
+
+
+def _stat(path: Path) -> Stat | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _lines(path: Path) -> Iterator[tuple[str, Entry]]:
+    """Name and entry of each whole line; the last of a name is the one that counts."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            found: dict[str, Any] = json.loads(line)
+            name, before, after = found.pop("name"), found["before"], found["after"]
+            times = {"before": before and tuple(before), "after": after and tuple(after)}
+            yield name, Entry(**{**found, **times})
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _rewrite(path: Path, entries: dict[str, Entry]) -> None:
+    if not path.exists():
+        return
+    if not entries:
+        path.unlink()
+        return
+    with atomic_write(path, overwrite=True) as temporary:
+        lines = [json.dumps({"name": name, **asdict(entry)}) for name, entry in entries.items()]
+        temporary.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+@contextlib.contextmanager
+def _alone(file: IO[bytes]) -> Iterator[None]:
+    """While no other process writes to the file, where the system can tell."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+    yield

@@ -1,0 +1,134 @@
+"""Working through a plan: jobs read, enlarged and written, noted in a journal, told in order."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from reslift import files
+from reslift.batch.journal import Journal
+from reslift.batch.overlap import Overlap, Stages
+from reslift.batch.plan import Job, Plan
+from reslift.media import Wishes
+from reslift.work import make_folder
+
+if TYPE_CHECKING:
+    from reslift.upscale import Upscaler
+    from reslift.work import Work
+
+State = Literal["done", "kept", "failed"]
+
+
+@dataclass
+class Outcome:
+    """What became of a job.
+
+    state: "kept" is a result that was there already, whole and of this very input and settings.
+    seconds: that it took, waiting for other jobs not counted.
+    """
+
+    job: Job
+    state: State = "failed"
+    notes: tuple[str, ...] = ()
+    error: Exception | None = None
+    seconds: float = 0.0
+    work: Work | None = field(default=None, repr=False)
+    told: int = 0
+
+
+@dataclass
+class Batch:
+    """Runs the jobs of a plan; several have a journal, which says what an earlier run has done.
+
+    Attributes:
+        upscaler: whose engine is used by one thread at a time.
+        plan: from `batch.plan`.
+        wishes: how results are written.
+        workers: threads that write; 0 overlaps nothing.
+        advance: called with output pixels that are finished, from several threads.
+    """
+
+    upscaler: Upscaler
+    plan: Plan
+    wishes: Wishes
+    workers: int = 1
+    advance: Callable[[int], None] = lambda pixels: None
+
+    def __post_init__(self) -> None:
+        self._resumable = len(self.plan.jobs) > 1
+        self._journal = Journal(
+            repr((self.upscaler.identity, replace(self.wishes, overwrite=False)))
+        )
+        stages = Stages(self._read, self._enlarge, self._write, self._close)
+        self._overlap = Overlap(stages, self.workers)
+        for folder in {job.target.parent for job in self.plan.jobs}:
+            files.sweep(folder)
+
+    @property
+    def stuck(self) -> bool:
+        """After an interrupt: a thread is still in the engine or in an encoder."""
+        return self._overlap.stuck
+
+    def run(self) -> Iterator[Outcome]:
+        """What became of each job, in the order of the plan; one that fails stops no other."""
+        for outcome, error in self._overlap.run([Outcome(job) for job in self.plan.jobs]):
+            outcome.error = error
+            if error is not None:
+                outcome.state = "failed"
+            self.advance(outcome.job.pixels - outcome.told)
+            yield outcome
+
+    def close(self, all_done: bool) -> bool:
+        """Forget the journal of a batch that is through; returns whether one stays."""
+        return self._resumable and self._journal.close(self.plan.jobs, all_done)
+
+    def abandon(self) -> None:
+        """Remove what threads that are stuck were writing; to be followed by the process's end."""
+        for folder in {job.target.parent for job in self.plan.jobs}:
+            files.sweep(folder, os.getpid())
+
+    def _read(self, outcome: Outcome) -> None:
+        started, job = time.perf_counter(), outcome.job
+        wishes = self.wishes
+        if self._resumable:
+            if self._journal.is_done(job):
+                outcome.state = "kept"
+                return
+            if self._journal.is_ours(job):
+                wishes = replace(wishes, overwrite=True)
+            make_folder(job.target.parent)
+            self._journal.begin(job)
+        outcome.work = self.upscaler.work(job.source, job.target, wishes)
+        outcome.work.read()
+        outcome.seconds += time.perf_counter() - started
+
+    def _enlarge(self, outcome: Outcome) -> None:
+        if outcome.work is None:
+            return
+        started = time.perf_counter()
+
+        def progress(pixels: int) -> None:
+            self._overlap.stop.check()
+            outcome.told += pixels
+            self.advance(pixels)
+
+        outcome.work.enlarge(progress)
+        outcome.seconds += time.perf_counter() - started
+
+    def _write(self, outcome: Outcome) -> None:
+        if outcome.work is None:
+            return
+        started = time.perf_counter()
+        outcome.notes = outcome.work.write()
+        if self._resumable:
+            self._journal.finish(outcome.job)
+        outcome.state = "done"
+        outcome.seconds += time.perf_counter() - started
+
+    def _close(self, outcome: Outcome) -> None:
+        work, outcome.work = outcome.work, None
+        if work is not None:
+            work.close()

@@ -1,0 +1,83 @@
+"""`--summary`: what became of every file, for programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reslift import __version__
+from reslift.errors import one_line
+from reslift.files import atomic_write
+
+if TYPE_CHECKING:
+    from reslift.batch import Job, Plan
+    from reslift.batch.run import Outcome
+    from reslift.cli.upscale_options import UpscaleOptions
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Report:
+    """Gathers a record a file; `write` puts them into the file that ``--summary`` names, if any."""
+
+    options: UpscaleOptions
+    plan: Plan
+    engine: str | None = None
+    _told: dict[Path, Record] = field(default_factory=dict)
+    _started: float = field(default_factory=time.perf_counter)
+
+    def add(self, outcome: Outcome) -> None:
+        """What became of a job."""
+        record = _record(outcome.job, outcome.state)
+        record["seconds"] = round(outcome.seconds, 3)
+        record["notes"] = [one_line(note) for note in outcome.notes]
+        record["error"] = None if outcome.error is None else one_line(outcome.error)
+        self._told[outcome.job.source] = record
+
+    def write(self) -> None:
+        """The whole file at once; jobs that were not come to are "missing"."""
+        if self.options.summary is None:
+            return
+        records = [_record(job, "kept") for job in self.plan.skipped]
+        records += [self._told.get(job.source, _record(job, "missing")) for job in self.plan.jobs]
+        records += [
+            {"input": str(f.path), "output": None, "state": "failed", "error": one_line(f.reason)}
+            for f in self.plan.failures
+        ]
+        states = [record["state"] for record in records]
+        whole = {
+            "reslift": __version__,
+            "model": self.options.model,
+            "engine": self.engine,
+            "seconds": round(time.perf_counter() - self._started, 3),
+            **{state: states.count(state) for state in ("done", "kept", "failed", "missing")},
+            "files": records,
+        }
+        with atomic_write(Path(self.options.summary), overwrite=True) as temporary:
+            temporary.write_text(json.dumps(whole, indent=2) + "\n", encoding="ascii")
+
+
+def _record(job: Job, state: str) -> Record:
+    return {
+        "input": str(job.source),
+        "output": str(job.target),
+        "state": state,
+        "input_size": list(job.given),
+        "output_size": list(job.wanted),
+        "frames": job.frames,
+        "output_bytes": _bytes(job.target) if state in ("done", "kept") else None,
+        "seconds": None,
+        "notes": [],
+        "error": None,
+    }
+
+
+def _bytes(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
