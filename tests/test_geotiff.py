@@ -20,6 +20,7 @@ from reslift import media
 from reslift.errors import InputError, LimitError, UsageError
 from reslift.limits import DEFAULT
 from reslift.media import Wishes
+from reslift.sizes import Size
 from small_models import bicubic_lift, made, small_lift
 
 UTM = CRS.from_epsg(32618)
@@ -340,6 +341,7 @@ def test_names_units_scales_and_tags_of_all_domains(tmp_path):
         {"compress": "zstd", "interleave": "pixel", "tiled": True},
         {"BIGTIFF": "YES"},
         {"nbits": 12},
+        {"nbits": 12, "compress": "deflate"},
     ],
 )
 def test_the_file_is_laid_out_like_the_source(tmp_path, profile):
@@ -403,6 +405,18 @@ def test_lossy_compression_does_not_touch_nodata(tmp_path):
     assert any("lossy" in note for note in notes)
     with rasterio.open(target) as large:
         assert large.tags(ns="IMAGE_STRUCTURE")["COMPRESSION"] == "DEFLATE"
+
+
+@pytest.mark.parametrize("scale", [1, 3, 5])
+def test_scales_that_the_model_does_not_have(tmp_path, scale):
+    pixels, missing = with_gaps("islands", -9999)
+    path = save(tmp_path / "a.tif", pixels, nodata=-9999)
+    upscaler = made(bicubic_lift(2), size=Size(scale=scale))
+    upscaler.upscale_file(path, tmp_path / "b.tif")
+    with rasterio.open(path) as source, rasterio.open(tmp_path / "b.tif") as large:
+        assert large.bounds == source.bounds
+        gone = missing.repeat(scale, 0).repeat(scale, 1)
+        assert np.array_equal(large.read(1) == -9999, gone)
 
 
 def test_cells_do_not_show(tmp_path):

@@ -16,6 +16,7 @@ COMPRESSIONS = ("none", *LOSSLESS, *LOSSY)
 IN_COG = ("none", "deflate", "lzw", "zstd", "lzma", "lerc", "lerc_deflate", "lerc_zstd", *LOSSY)
 PREDICTABLE = ("deflate", "lzw", "zstd")
 TILE = 512
+STRIP = 2**17
 SMALLEST_OVERVIEW = 256
 WIDEST_STRIPS = 16_384
 
@@ -59,14 +60,14 @@ def layout(raster: Opened, wishes: Wishes, scale: int, passes: int) -> Layout:
     kind = kind or ("tiles" if tiled or wide or source.driver != "GTiff" else "strips")
     compression, notes = _compression(raster, wishes, structure, kind)
     side = block[0] if tiled and block[0] == block[1] and block[0] % 16 == 0 else TILE
-    strip = max(1, min(raster.height * scale, 2**20 // max(1, raster.width * scale)))
+    strip = max(1, min(raster.height * scale, STRIP // max(1, raster.width * scale)))
     interleave = str(source.interleaving.value if source.interleaving else "band").lower()
     return Layout(
         kind,
         (strip, raster.width * scale) if kind == "strips" else (min(side, 2048),) * 2,
         compression,
         _overviews(raster, wishes, kind, scale),
-        "band" if passes > 1 and compression not in LOSSY else interleave,
+        "band" if passes > 1 else interleave,
         notes,
     )
 
@@ -132,6 +133,7 @@ def creation(raster: Opened, plan: Layout, scale: int, quality: int) -> dict[str
     bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
     if bits:
         options["NBITS"] = bits
+        options.pop("PREDICTOR", None)
     profile = source.tags(ns="COLOR_PROFILE").get("SOURCE_ICC_PROFILE")
     if profile:
         options["SOURCE_ICC_PROFILE"] = profile

@@ -77,7 +77,7 @@ class GeoTiff(Medium):
     ) -> tuple[str, ...]:
         self.peek(source, enlarger.limits)
         with files.opened(source) as raster:
-            work = planning.plan(raster, enlarger.scale, wishes)
+            work = planning.plan(raster, target, enlarger.scale, wishes)
             with atomic_write(target, overwrite=wishes.overwrite) as temporary:
                 try:
                     writer.write(work, enlarger, temporary, wishes, progress)

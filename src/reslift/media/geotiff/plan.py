@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from reslift.errors import InputError, one_line
 from reslift.media.base import Wishes
@@ -25,6 +26,7 @@ class Work:
     """A raster and all that is settled about its result.
 
     Attributes:
+        target: the name of the result.
         passes: bands that are read, enlarged and written together, at most 8 of them; those that
             are only repeated first, then a trio of colours, then others, opacity last.
         has_mask: validity lies in a mask of its own, for the whole raster.
@@ -32,6 +34,7 @@ class Work:
     """
 
     raster: Opened
+    target: Path
     scale: int
     passes: tuple[tuple[Band, ...], ...]
     layout: Layout
@@ -52,7 +55,7 @@ def check(raster: Opened) -> None:
         )
 
 
-def plan(raster: Opened, scale: int, wishes: Wishes) -> Work:
+def plan(raster: Opened, target: Path, scale: int, wishes: Wishes) -> Work:
     """Look through `raster` once and settle how it is enlarged.
 
     Raises InputError where it is damaged, UsageError for a layout that cannot be.
@@ -63,7 +66,7 @@ def plan(raster: Opened, scale: int, wishes: Wishes) -> Work:
     passes = _passes(bands)
     layout = layouts.layout(raster, wishes, scale, len(passes))
     has_mask = _told_by(raster, 1) == "mask"
-    return Work(raster, scale, passes, layout, has_mask, (*_notes(raster), *layout.notes))
+    return Work(raster, target, scale, passes, layout, has_mask, (*_notes(raster), *layout.notes))
 
 
 def survey(raster: Opened) -> list[Survey]:

@@ -126,7 +126,7 @@ def whole(values: NDArray[Any], dtype: np.dtype[Any], survey: Survey) -> NDArray
     """Values as samples: never beyond the band's valid range, rounded where the type is whole."""
     if survey.is_empty:
         return np.zeros(values.shape, dtype)
-    clipped = np.clip(values, survey.low, survey.high)
+    clipped: NDArray[Any] = np.clip(values, survey.low, survey.high)
     return (clipped if dtype.kind == "f" else np.rint(clipped)).astype(dtype)
 
 

@@ -71,7 +71,7 @@ class Source:
 
     def __getitem__(self, area: Area) -> Floats:
         height, width = self.shape[:2]
-        box = box_of(area)
+        box = box_of(area, self.shape)
         wide = box.grown(RINGS, height, width)
         numbers = [band.number for band in self._bands]
         valid = self._raster.valid(numbers, wide)
@@ -91,7 +91,8 @@ def _filled(band: Band, samples: NDArray[Any], valid: NDArray[np.bool_]) -> Floa
     if valid.all():
         return floats
     opacity = valid.astype(np.float32)[None, None]
-    return transparency.bleed(floats[None, None], opacity, RINGS)[0, 0]
+    filled: Floats = transparency.bleed(floats[None, None], opacity, RINGS)[0, 0]
+    return filled
 
 
 class Result:
@@ -113,48 +114,55 @@ class Result:
         self.nbytes = mosaic.held()
 
     def __setitem__(self, area: Area, piece: Floats) -> None:
-        out = box_of(area)
-        scale = self._scale
-        box = Box(out.top // scale, out.bottom // scale, out.left // scale, out.right // scale)
+        out, scale = box_of(area, self.shape), self._scale
+        box = coarser(out, scale)
+        inner = out.slices(finer(box, scale))
         numbers = [band.number for band in self._bands]
         old, valid = self._raster.samples(numbers, box), self._raster.valid(numbers, box)
-        planes = iter(self._steady(piece, box).transpose(2, 0, 1))
+        planes = iter(self._steady(piece, out).transpose(2, 0, 1))
         made = [
-            self._made(band, next(planes) if band.spread else None, old[i], valid[i])
+            self._made(band, next(planes) if band.spread else None, old[i], valid[i], inner)
             for i, band in enumerate(self._bands)
         ]
         self._mosaic.put(out.top, out.left, np.stack(made))
 
-    def _steady(self, piece: Floats, box: Box) -> Floats:
+    def _steady(self, piece: Floats, out: Box) -> Floats:
         """`piece` with opacity, the last plane where there is one, kept within its neighbours."""
-        band = self._bands[-1]
+        band, scale = self._bands[-1], self._scale
         if not band.is_alpha or band.spread is None:
             return piece
-        near = box.grown(transparency.REACH, self._raster.height, self._raster.width)
+        reach = transparency.REACH
+        near = coarser(out, scale).grown(reach, self._raster.height, self._raster.width)
         lr = band.spread.forward(self._raster.samples([band.number], near))[None]
-        outer = np.zeros((1, 1, near.height * self._scale, near.width * self._scale), np.float32)
-        inner = (..., *box.slices(near, self._scale))
+        outer = np.zeros((1, 1, near.height * scale, near.width * scale), np.float32)
+        inner = (..., *out.slices(finer(near, scale)))
         outer[inner] = piece[..., -1]
         piece = piece.copy()
-        piece[..., -1] = transparency.within_neighbours(outer, lr, self._scale)[inner]
+        piece[..., -1] = transparency.within_neighbours(outer, lr, scale)[inner]
         return piece
 
     def _made(
-        self, band: Band, plane: Floats | None, old: NDArray[Any], valid: NDArray[np.bool_]
+        self,
+        band: Band,
+        plane: Floats | None,
+        old: NDArray[Any],
+        valid: NDArray[np.bool_],
+        inner: Area,
     ) -> NDArray[Any]:
-        repeated = repeat(old, self._scale)
+        """Samples of one band; `inner` is where they lie in (h, w) old ones, enlarged."""
+        repeated = repeat(old, self._scale)[inner]
         if plane is None or band.spread is None:
             return repeated
         values = band.spread.backward(plane)
         excess = band.spread.excess(np.where(valid, old, old.dtype.type(0)))
         if excess is not None:
-            values = values + repeat(excess * valid, self._scale)
+            values = values + repeat(excess * valid, self._scale)[inner]
         made = whole(values, old.dtype, band.survey)
         if band.is_alpha:
             made = np.where(repeated == 0, repeated, np.maximum(made, _least(made.dtype)))
         if band.nodata is not None:
             made = unlike(made, band.nodata, band.survey)
-        return made if valid.all() else np.where(repeat(valid, self._scale), made, repeated)
+        return made if valid.all() else np.where(repeat(valid, self._scale)[inner], made, repeated)
 
 
 def _least(dtype: np.dtype[Any]) -> Any:
@@ -167,7 +175,19 @@ def repeat(samples: NDArray[Any], scale: int) -> NDArray[Any]:
     return samples.repeat(scale, 0).repeat(scale, 1)
 
 
-def box_of(area: Area) -> Box:
-    """The box that two slices with a start and a stop mean."""
-    rows, columns = area
-    return Box(rows.start, rows.stop, columns.start, columns.stop)
+def box_of(area: Area, shape: tuple[int, ...]) -> Box:
+    """The box that two slices mean; an open end is a side of `shape`."""
+    (top, bottom, _), (left, right, _) = (
+        part.indices(side) for part, side in zip(area, shape, strict=False)
+    )
+    return Box(top, bottom, left, right)
+
+
+def coarser(box: Box, scale: int) -> Box:
+    """The pixels of the source that a box of the result touches."""
+    return Box(box.top // scale, -(-box.bottom // scale), box.left // scale, -(-box.right // scale))
+
+
+def finer(box: Box, scale: int) -> Box:
+    """A box of the source, in pixels of the result."""
+    return Box(box.top * scale, box.bottom * scale, box.left * scale, box.right * scale)
