@@ -1,0 +1,77 @@
+"""NIfTI in, NIfTI out: slices enlarged in their plane, the volume in its place.
+
+::
+
+    file ── header ──► slices across an axis ── window ── network ──► canvas ──► header', voxels
+
+The slices are those across the coarsest axis, or the one that was asked for; no slice is added.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from reslift.errors import OutputError, UsageError, one_line
+from reslift.limits import Limits
+from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+
+GZIP = b"\x1f\x8b"
+MAGICS = {(344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0")}
+SIZES = {n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")}  # type: ignore[arg-type]
+LONGEST_SIDE = 2**15 - 1
+
+
+class Nifti(Medium):
+    """Volumes of MR, CT and PET, and series of them; NIfTI-1 and NIfTI-2 in one file."""
+
+    name = "nifti"
+    label = "a NIfTI volume"
+    suffixes = (".nii", ".nii.gz")
+    extra = "medical"
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        if head.startswith(GZIP):
+            try:
+                head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, 512)
+            except zlib.error:
+                return False
+        return head[:4] in SIZES and any(head[at : at + 4] == magic for at, magic in MAGICS)
+
+    def peek(self, path: Path, limits: Limits) -> Extent:
+        from reslift.media.nifti.volume import opened
+
+        return opened(path, limits).extent()
+
+    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
+        if not target.name.lower().endswith(self.suffixes):
+            raise UsageError(
+                f"{one_line(target)}: the result of {self.label} is written as one of "
+                f"{', '.join(self.suffixes)}"
+            )
+        width, height = extent.width * scale, extent.height * scale
+        if max(width, height) > LONGEST_SIDE:
+            raise OutputError(
+                f"{one_line(target)}: {width}x{height} is more than the {LONGEST_SIDE} a side that "
+                "NIfTI-1 can hold"
+            )
+
+    def upscale(
+        self,
+        enlarger: Enlarger,
+        source: Path,
+        target: Path,
+        wishes: Wishes,
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        from reslift.media.nifti.volume import opened
+        from reslift.media.nifti.write import enlarge_volume
+
+        volume = opened(source, enlarger.limits, wishes.axis)
+        self.check_target(target, volume.extent(), enlarger.scale)
+        return enlarge_volume(enlarger, volume, target, wishes, progress)
+
+    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
+        from reslift.media.nifti.volume import misplaced, opened
+
+        return misplaced(opened(source, Limits()), opened(target, Limits()))

@@ -1,0 +1,255 @@
+"""A NIfTI file: its header, where its voxels lie, and its slices.
+
+Voxels lie in the file with the first index fastest; here the array is (n, z, y, x), n being all
+further dimensions together.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.canvas import canvas
+from reslift.errors import InputError, ResliftError, one_line
+from reslift.limits import Limits
+from reslift.media.base import Extent
+
+MISSING = 'nibabel is not installed: python -m pip install "reslift[medical]"'
+DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4"}
+RGB = 128
+NOT_INTENSITIES = range(1002, 1008)
+NEARLY = 1.01
+CHUNK = 2**20
+TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A NIfTI file that can be enlarged.
+
+    Attributes:
+        header: of nibabel, in the byte order of the file.
+        prefix: what lies between header and voxels: extensions.
+        axis: voxel axis across which the slices lie, 0 to 2.
+        packed: the whole file is compressed.
+    """
+
+    path: Path
+    header: Any
+    prefix: bytes
+    axis: int
+    packed: bool
+
+    @property
+    def sides(self) -> tuple[int, int, int]:
+        """Voxels along x, y, z."""
+        dim = [int(n) for n in self.header["dim"]]
+        x, y, z = (dim[i] if i <= dim[0] else 1 for i in (1, 2, 3))
+        return x, y, z
+
+    @property
+    def others(self) -> int:
+        """Volumes in the file: times, directions."""
+        dim = [int(n) for n in self.header["dim"]]
+        return math.prod(dim[4 : dim[0] + 1])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, z, y, x), and 3 for colours."""
+        x, y, z = self.sides
+        return (self.others, z, y, x, 3) if self.in_colour else (self.others, z, y, x)
+
+    @property
+    def in_colour(self) -> bool:
+        return int(self.header["datatype"]) == RGB
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        code = "u1" if self.in_colour else DTYPES[int(self.header["datatype"])]
+        return np.dtype(code).newbyteorder(self.header.endianness)
+
+    def extent(self) -> Extent:
+        """Of the slices in their plane."""
+        first, second = (side for axis, side in enumerate(self.sides) if axis != self.axis)
+        return Extent(first, second, self.sides[self.axis] * self.others)
+
+    def planes(self, voxels: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """Views on the slices of an array of `shape`, or of a larger one of the same order."""
+        across = np.moveaxis(voxels, 3 - self.axis, 1)
+        for volume in across:
+            yield from volume
+
+    @contextmanager
+    def voxels(self, folder: Path) -> Iterator[NDArray[Any]]:
+        """The array (n, z, y, x[, 3]) as stored; `folder` takes what is unpacked and large.
+
+        Raises InputError where the file is cut off or its compression is damaged.
+        """
+        size = math.prod(self.shape) * self.dtype.itemsize
+        start = int(self.header["vox_offset"])
+        if not self.packed:
+            if self.path.stat().st_size < start + size:
+                raise self._cut_off()
+            yield np.memmap(self.path, self.dtype, "r", start, self.shape)
+            return
+        with canvas((size,), np.uint8, folder) as stored:
+            with damage_named(self.path), gzip.open(self.path, "rb") as file:
+                file.seek(start)
+                if not _fill(file, stored):
+                    raise self._cut_off()
+            yield stored.view(self.dtype).reshape(self.shape)
+
+    def _cut_off(self) -> InputError:
+        return InputError(f"{one_line(self.path)}: the file ends before its voxels do")
+
+
+def opened(path: Path, limits: Limits, axis: int | None = None) -> Volume:
+    """A NIfTI file whose voxels can be enlarged, from its header.
+
+    Args:
+        axis: across which the slices lie; None is the one with the largest spacing.
+
+    Raises:
+        InputError: damaged, or no intensities. LimitError: too large. Both name the file.
+    """
+    if find_spec("nibabel") is None:
+        raise InputError(f"{one_line(path)}: {MISSING}")
+    with damage_named(path):
+        limits.check("file_bytes", path.stat().st_size, one_line(path))
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            header, prefix = _header(path, file, limits)
+        _refuse(path, header)
+        volume = Volume(path, header, prefix, 0, packed)
+        chosen = _coarsest(volume) if axis is None else axis
+        volume = Volume(path, header, prefix, chosen, packed)
+    if min(volume.sides) < 1 or volume.others < 1:
+        raise InputError(f"{one_line(path)}: its header names sides that cannot be")
+    size = math.prod(volume.shape) * volume.dtype.itemsize
+    limits.check("file_bytes", size, f"{one_line(path)} unpacked")
+    extent = volume.extent()
+    limits.check("input_pixels", extent.width * extent.height, one_line(path))
+    return volume
+
+
+def _header(path: Path, file: Any, limits: Limits) -> tuple[Any, bytes]:
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    first = file.read(4)
+    kind = (
+        Nifti1Header
+        if 348 in (int.from_bytes(first, o) for o in ("little", "big"))
+        # type: ignore[arg-type]
+        else (Nifti2Header)
+    )
+    length = kind.template_dtype.itemsize
+    block = first + file.read(length - 4)
+    header = kind(binaryblock=block, check=False)
+    if bytes(header["magic"].tobytes())[:3] not in (b"n+1", b"n+2"):
+        raise InputError(
+            f"{one_line(path)}: header and voxels lie in two files; convert it to one .nii first"
+        )
+    start = float(header["vox_offset"])
+    if not length <= start == int(start):
+        start = length + 4
+        header["vox_offset"] = start
+    limits.check("file_bytes", start, f"{one_line(path)} header")
+    prefix = file.read(int(start) - length)
+    if len(prefix) < int(start) - length:
+        raise InputError(f"{one_line(path)}: the file ends before its voxels do")
+    return header, prefix
+
+
+def _refuse(path: Path, header: Any) -> None:
+    code, intent = int(header["datatype"]), int(header["intent_code"])
+    if not 2 <= int(header["dim"][0]) <= 7:
+        raise InputError(f"{one_line(path)}: {int(header['dim'][0])} dimensions; 2 to 7 are read")
+    if code not in DTYPES and code != RGB:
+        raise InputError(
+            f"{one_line(path)}: its voxel type {code} is not enlarged; whole numbers of 8 to 32 "
+            "bits, floats of 32 and 64 and RGB are"
+        )
+    if intent in NOT_INTENSITIES:
+        raise InputError(
+            f"{one_line(path)}: it holds labels, matrices or vectors (intent {intent}), not "
+            "intensities"
+        )
+
+
+def _coarsest(volume: Volume) -> int:
+    """The axis with the largest spacing; among equals the one named as slices, else the last."""
+    if 1 in volume.sides:
+        return max(axis for axis in range(3) if volume.sides[axis] == 1)
+    spacing = [abs(float(step)) for step in volume.header["pixdim"][1:4]]
+    most = max(spacing)
+    named = (int(volume.header["dim_info"]) >> 4 & 3) - 1
+    equal = [axis for axis in range(3) if not spacing[axis] * NEARLY < most]
+    return named if named in equal else max(equal, default=2)
+
+
+def _fill(file: Any, stored: NDArray[Any]) -> bool:
+    at = 0
+    while at < stored.size:
+        piece = file.read(min(CHUNK, stored.size - at))
+        if not piece:
+            return False
+        stored[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
+        at += len(piece)
+    return True
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn whatever the readers raise into one InputError that names the file."""
+    try:
+        yield
+    except ResliftError:
+        raise
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{one_line(path)}: its compression is damaged or cut off") from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{one_line(path)}: cannot be read: {reason}") from error
+    except Exception as error:
+        raise InputError(
+            f"{one_line(path)}: this NIfTI file is damaged or unusual ({type(error).__name__})"
+        ) from error
+
+
+def affines(header: Any) -> list[NDArray[np.float64]]:
+    """Voxel to mm, of every form whose code says that it holds."""
+    found = [(header["qform_code"], header.get_qform), (header["sform_code"], header.get_sform)]
+    return [np.asarray(get(), np.float64) for code, get in found if code > 0]
+
+
+def misplaced(source: Volume, result: Volume) -> tuple[str, ...]:
+    """Corners of the result that are not those of the source, by over 0.1 of its voxels."""
+    findings = []
+    if source.dtype != result.dtype:
+        findings.append(f"voxels are {result.dtype}, not {source.dtype}")
+    corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1)
+    pairs = list(zip(affines(source.header), affines(result.header), strict=False))
+    if len(affines(source.header)) != len(affines(result.header)):
+        findings.append("its forms are not those of the source")
+    for before, after in pairs:
+        there, here = (
+            affine[:3, :3] @ (corners * np.array(volume.sides)[:, None] - 0.5) + affine[:3, 3:]
+            for affine, volume in ((before, source), (after, result))
+        )
+        voxel = float(np.linalg.norm(before[:3, :3], axis=0).min())
+        gap = float(np.abs(there - here).max()) / voxel if voxel else 0.0
+        if gap > TOLERANCE:
+            findings.append(f"corners lie {gap:.2f} voxels away from those of the source")
+    return tuple(findings)

@@ -1,0 +1,128 @@
+"""One NIfTI volume, enlarged and written."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift import __version__
+from reslift.canvas import canvas
+from reslift.files import atomic_write
+from reslift.media.base import Enlarger, Progress, Wishes
+from reslift.media.intensities import Bounds, Census, Mask, Window, enlarge
+from reslift.media.nifti.volume import Volume, damage_named
+
+LONGEST_DESCRIPTION = 79
+LEVEL = 6
+COLOURS = Window(0.0, 255.0, 0.0, 255.0)
+
+
+def enlarge_volume(
+    enlarger: Enlarger, volume: Volume, target: Path, wishes: Wishes, progress: Progress | None
+) -> tuple[str, ...]:
+    """Enlarge every slice in its plane and write the volume, which appears when it is whole.
+
+    Values that are no numbers stay so, block by block, and have no part in those around them.
+
+    Raises:
+        InputError: the voxels cannot be read. OutputError, OutputExists: as `atomic_write`.
+    """
+    scale = enlarger.scale
+    shape = tuple(
+        side * scale if 1 <= place <= 3 and place != 3 - volume.axis else side
+        for place, side in enumerate(volume.shape)
+    )
+    with (
+        volume.voxels(target.parent) as stored,
+        canvas(shape, volume.dtype, target.parent) as out,
+    ):
+        seen = survey(volume, stored, wishes.window)
+        for before, after in zip(volume.planes(stored), volume.planes(out), strict=True):
+            after[...] = enlarge(enlarger, before, seen, _no_numbers(before))
+            if progress is not None:
+                progress(after.shape[0] * after.shape[1])
+        with damage_named(volume.path):
+            header = enlarged_header(volume, scale, enlarger.card.name)
+        with (
+            atomic_write(target, overwrite=wishes.overwrite) as temporary,
+            _opened(temporary, target) as file,
+        ):
+            file.write(header.binaryblock + volume.prefix)
+            for part in out:
+                file.write(np.ascontiguousarray(part).data)
+    return ()
+
+
+def survey(volume: Volume, stored: NDArray[Any], wanted: tuple[float, float] | None) -> Window:
+    """What the network is to see: the range of all slices, or a window in scaled values."""
+    if volume.in_colour:
+        return COLOURS
+    census = Census(stored.size)
+    for plane in volume.planes(stored):
+        census.add(plane, _no_numbers(plane))
+    return census.window(_stored_bounds(volume.header, wanted) if wanted else None)
+
+
+def _stored_bounds(header: Any, wanted: tuple[float, float]) -> Bounds:
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if not np.isfinite(slope) or not slope:
+        slope, intercept = 1.0, 0.0
+    intercept = intercept if np.isfinite(intercept) else 0.0
+    centre, width = wanted
+    low, high = sorted(
+        (edge - intercept) / slope for edge in (centre - width / 2, centre + width / 2)
+    )
+    return low, high
+
+
+def _no_numbers(plane: NDArray[Any]) -> Mask | None:
+    return ~np.isfinite(plane) if plane.dtype.kind == "f" else None
+
+
+def enlarged_header(volume: Volume, scale: int, model: str) -> Any:
+    """The header of the result: sides, spacings and both forms, so that corners stay in place.
+
+    An axis that is enlarged has its spacing divided, and the first centre moves by
+    −(s − 1) / (2 s) voxels along it; codes, quaternion, intensities' scaling and all else stay.
+    """
+    header = volume.header.copy()
+    axes = [axis for axis in range(3) if axis != volume.axis]
+    shift = np.zeros(4)
+    shift[3] = 1.0
+    shift[axes] = -(scale - 1) / (2 * scale)
+    if header["qform_code"] > 0:
+        place = np.asarray(volume.header.get_qform(), np.float64) @ shift
+        for name, value in zip("xyz", place, strict=False):
+            header[f"qoffset_{name}"] = value
+    for row in "xyz":
+        values = np.array(volume.header[f"srow_{row}"], np.float64)
+        values[3] = values @ shift
+        values[axes] /= scale
+        header[f"srow_{row}"] = values
+    for axis in axes:
+        header["dim"][axis + 1] = volume.sides[axis] * scale
+        header["pixdim"][axis + 1] /= scale
+    header["dim"][0] = max(int(header["dim"][0]), 2)
+    note = f"reslift {__version__} {scale}x {model}".encode()
+    before = bytes(header["descrip"].tobytes()).rstrip(b"\0")
+    joined = b"; ".join(part for part in (before, note) if part)
+    if len(joined) <= LONGEST_DESCRIPTION:
+        header["descrip"] = joined
+    return header
+
+
+@contextlib.contextmanager
+def _opened(temporary: Path, target: Path) -> Iterator[BinaryIO]:
+    """Packed where the target's name says so; without name and time, so that bytes repeat."""
+    with temporary.open("wb") as file:
+        if target.name.lower().endswith(".gz"):
+            with gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as packed:
+                yield cast(BinaryIO, packed)
+        else:
+            yield file
