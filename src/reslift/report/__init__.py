@@ -26,6 +26,7 @@ from reslift.report.html import (
     table,
     tag,
 )
+from reslift.report.pareto import Choice, best_choices, pareto_chart
 from reslift.report.pictures import (
     ERROR_TOP,
     Bytes,
@@ -40,6 +41,7 @@ from reslift.report.spreadsheet import as_csv
 from reslift.report.sprites import sprite_sheets, storage
 
 __all__ = [
+    "Choice",
     "ERROR_TOP",
     "Bytes",
     "Cell",
@@ -57,7 +59,9 @@ __all__ = [
     "facts",
     "histogram",
     "join",
+    "best_choices",
     "line_chart",
+    "pareto_chart",
     "page",
     "picture_row",
     "scatter_chart",

@@ -119,7 +119,7 @@ def line_chart(
         for run in _runs(_thin(one)):
             points = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in run)
             drawn.append(tag("polyline", points=points, class_=_colour(number)))
-    return _chart(axes, [*_levels(axes, lines), *drawn], series, lines, description)
+    return draw_chart(axes, [*_levels(axes, lines), *drawn], series, lines, description)
 
 
 def scatter_chart(
@@ -151,7 +151,7 @@ def scatter_chart(
         for i, (x, y) in enumerate(zip(one.x, one.y, strict=True))
         if math.isfinite(x) and math.isfinite(y)
     ]
-    return _chart(axes, [*_levels(axes, lines), *dots], series, lines, description)
+    return draw_chart(axes, [*_levels(axes, lines), *dots], series, lines, description)
 
 
 def histogram(
@@ -184,7 +184,7 @@ def histogram(
     ]
     zero = axes.x(0)
     bars.append(tag("line", x1=zero, x2=zero, y1=TOP, y2=HEIGHT - BOTTOM, class_="level"))
-    return _chart(axes, bars, [], {}, description)
+    return draw_chart(axes, bars, [], {}, description)
 
 
 def _colour(number: int) -> str:
@@ -199,13 +199,14 @@ def _levels(axes: Frame, lines: Mapping[str, float]) -> list[Html]:
     ]
 
 
-def _chart(
+def draw_chart(
     axes: Frame,
     drawn: Sequence[Html],
     series: Sequence[Series],
     lines: Mapping[str, float],
     description: str,
 ) -> Html:
+    """The figure around what was drawn on ``axes``: its legend above, its caption below."""
     keys = [
         tag("span", tag("i", class_=_colour(number)), one.label)
         for number, one in enumerate(series)
