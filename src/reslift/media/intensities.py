@@ -130,10 +130,10 @@ def enlarge(
     """
     scale = enlarger.scale
     planes = values.astype(np.float64).reshape(*values.shape[:2], -1)
-    padded = padding is not None and bool(padding.any())
-    if padded:
+    if padding is not None and padding.any():
         planes = filled(planes, padding)
-    seen = np.clip(planes, *sorted((window.low, window.high)))
+    low, high = sorted((window.low, window.high))
+    seen = planes.clip(low, high)
     span = window.high - window.low
     if window.least < window.most and span:
         shown = ((seen - window.low) / span).astype(np.float32)
@@ -146,7 +146,7 @@ def enlarge(
     if values.dtype.kind in "iu":
         np.rint(result, out=result)
     enlarged: Values = result.astype(values.dtype).reshape(*result.shape[:2], *values.shape[2:])
-    if padded:
+    if padding is not None and padding.any():
         hidden = _blocks(padding, scale)
         enlarged[hidden] = _blocks(values, scale)[hidden]
     return enlarged

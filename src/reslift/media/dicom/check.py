@@ -10,9 +10,11 @@ from reslift.media.dicom.source import Image
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-SAME = ("StudyInstanceUID", "FrameOfReferenceUID", "InstanceNumber", "PatientID", "PatientName")
-SAME += ("SOPClassUID", "Modality", "ImageOrientationPatient", "SliceLocation", "SliceThickness")
-SAME += ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
+SAME = (
+    *("StudyInstanceUID", "FrameOfReferenceUID", "InstanceNumber", "PatientID", "PatientName"),
+    *("SOPClassUID", "Modality", "ImageOrientationPatient", "SliceLocation", "SliceThickness"),
+    *("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"),
+)
 TOLERANCE = 0.1
 
 

@@ -21,8 +21,10 @@ import numpy as np
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
 
-SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
-SPACINGS += ("ObjectPixelSpacingInCenterOfBeam", "PhysicalDeltaX", "PhysicalDeltaY")
+SPACINGS = (
+    *("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"),
+    *("ObjectPixelSpacingInCenterOfBeam", "PhysicalDeltaX", "PhysicalDeltaY"),
+)
 LENGTHS = ("RadiusOfCircularShutter", "RadiusOfCircularCollimator")
 # Counted from 1: the first pixel of a block, the last one, its middle.
 FIRST_OF_1 = tuple(
@@ -47,8 +49,10 @@ REGION_FIRST = (
     "ReferencePixelY0",
 )
 REGION_LAST = {"RegionLocationMaxX1": "Columns", "RegionLocationMaxY1": "Rows"}
-REGION_MIDDLE = ("TMLinePositionX0", "TMLinePositionY0", "TMLinePositionX1", "TMLinePositionY1")
-REGION_MIDDLE += ("DopplerSampleVolumeXPosition", "DopplerSampleVolumeYPosition")
+REGION_MIDDLE = (
+    *("TMLinePositionX0", "TMLinePositionY0", "TMLinePositionX1", "TMLinePositionY1"),
+    *("DopplerSampleVolumeXPosition", "DopplerSampleVolumeYPosition"),
+)
 OVERLAYS = range(0x6000, 0x6020, 2)
 OVERLAY_ROWS, OVERLAY_COLUMNS, OVERLAY_FRAMES = 0x0010, 0x0011, 0x0015
 OVERLAY_ORIGIN, OVERLAY_BITS, OVERLAY_BIT, OVERLAY_DATA = 0x0050, 0x0100, 0x0102, 0x3000

@@ -65,6 +65,8 @@ def make_derived(
         extremes: smallest and largest new stored value.
         syntax: transfer syntax of the source.
     """
+    from pydicom.uid import UID
+
     card, scale = enlarger.card, enlarger.scale
     recipe = "\0".join((enlarger.identity, __version__, str(scale), *options))
     source = str(elements.get("SOPInstanceUID") or "")
@@ -75,7 +77,7 @@ def make_derived(
     elements.SeriesInstanceUID = uid_of(series, recipe)
     elements.file_meta.MediaStorageSOPInstanceUID = elements.SOPInstanceUID
     if kind:
-        elements.file_meta.MediaStorageSOPClassUID = kind
+        elements.file_meta.MediaStorageSOPClassUID = UID(kind)
     for dataset in elements, *_frame_types(elements):
         _mark_derived(dataset)
     _describe(elements, card, scale)

@@ -157,7 +157,7 @@ class Image:
         return _stored_bits(native, self.elements) if self.is_gray else native
 
     def _coloured(self, indices: NDArray[Any]) -> NDArray[Any]:
-        from pydicom.pixels import apply_color_lut
+        from pydicom.pixels.processing import apply_color_lut
 
         colours: NDArray[Any] = apply_color_lut(indices, self._palette)[..., :3]
         if colours.dtype == np.uint16 and self._table_shift is not None:
@@ -168,17 +168,18 @@ class Image:
     def _palette(self) -> Dataset:
         """The tables alone, in the byte order that `elements` is in."""
         from pydicom.dataset import Dataset, FileMetaDataset
+        from pydicom.uid import UID
 
         tables = Dataset()
         tables.update({e.tag: e for e in self.elements if "PaletteColorLookupTable" in e.keyword})
         tables.file_meta = FileMetaDataset()
-        tables.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
+        tables.file_meta.TransferSyntaxUID = UID(EXPLICIT_LITTLE)
         return tables
 
     @cached_property
     def _table_shift(self) -> int | None:
         """Where 8 bits hold the whole palette: how far its 16-bit entries are shifted for that."""
-        from pydicom.pixels import apply_color_lut
+        from pydicom.pixels.processing import apply_color_lut
 
         entries, first, depth = self.elements.RedPaletteColorLookupTableDescriptor
         places = np.arange(int(entries) or 2**16, dtype=np.int64) + int(first)
@@ -189,7 +190,8 @@ class Image:
         return 8 if bool(((low == 0) | (low == high)).all()) else None
 
     def _decoded(self) -> Iterator[NDArray[Any]]:
-        from pydicom.pixels import get_decoder, iter_pixels
+        from pydicom.pixels.decoders.base import get_decoder
+        from pydicom.pixels.utils import iter_pixels
 
         source = self._with_pixels()
         try:

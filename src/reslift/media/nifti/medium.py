@@ -9,6 +9,7 @@ The slices are those across the coarsest axis, or the one that was asked for; no
 
 from __future__ import annotations
 
+import struct
 import zlib
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
 
 GZIP = b"\x1f\x8b"
 MAGICS = {(344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0")}
-SIZES = {n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")}  # type: ignore[arg-type]
+SIZES = {struct.pack(f"{order}i", size) for size in (348, 540) for order in "<>"}
 LONGEST_SIDE = 2**15 - 1
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ NOT_INTENSITIES = range(1002, 1008)
 NEARLY = 1.01
 CHUNK = 2**20
 TOLERANCE = 0.1
+NIFTI_1 = {struct.pack(f"{order}i", 348) for order in "<>"}
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,7 @@ def _header(path: Path, file: Any, limits: Limits) -> tuple[Any, bytes]:
     from nibabel.nifti2 import Nifti2Header
 
     first = file.read(4)
-    kind = (
-        Nifti1Header
-        if 348 in (int.from_bytes(first, o) for o in ("little", "big"))
-        # type: ignore[arg-type]
-        else (Nifti2Header)
-    )
+    kind: Any = Nifti1Header if first in NIFTI_1 else Nifti2Header
     length = kind.template_dtype.itemsize
     block = first + file.read(length - 4)
     header = kind(binaryblock=block, check=False)
