@@ -15,11 +15,17 @@ from pathlib import Path
 from reslift.media.base import HEAD, Enlarger, Extent, Medium, Wishes
 from reslift.media.dicom import Dicom
 from reslift.media.geotiff import GeoTiff
+from reslift.media.nifti import Nifti
 from reslift.media.video import Video
 
 __all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "is_meant", "of", "suffixes"]
 
-MEDIA: dict[str, Medium] = {"dicom": Dicom(), "geotiff": GeoTiff(), "video": Video()}
+MEDIA: dict[str, Medium] = {
+    "dicom": Dicom(),
+    "nifti": Nifti(),
+    "geotiff": GeoTiff(),
+    "video": Video(),
+}
 
 INDEXES = {"DICOMDIR"}
 """Files that lie among others only to list them."""
