@@ -105,7 +105,7 @@ class Tiff(Format):
         big = picture.pixels.nbytes > CLASSIC_BYTES
         with open(path, "w+b") as file:
             vips.save(image, "tiffsave_target", file, picture, bigtiff=big, **SETTINGS)
-            _graft(file, picture)
+            graft(file, picture)
         return []
 
 
@@ -287,8 +287,11 @@ def _straight(pixels: np.ndarray) -> np.ndarray:
     return divided
 
 
-def _graft(file: Any, picture: Picture) -> None:
-    """Append the directory that also names the metadata, and turn the header to it."""
+def graft(file: Any, picture: Picture) -> None:
+    """Append the directory that also names the metadata, and turn the header to it.
+
+    file: a whole little-endian TIFF, open to read and write; picture: its pixels are not looked at.
+    """
     structure = Structure(file)
     tags, _ = structure.directory(structure.first)
     kept = {}

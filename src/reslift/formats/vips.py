@@ -94,6 +94,15 @@ def decode(
     return np.frombuffer(data, DTYPES[image.format]).reshape(shape)
 
 
+def opened_tiff(file: BinaryIO, access: str) -> Any:
+    """The first page of an open TIFF as a pyvips image whose pixels are read on demand.
+
+    access: "random", or "sequential" for reading once from the top.
+    """
+    load = library().Image.tiffload_source
+    return load(_source(file), access=access, fail_on="warning", unlimited=True)
+
+
 def aside(call: Callable[[], T], stop: Callable[[], None] = lambda: None) -> T:
     """`call()`, in another thread; `stop` is to end it early where waiting is interrupted.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from reslift.media.base import HEAD, Enlarger, Extent, Medium, Wishes
 from reslift.media.dicom import Dicom
 from reslift.media.geotiff import GeoTiff
+from reslift.media.large_tiff import LargeTiff
 from reslift.media.nifti import Nifti
 from reslift.media.video import Video
 
@@ -24,6 +25,7 @@ MEDIA: dict[str, Medium] = {
     "dicom": Dicom(),
     "nifti": Nifti(),
     "geotiff": GeoTiff(),
+    "large-tiff": LargeTiff(),
     "video": Video(),
 }
 

@@ -41,7 +41,7 @@ class Mosaic:
         """Bytes held at most while rows of pieces `piece` pixels high arrive, row by row."""
         bands, height, width = self.shape
         whole_rows = self.tile[1] >= width
-        rows = min(height, self.tile[0] + (piece if whole_rows else 0))
+        rows = min(height, self.tile[0] * 2 + (piece if whole_rows else 0))
         columns = 0 if whole_rows else min(height, piece + self.tile[0]) * self.tile[1]
         return int(bands * (rows * width + columns) * self.dtype.itemsize)
 
