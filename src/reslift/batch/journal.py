@@ -137,7 +137,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Entry]]:
     except OSError:
         return
     for line in lines:
-        with contextlib.suppress(ValueError, TypeError, KeyError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             found: dict[str, Any] = json.loads(line)
             name, before, after = found.pop("name"), found["before"], found["after"]
             times = {"before": before and tuple(before), "after": after and tuple(after)}

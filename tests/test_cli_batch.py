@@ -1,0 +1,352 @@
+"""`reslift upscale` of many files: how results are named, kept, resumed, summed up and piped."""
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reslift import files, formats
+from reslift.backends.torch import TorchBackend
+from reslift.cli import main
+from small_models import saved, small_lift
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+JOURNAL = ".reslift-journal"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(saved(tmp_path_factory.mktemp("model") / "small.safetensors", small_lift(2)))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(model, capsys):
+    def call(*words):
+        arguments = ["upscale", "--model", model, "--device", "cpu", "--backend", "torch"]
+        code = main([*arguments, *map(str, words)])
+        streams = capsys.readouterr()
+        return code, streams.out.splitlines(), streams.err.splitlines()
+
+    return call
+
+
+def picture(name, height=9, width=7, **options):
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(len(str(name))).integers(0, 256, (height, width, 3), np.uint8)
+    Image.fromarray(values).save(path, **options)
+    return path
+
+
+def tree(folder="."):
+    found = [p for p in Path(folder).rglob("*") if p.is_file()]
+    return {p.as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(found)}
+
+
+def sides(name):
+    header = formats.peek(name)
+    return header.width, header.height
+
+
+def test_names_and_formats(run):
+    picture("in/a.png"), picture("in/s/b.jpg")
+    assert run("in", "-o", "o1", "--suffix", "_big")[1] == ["o1/a_big.png", "o1/s/b_big.jpg"]
+    assert run("in", "-o", "o2", "--flat")[1] == ["o2/a.png", "o2/b.jpg"]
+    assert run("in", "-o", "o3", "--output-format", "webp")[1] == ["o3/a.webp", "o3/s/b.webp"]
+    assert formats.peek("o3/a.webp").format == "webp"
+    assert run("in/a.png", "--suffix", "-new", "--scale", "1.5")[1] == ["in/a-new.png"]
+    assert run("in/a.png", "--suffix", "", "--overwrite")[0] == 2
+    picture("in/t/a.png")
+    code, _, err = run("in", "-o", "o4", "--flat")
+    assert code == 2 and "would both become" in err[0]
+    assert run("in/a.png", "-o", "x.dat", "--output-format", "bmp")[0] == 0
+    assert formats.peek("x.dat").format == "bmp"
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "wanted"),
+    [
+        (("--scale", "1.7"), "a-x1.7.png", (12, 15)),
+        (("--scale", "3"), "a-x3.png", (21, 27)),
+        (("--scale", "8"), "a-x8.png", (56, 72)),
+        (("--size", "31x17"), "a-31x17.png", (31, 17)),
+        (("--size", "14x"), "a-14x.png", (14, 18)),
+        (("--long-side", "36"), "a-36px.png", (28, 36)),
+        (("--megapixels", "0.001"), "a-0.001mp.png", (28, 36)),
+        (("--crop", "2,3,4,5"), "a-x2-crop.png", (8, 10)),
+    ],
+)
+def test_sizes(run, words, name, wanted):
+    picture("a.png")
+    assert run("a.png", *words)[:2] == (0, [name])
+    assert sides(name) == wanted
+
+
+def test_a_crop_outside_is_that_file_s_failure(run):
+    picture("a.png"), picture("b.png", 50, 50)
+    code, out, err = run("a.png", "b.png", "--crop", "20,20,4,4")
+    assert (code, out) == (3, ["b-x2-crop.png"]) and "outside its 7x9" in err[0]
+
+
+def test_existing_results_are_left_or_an_error(run):
+    picture("in/a.png"), picture("in/b.png")
+    assert run("in/a.png", "-o", "out/")[0] == 0
+    before = tree()
+    assert run("in", "-o", "out")[0] == 2 and tree() == before
+    code, out, err = run("in", "-o", "out", "--skip-existing")
+    assert (code, out) == (0, ["out/b.png"]) and err == ["1 done, 0 failed, 1 already there"]
+    assert before.items() <= tree().items()
+
+
+def test_metadata_goes_when_asked(run):
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    exif.get_ifd(0x8825)[1] = "N"
+    picture("a.jpg", exif=exif)
+    assert run("a.jpg", "-o", "kept.jpg")[0] == 0
+    assert run("a.jpg", "-o", "gone.jpg", "--strip-metadata")[0] == 0
+    assert b"maker" in Path("kept.jpg").read_bytes()
+    assert b"Exif" not in Path("gone.jpg").read_bytes()
+
+
+def test_a_summary_has_a_record_a_file(run):
+    picture("a.png"), picture("b.png"), Path("c.png").write_text("text")
+    assert run("b.png", "-o", "out/")[0] == 0
+    words = "a.png", "b.png", "c.png", "-o", "out", "--skip-existing", "--summary", "s.json"
+    assert run(*words)[0] == 3
+    whole = json.loads(Path("s.json").read_text())
+    records = {record["input"]: record for record in whole["files"]}
+    assert (whole["done"], whole["kept"], whole["failed"], whole["missing"]) == (1, 1, 1, 0)
+    done = records["a.png"]
+    assert (done["state"], done["input_size"], done["output_size"]) == ("done", [7, 9], [14, 18])
+    assert done["output_bytes"] == Path("out/a.png").stat().st_size and done["seconds"] > 0
+    assert "unknown content" in records["c.png"]["error"] and done["error"] is None
+    code, _, err = run("a.png", "--summary", "no/s.json")
+    assert code == 1 and "cannot write no/s.json" in err[-1]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_workers_change_no_byte_and_no_order(run, workers):
+    for number in range(7):
+        picture(f"in/{number}.png", 30 - number, 20)
+    code, out, _ = run("in", "-o", f"out{workers}", "--workers", workers)
+    assert code == 0 and [Path(p).stem for p in out] == list("0123456")
+    assert run("in", "-o", "other", "--workers", 2)[0] == 0
+    assert list(tree(f"out{workers}").values()) == list(tree("other").values())
+    assert not list(Path().rglob(JOURNAL))
+
+
+class Counting:
+    """Counts the cells that are computed, and can stop the program after some."""
+
+    def __init__(self, monkeypatch, limit=None):
+        compute, self.cells = TorchBackend.run, 0
+
+        def counted(backend, cell):
+            self.cells += 1
+            if limit is not None and self.cells > limit:
+                raise KeyboardInterrupt
+            return compute(backend, cell)
+
+        monkeypatch.setattr(TorchBackend, "run", counted)
+
+
+def interrupted_batch(run, monkeypatch, *words):
+    for number in range(5):
+        picture(f"in/{number}.png", 12 + number, 20)
+    with monkeypatch.context() as patch:
+        Counting(patch, limit=4)
+        code, _, err = run("in", "-o", "out", *words)
+    assert code == 130 and 1 <= len(list(Path("out").glob("*.png"))) <= 4
+    assert "the same command again does only what is missing" in err
+    return len(list(Path("out").glob("*.png")))
+
+
+def test_the_same_command_again_does_only_what_is_missing(run, monkeypatch):
+    done = interrupted_batch(run, monkeypatch)
+    counting = Counting(monkeypatch)
+    code, _, err = run("in", "-o", "out")
+    assert code == 0 and err[-1] == f"{5 - done} done, 0 failed, {done} already there"
+    assert counting.cells <= 5 - done + 1  # and one for the probe, where there is one
+    assert run("in", "-o", "whole")[0] == 0
+    assert list(tree("out").values()) == list(tree("whole").values())
+    assert not list(Path().rglob(JOURNAL))
+    assert run("in", "-o", "out")[0] == 2
+
+
+@pytest.mark.parametrize("change", ["input", "option", "model"])
+def test_what_changed_is_done_again(run, monkeypatch, change, tmp_path):
+    done = interrupted_batch(run, monkeypatch)
+    words, redone = ["in", "-o", "out"], done
+    if change == "input":
+        picture("in/0.png", 33, 31)
+        redone = 1
+    elif change == "option":
+        words += ["--wrap"]
+    else:
+        other = small_lift(2)
+        next(other.parameters()).data[:] = 0.1
+        words += ["--model", str(saved(tmp_path / "other.safetensors", other))]
+    code, _, err = run(*words)
+    kept = f", {done - redone} already there" if done > redone else ""
+    assert code == 0 and err[-1] == f"{5 - done + redone} done, 0 failed{kept}"
+    whole = [word if word != "out" else "whole" for word in words]
+    assert run(*whole)[0] == 0
+    assert list(tree("out").values()) == list(tree("whole").values())
+
+
+def test_a_result_painted_over_is_not_lost(run, monkeypatch):
+    interrupted_batch(run, monkeypatch)
+    Path("out/0.png").write_bytes(b"mine now")
+    code, _, err = run("in", "-o", "out")
+    assert code == 2 and "out/0.png exists" in err[0]
+    assert Path("out/0.png").read_bytes() == b"mine now"
+
+
+def test_a_vanished_input_and_a_full_disk_are_one_line_each(run, monkeypatch):
+    for name in "abc":
+        picture(f"in/{name}.png", 20, 20)
+    write, compute = formats.write, TorchBackend.run
+
+    def full(path, *words, **options):
+        if path.name == "b.png":
+            raise OSError(28, "No space left on device")
+        return write(path, *words, **options)
+
+    def vanishing(backend, cell):
+        Path("in/c.png").unlink(missing_ok=True)
+        return compute(backend, cell)
+
+    monkeypatch.setattr("reslift.formats.write", full)
+    monkeypatch.setattr(TorchBackend, "run", vanishing)
+    code, out, err = run("in", "-o", "out", "--workers", "0")
+    assert (code, out) == (3, ["out/a.png"]) and err[-1] == "1 done, 2 failed"
+    assert len(err) == 3 and "No such file" in err[1]
+    assert sorted(os.listdir("out")) == [JOURNAL, "a.png"]
+    monkeypatch.setattr("reslift.formats.write", write)
+    picture("in/c.png", 20, 20)
+    code, out, err = run("in", "-o", "out", "--workers", "0")
+    assert out[0] == "out/b.png" and "1 already there" in err[-1]
+
+
+def results():
+    return [path for path in Path("out").glob("*.png") if path.name[0] != "."]
+
+
+def process(*words, **options):
+    command = [sys.executable, "-m", "reslift", "upscale", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options
+    )
+
+
+@POSIX
+def test_killed_at_any_moment_and_run_again(run, model):
+    for number in range(6):
+        picture(f"in/{number}.png", 150, 150)
+    words = "in", "-o", "out", "--model", model, "--device", "cpu", "--backend", "torch"
+    assert run(*words[:2], "whole")[0] == 0
+    command = process(*words)
+    deadline = time.monotonic() + 60
+    while len(results()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.002)
+    command.kill()
+    command.communicate()
+    before = {path: path.stat().st_mtime_ns for path in results()}
+    assert len(before) >= 2
+    assert run(*words)[0] == 0
+    assert list(tree("out").values()) == list(tree("whole").values())
+    assert all(p.stat().st_mtime_ns == time for p, time in before.items())
+    assert not list(Path().rglob(".reslift*"))
+
+
+@POSIX
+def test_leftovers_of_dead_processes_are_swept(tmp_path):
+    command = process("--help")
+    command.communicate()
+    machine = files._machine()
+    dead = tmp_path / f".reslift-{machine}-{command.pid}-{'0' * 16}.part.png"
+    alive = tmp_path / f".reslift-{machine}-{os.getpid()}-{'0' * 16}.part.png"
+    other = tmp_path / f".reslift-{'f' * 8}-{command.pid}-{'0' * 16}.part.png"
+    for path in (dead, alive, other):
+        path.touch()
+    files.sweep(tmp_path)
+    assert not dead.exists() and alive.exists() and other.exists()
+
+
+@POSIX
+def test_ctrl_c_ends_within_two_seconds(model):
+    for number in range(4):
+        picture(f"in/{number}.png", 1200, 1200)
+    command = process("in", "-o", "out", "--model", model, "--device", "cpu", "--backend", "torch")
+    assert command.stdout.readline() == b"out/0.png\n"
+    started = time.monotonic()
+    command.send_signal(signal.SIGINT)
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 130 and b"Traceback" not in err
+    assert time.monotonic() - started < 2
+    assert b"the same command again" in err and err.endswith(b"reslift: interrupted\n")
+    assert not list(Path().rglob("*.part*"))
+
+
+@pytest.fixture
+def pipes(monkeypatch):
+    def send(content):
+        standard_in, standard_out = (
+            io.TextIOWrapper(io.BytesIO(content)),
+            io.TextIOWrapper(io.BytesIO()),
+        )
+        monkeypatch.setattr(sys, "stdin", standard_in)
+        monkeypatch.setattr(sys, "stdout", standard_out)
+        return standard_out.buffer
+
+    return send
+
+
+def test_pipes(run, pipes):
+    content = picture("a.png").read_bytes()
+    assert run("a.png")[0] == 0
+    sink = pipes(content)
+    assert run("-")[0] == 0
+    assert sink.getvalue() == Path("a-x2.png").read_bytes()
+    sink = pipes(content)
+    assert run("-", "-o", "-", "--output-format", "jpeg")[0] == 0
+    assert sink.getvalue()[:3] == b"\xff\xd8\xff"
+    sink = pipes(content)
+    assert run("-", "-o", "named.png")[0] == 0
+    assert Path("named.png").read_bytes() == Path("a-x2.png").read_bytes()
+    sink = pipes(b"")
+    assert run("a.png", "-o", "-")[0] == 0
+    assert sink.getvalue() == Path("a-x2.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "code", "says"),
+    [
+        (("-",), b"", 1, "standard input is empty"),
+        (("-",), b"text that is no picture", 1, "failed: cannot use standard input"),
+        (("-", "a.png"), b"x", 2, "alone"),
+        (("in", "-o", "-"), b"", 2, "not one file"),
+        (("-", "--max-file-bytes", "3"), b"12345", 1, "--max-file-bytes"),
+    ],
+)
+def test_pipes_that_cannot_be(run, pipes, words, content, code, says):
+    picture("a.png"), Path("in").mkdir()
+    sink = pipes(content)
+    found, _, err = run(*words)
+    assert found == code and says in err[0] and sink.getvalue() == b""
