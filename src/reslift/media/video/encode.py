@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reslift.errors import UsageError, look_up, one_line
-from reslift.media.video.color import BT709, LIMITED, UNSPECIFIED, Conversion, Layout, Words
+from reslift.media.video.color import BT709, FULL, LIMITED, UNSPECIFIED, Conversion, Layout, Words
 from reslift.media.video.frames import conversion, planes_of
 from reslift.media.video.probe import Clip, Colors, Light, layout_of, matrix_of
 
@@ -29,6 +29,7 @@ FORMATS = {
 """FFmpeg's muxer for each suffix that is written."""
 
 THREADS = 4
+LEAST_OF_X265 = 64
 FASTEST = 1000
 
 
@@ -92,9 +93,14 @@ def choose(
     """
     source = conversion(clip)
     deep, container = source.layout.bits > 8, FORMATS[target.suffix.lower()]
-    name = codec or _default(container, deep)
+    name = codec or _default(container, deep, min(size) < LEAST_OF_X265)
     chosen = look_up(name, CODECS, "codec")
     _check(name, chosen, container, target, crf)
+    if chosen.library == "libx265" and min(size) < LEAST_OF_X265:
+        raise UsageError(
+            f"--codec {name}: x265 damages memory below {LEAST_OF_X265} pixels a side, and the "
+            f"result has {size[0]}x{size[1]}; use h264"
+        )
     layout, format, notes = _format(chosen, source.layout, size)
     tags = clip.colors
     if source.layout.kind == "rgb" and layout.kind == "yuv":
@@ -108,6 +114,8 @@ def choose(
             "assume for the input's size but not for the result's"
         )
     full = source.full if layout.kind == source.layout.kind else False
+    if full and tags.range != FULL:
+        tags = replace(tags, range=FULL)
     target_conversion = Conversion(layout, matrix, full, source.centred)
     quality = chosen.crf if crf is None else crf
     options = dict(chosen.options) | ({} if quality is None else {"crf": str(quality)})
@@ -125,10 +133,10 @@ def choose(
     return encoding, tuple(notes)
 
 
-def _default(container: str, deep: bool) -> str:
+def _default(container: str, deep: bool, tiny: bool) -> str:
     if container == "webm":
         return "av1" if deep else "vp9"
-    return "h265" if deep else "h264"
+    return "h265" if deep and not tiny else "h264"
 
 
 def _check(name: str, codec: Codec, container: str, target: Path, crf: int | None) -> None:

@@ -22,13 +22,13 @@ from reslift.media.video.probe import (
     opened,
     picture_stream,
     planar,
+    whole_packets,
 )
 from reslift.media.video.steady import Steady
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.filter import Graph
-    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -159,13 +159,15 @@ class Frames:
             yield frame
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        import av
+
         context, tally = decoder(stream), self.tally
         packets = frames = failures = 0
-        for packet in _demuxed(container, stream):
+        for packet in whole_packets(container, [stream], self._clip.path):
             packets += bool(packet.size) and not packet.is_discard
             try:
                 decoded = context.decode(packet if packet.size else None)
-            except (ValueError, OSError, RuntimeError):
+            except av.FFmpegError:
                 failures += 1
                 continue
             for frame in decoded:
@@ -251,16 +253,6 @@ def planes_of(frame: VideoFrame, dtype: np.dtype[np.generic]) -> list[Pixels]:
         ]
         for plane in frame.planes
     ]
-
-
-def _demuxed(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """All packets; where the file breaks off, one empty one to get at what is still inside."""
-    import av
-
-    try:
-        yield from container.demux(stream)
-    except av.FFmpegError:
-        yield av.Packet()  # type: ignore[misc]
 
 
 def _kinds(frame: VideoFrame) -> Iterator[str]:

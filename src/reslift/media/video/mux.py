@@ -19,7 +19,7 @@ from reslift.files import CANNOT_WRITE
 from reslift.media.video import streams
 from reslift.media.video.encode import FORMATS, Encoding
 from reslift.media.video.parts import Part
-from reslift.media.video.probe import Clip, boundary, opened, picture_stream
+from reslift.media.video.probe import Clip, opened, picture_stream, whole_packets
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -52,7 +52,8 @@ def join(
         picture = picture_stream(source, clip.path)
         others, notes = streams.copyable(source, picture, muxer)
         tags = streams.file_tags(source)
-        output = _open(into, muxer, streams.muxer_options(tags, muxer))
+        ticks = [clip.time_base, *(stream.time_base for stream in others)]
+        output = _open(into, muxer, streams.muxer_options(tags, muxer, ticks))
         stack.callback(_close_quietly, output)
         output.metadata.update(tags)
         stack.enter_context(_refusals(target))
@@ -61,9 +62,8 @@ def join(
         copies = _others(output, others, clip, muxer)
         output.set_chapters(_chapters(source, cut, clip, parts))
         shift = parts[0].times[0][0] if cut.start is not None else 0
-        with boundary(clip.path):
-            copied = _copied(source, copies, cut, shift * clip.time_base)
-            _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
+        copied = _copied(clip.path, source, copies, cut, shift * clip.time_base)
+        _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
         output.close()
     if muxer in COARSE and (clip.time_base / MILLISECOND).denominator != 1:
         notes.append("time stamps are rounded to milliseconds, all that this container has")
@@ -95,13 +95,15 @@ def _refusals(target: Path) -> Iterator[None]:
 def _open(path: Path, muxer: str, options: dict[str, str]) -> OutputContainer:
     import av
 
-    return av.open(
+    output = av.open(
         f"file:{path}",
         "w",
         format=muxer,
         container_options=options,
         metadata_errors="surrogateescape",
     )
+    output.flags |= av.container.Flags.bitexact.value
+    return output
 
 
 def _close_quietly(output: OutputContainer) -> None:
@@ -133,8 +135,6 @@ def _picture(
     made.metadata.update(streams.picture_tags(source))
     if encoding.conversion.layout.alpha:
         made.metadata["alpha_mode"] = "1"
-    else:
-        made.metadata.pop("alpha_mode", None)
     made.disposition = int(source.disposition)
     return made  # type: ignore[no-any-return]
 
@@ -209,15 +209,14 @@ def _delay(part: Part) -> int:
 
 
 def _copied(
-    source: InputContainer, copies: dict[int, Stream], cut: Cut, offset: Fraction
+    path: Path, source: InputContainer, copies: dict[int, Stream], cut: Cut, offset: Fraction
 ) -> Iterator[tuple[Fraction, Packet[Any]]]:
     """Packets of all other streams in the order of the file, with the time they are due."""
     if not copies:
         return
     kept = [stream for stream in source.streams if stream.index in copies]
-    due = Fraction(0)
-    for packet in source.demux(*kept):
-        if packet.dts is None and packet.pts is None:
+    for packet in whole_packets(source, kept, path):
+        if (packet.dts is None and packet.pts is None) or streams.is_gap(packet):
             continue
         tick = packet.time_base
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -231,9 +230,8 @@ def _copied(
             packet.pts = None if packet.pts is None else packet.pts - back
             packet.dts = None if packet.dts is None else packet.dts - back
         first = packet.dts if packet.dts is not None else packet.pts
-        due = (first or 0) * tick
         packet.stream = copies[packet.stream_index]
-        yield due, packet
+        yield (first or 0) * tick, packet
 
 
 def _interleave(

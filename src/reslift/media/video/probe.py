@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reslift.errors import InputError, ResliftError, one_line
-from reslift.media.video.boxes import demuxer
+from reslift.media.video.boxes import demuxer, missing_bytes
 from reslift.media.video.color import FULL, LIMITED, UNSPECIFIED, Layout
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
     from av.video.codeccontext import VideoCodecContext
     from av.video.format import VideoFormat
     from av.video.frame import VideoFrame
@@ -120,14 +122,27 @@ def opened(path: Path) -> InputContainer:
         kind = demuxer(file.read(64))
     if kind is None:
         raise InputError(f"cannot use {one_line(path)}: not MP4, MOV, MKV, WebM or AVI")
-    with boundary(path):
-        return av.open(
-            f"file:{path}",
-            "r",
-            format=kind,
-            container_options={"protocol_whitelist": "file"},
-            metadata_errors="surrogateescape",
-        )
+    try:
+        with boundary(path):
+            return av.open(
+                f"file:{path}",
+                "r",
+                format=kind,
+                container_options={"protocol_whitelist": "file"},
+                metadata_errors="surrogateescape",
+            )
+    except InputError as error:
+        raise truncated(path) or error from error
+
+
+def truncated(path: Path, advice: str = "") -> InputError | None:
+    """The error for a file that ends before its own lengths say; None for a whole one."""
+    lacking = missing_bytes(path)
+    if not lacking:
+        return None
+    return InputError(
+        f"cannot use {one_line(path)}: truncated, the file ends {lacking:,} bytes too early{advice}"
+    )
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -143,7 +158,8 @@ def decoder(stream: VideoStream) -> VideoCodecContext:
     import av
 
     context = stream.codec_context
-    if stream.metadata.get("alpha_mode") == "1" and context.name in ("vp8", "vp9"):
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if tags.get("alpha_mode") == "1" and context.name in ("vp8", "vp9"):
         name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}[context.name]
         context = av.CodecContext.create(name, "r")  # type: ignore[assignment]
     context.thread_type = "AUTO"
@@ -162,8 +178,30 @@ def probe(path: Path) -> Clip:
         context = decoder(stream)
         first = _first_frame(container, stream, context)
         if first is None:
-            raise InputError(f"cannot use {one_line(path)}: it holds no frame that can be decoded")
+            raise truncated(path) or InputError(
+                f"cannot use {one_line(path)}: it holds no frame that can be decoded"
+            )
         return _clip(path, stream, context, first)
+
+
+def whole_packets(
+    container: InputContainer, wanted: Sequence[Stream], path: Path
+) -> Iterator[Packet[Any]]:
+    """All packets of the wanted streams, up to where the file breaks off.
+
+    Raises InputError where it cannot be read at all any more.
+    """
+    import av
+
+    with boundary(path):
+        packets = container.demux(*wanted)
+        while True:
+            try:
+                yield next(packets)
+            except StopIteration:
+                return
+            except (av.InvalidDataError, av.EOFError):
+                return
 
 
 def _first_frame(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Iterable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from reslift.errors import one_line
@@ -10,11 +13,40 @@ from reslift.media.video.probe import COVER
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
     from av.stream import Stream
 
 MADE_BY_MUXERS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-OF_THE_OLD_PICTURE = ("encoder", "rotate", "BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_")
+OF_THE_OLD_PICTURE = (
+    *("encoder", "rotate", "alpha_mode", "bps", "duration", "number_of_", "_statistics_"),
+)
 QUICKTIME_KEY = "com."
+FASTEST_CLOCK = 2**31 - 1
+QUICKTIME_LANGUAGES = {
+    "bod": "tib",
+    "ces": "cze",
+    "cym": "wel",
+    "deu": "ger",
+    "ell": "gre",
+    "eus": "baq",
+    "fas": "per",
+    "fra": "fre",
+    "hye": "arm",
+    "isl": "ice",
+    "kat": "geo",
+    "mkd": "mac",
+    "mri": "mao",
+    "msa": "may",
+    "mya": "bur",
+    "nld": "dut",
+    "ron": "rum",
+    "slk": "slo",
+    "sqi": "alb",
+    "zho": "chi",
+}
+"""ISO 639-2: what MOV knows for a language with two codes."""
+
+NOTHING_SHOWN = b"\0\0"
 COVER_TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "gif": "image/gif"}
 
 
@@ -52,7 +84,10 @@ def add(into: OutputContainer, stream: Stream) -> Stream:
         )
     else:
         made = into.add_stream_from_template(stream, opaque=True)
-    made.metadata.update(stream.metadata)
+    tags = stream_tags(stream)
+    if into.format.name == "mov" and "language" in tags:
+        tags["language"] = QUICKTIME_LANGUAGES.get(tags["language"], tags["language"])
+    made.metadata.update(tags)
     if stream.type != "attachment":
         made.disposition = int(stream.disposition)  # type: ignore[assignment]
     return made
@@ -62,6 +97,12 @@ def is_chapter_track(source: InputContainer, stream: Stream) -> bool:
     """MP4 shows its chapters as a data stream too; the muxer makes a new one from the chapters."""
     name = stream.name if stream.type == "data" else None
     return name == "bin_data" and bool(source.chapters())
+
+
+def is_gap(packet: Packet[Any]) -> bool:
+    """Whether a packet is the nothing between two subtitles of MP4, which muxers put there."""
+    name = getattr(packet.stream.codec_context, "name", None)
+    return name == "mov_text" and bytes(packet) == NOTHING_SHOWN
 
 
 def is_cover_for(stream: Stream, muxer: str) -> bool:
@@ -76,12 +117,19 @@ def add_cover(into: OutputContainer, stream: Stream, data: bytes) -> None:
     into.add_attachment(name, stream.metadata.get("mimetype", kind), data)
 
 
+def stream_tags(stream: Stream) -> dict[str, str]:
+    """Tags of a stream; the title of a track, which MP4 reads as a name, is a title again."""
+    tags = dict(stream.metadata)
+    if "name" in tags and "title" not in tags:
+        tags["title"] = tags.pop("name")
+    return tags
+
+
 def picture_tags(stream: Stream) -> dict[str, str]:
     """Tags of the picture stream that still hold for the result."""
+    tags = stream_tags(stream)
     return {
-        key: value
-        for key, value in stream.metadata.items()
-        if not key.startswith(OF_THE_OLD_PICTURE)
+        key: value for key, value in tags.items() if not key.lower().startswith(OF_THE_OLD_PICTURE)
     }
 
 
@@ -92,10 +140,20 @@ def file_tags(source: InputContainer) -> dict[str, str]:
     }
 
 
-def muxer_options(tags: dict[str, str], muxer: str) -> dict[str, str]:
-    """Options for the muxer: MP4 and MOV keep QuickTime's own keys only where told to."""
+def muxer_options(
+    tags: dict[str, str], muxer: str, ticks: Iterable[Fraction | None]
+) -> dict[str, str]:
+    """Options for the muxer of MP4 and MOV.
+
+    QuickTime's own keys are kept only where told to; and where a stream begins is rounded to the
+    clock of the whole film, so that has to count in the `ticks` of all streams.
+    """
+    if muxer not in ("mp4", "mov"):
+        return {}
     own = any(key.startswith(QUICKTIME_KEY) for key in tags)
-    return {"movflags": "use_metadata_tags"} if own and muxer in ("mp4", "mov") else {}
+    clock = math.lcm(1000, *(tick.denominator for tick in ticks if tick))
+    options = {"movie_timescale": str(clock)} if clock <= FASTEST_CLOCK else {}
+    return options | ({"movflags": "use_metadata_tags"} if own else {})
 
 
 def _refusal(stream: Stream, muxer: str) -> str | None:

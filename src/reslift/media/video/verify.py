@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 MILLISECOND = Fraction(1, 1000)
+DEFAULT_TRACK = 1
 UNTOLD = {"handler_name", "vendor_id", "duration", "mimetype", "filename"}
 
 
@@ -35,6 +36,7 @@ UNTOLD = {"handler_name", "vendor_id", "duration", "mimetype", "filename"}
 class Content:
     """What a file holds besides the pictures themselves. Times are seconds."""
 
+    container: str = ""
     times: list[Fraction] = field(default_factory=list)
     packets: dict[int, list[tuple[Fraction, bytes]]] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
@@ -78,9 +80,9 @@ def content(clip: Clip) -> Content:
         context = decoder(picture)
         wanted = [picture, *(container.streams[index] for index in found.packets)]
         for packet in container.demux(*wanted):
-            if packet.stream_index == picture.index:
+            if packet.stream.index == picture.index:
                 found.times += _decoded(context, packet, clip.time_base)
-            elif packet.size:
+            elif packet.size and not streams.is_gap(packet):
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 entry = (stamp or 0) * packet.time_base, hashlib.sha256(bytes(packet)).digest()
                 found.packets[packet.stream_index].append(entry)
@@ -89,9 +91,11 @@ def content(clip: Clip) -> Content:
 
 
 def _decoded(context: Any, packet: Any, tick: Fraction) -> Iterator[Fraction]:
+    import av
+
     try:
         frames = context.decode(packet if packet.size else None)
-    except (ValueError, OSError, RuntimeError):
+    except av.FFmpegError:
         return
     yield from (frame.pts * tick for frame in frames if frame.pts is not None)
 
@@ -114,6 +118,7 @@ def _describe(container: InputContainer, found: Content, picture: int) -> None:
             found.packets[stream.index] = []
             found.ticks.append(stream.time_base or MILLISECOND)
     found.file_tags = streams.file_tags(container)
+    found.container = container.format.name
     for chapter in container.chapters():
         unit = chapter["time_base"] or Fraction(1)
         title = chapter["metadata"].get("title", "")
@@ -190,8 +195,11 @@ def _streams(held: Content, kept: Content, tick: Fraction) -> Iterator[str]:
 
 def _stream_tags(held: Content, kept: Content, index: int, match: int) -> Iterator[str]:
     name = held.names[index]
-    if held.dispositions[index] != kept.dispositions[match]:
-        yield f"{name}: disposition {held.dispositions[index]} became {kept.dispositions[match]}"
+    was, now = held.dispositions[index], kept.dispositions[match]
+    # MP4 has no way to say that no track is the default one.
+    told = ~0 if held.container == kept.container else ~DEFAULT_TRACK
+    if was & told != now & told:
+        yield f"{name}: disposition {was} became {now}"
     yield from _lacking(name, held.tags[index], kept.tags[match])
 
 
@@ -214,14 +222,18 @@ def _tags(held: Content, kept: Content) -> Iterator[str]:
 
 
 def _lacking(name: str, was: dict[str, str], now: dict[str, str]) -> Iterator[str]:
-    values = {key.lower(): value for key, value in now.items()}
+    values = {key.lower(): _one_code(value) for key, value in now.items()}
     empty = {("language", "und")}
     lacking = Counter(
         key
         for key, value in was.items()
         if key.lower() not in UNTOLD
         and (key.lower(), value) not in empty
-        and values.get(key.lower()) != value
+        and values.get(key.lower()) != _one_code(value)
     )
     if lacking:
         yield f"{name}: tags {', '.join(sorted(lacking))} differ"
+
+
+def _one_code(value: str) -> str:
+    return streams.QUICKTIME_LANGUAGES.get(value, value)

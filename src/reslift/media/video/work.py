@@ -20,14 +20,13 @@ from reslift import __version__
 from reslift.errors import InputError, UsageError, one_line
 from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
-from reslift.media.video.boxes import missing_bytes
 from reslift.media.video.color import Words
 from reslift.media.video.encode import Encoding, choose
 from reslift.media.video.frames import Frames, Selection, Shot, Tally
 from reslift.media.video.mux import Cut, join
 from reslift.media.video.overlap import Seconds, overlapped
 from reslift.media.video.parts import Parts, digest, segment_length
-from reslift.media.video.probe import Clip, probe
+from reslift.media.video.probe import Clip, probe, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,12 +83,10 @@ def _refuse(clip: Clip, wishes: Wishes) -> None:
             f"cannot use {one_line(clip.path)}: it is interlaced, and enlarging would mix its "
             "half pictures; add --deinterlace"
         )
-    lacking = missing_bytes(clip.path)
-    if lacking and not wishes.allow_truncated:
-        raise InputError(
-            f"cannot use {one_line(clip.path)}: truncated, the file ends {lacking:,} bytes too "
-            "early; add --allow-truncated for what is there"
-        )
+    if not wishes.allow_truncated and (
+        error := truncated(clip.path, "; add --allow-truncated for what is there")
+    ):
+        raise error
     for name, bound in (("start", wishes.start), ("end", wishes.end)):
         if bound is not None and not 0 <= bound < float("inf"):
             raise UsageError(f"--{name} {bound}: give seconds from 0 up, or like 1:02:03.5")
