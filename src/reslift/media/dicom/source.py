@@ -135,12 +135,29 @@ class Image:
             )
 
     def containers(self) -> NDArray[Any] | None:
-        """(frames, h, w) as decoded, with the overlays beside the values; None without such."""
-        if not has_embedded_overlays(self.elements):
+        """(frames, h, w) with the overlays beside the values; None without such."""
+        if self.syntax not in NATIVE or not has_embedded_overlays(self.elements):
             return None
         with self._decoding():
-            frames = [frame.astype(frame.dtype.newbyteorder("=")) for frame in self._decoded()]
-            return np.stack(frames)
+            return self._raw()
+
+    def _raw(self) -> NDArray[Any]:
+        """All containers of a gray image, as they lie in the file."""
+        import pydicom
+
+        order = ">" if self.syntax == EXPLICIT_BIG else "<"
+        size = int(self.elements.BitsAllocated) // 8
+        data = pydicom.dcmread(self.path, force=True).PixelData
+        values = np.frombuffer(data, f"{order}u{size}", self.count * self.rows * self.columns)
+        return values.reshape(self.count, self.rows, self.columns).astype(f"u{size}")
+
+    @property
+    def _shift(self) -> int:
+        """How many bits of a native container lie below its value; pydicom takes 0 for granted."""
+        stored, high = _whole(self.elements, "BitsStored"), _whole(self.elements, "HighBit")
+        if not self.is_gray or self.syntax not in NATIVE or not stored or high is None:
+            return 0
+        return max(0, min(high, int(self.elements.BitsAllocated) - 1) + 1 - stored)
 
     def _decoding(self) -> AbstractContextManager[None]:
         return damage_named(self.path, f"its pixel data, {_name(self.syntax)},")
@@ -154,7 +171,7 @@ class Image:
         if self.photometric == PALETTE:
             return self._coloured(frame)
         native = frame.astype(frame.dtype.newbyteorder("="), copy=False)
-        return _stored_bits(native, self.elements) if self.is_gray else native
+        return _shifted(native, self._shift, self.elements) if self._shift else native
 
     def _coloured(self, indices: NDArray[Any]) -> NDArray[Any]:
         from pydicom.pixels.processing import apply_color_lut
@@ -193,6 +210,9 @@ class Image:
         from pydicom.pixels.decoders.base import get_decoder
         from pydicom.pixels.utils import iter_pixels
 
+        if self._shift:
+            yield from self._raw()
+            return
         source = self._with_pixels()
         try:
             available = get_decoder(self.syntax).available_plugins
@@ -320,7 +340,7 @@ def refusal(elements: Dataset) -> str:
     if kind.startswith(LABELS):
         return f"{_name(kind)} holds labels, not intensities; enlarge those with nearest neighbour"
     if "Rows" not in elements or "Columns" not in elements or "BitsAllocated" not in elements:
-        return f"this DICOM file holds no picture ({_name(kind) or 'of no known kind'})"
+        return f"this DICOM file holds no picture ({_name(kind)})"
     if _syntax(elements).startswith(VIDEO):
         return "its pixel data is a video stream, which is not enlarged"
     if "TotalPixelMatrixColumns" in elements:
@@ -340,20 +360,13 @@ def _unknown_pixels(elements: Dataset) -> str:
     return ""
 
 
-def _stored_bits(frame: NDArray[Any], elements: Dataset) -> NDArray[Any]:
-    """The bits of the value alone, where overlays or a high bit elsewhere share its container."""
-    allocated, stored = int(elements.BitsAllocated), int(elements.get("BitsStored") or 0)
-    if not 0 < stored < allocated:
-        return frame
-    high = elements.get("HighBit")
-    shift = (stored - 1 if high is None else int(high)) + 1 - stored
-    if shift == 0 and not has_embedded_overlays(elements):
-        return frame
-    bits = frame.view(f"u{frame.dtype.itemsize}").astype(np.int64) >> max(0, shift)
-    bits &= (1 << stored) - 1
-    if frame.dtype.kind == "i":
-        bits -= (bits >> (stored - 1)) << stored
-    return bits.astype(frame.dtype)
+def _shifted(container: NDArray[Any], shift: int, elements: Dataset) -> NDArray[Any]:
+    """The value alone, `shift` bits up in an unsigned container."""
+    stored, size = int(elements.BitsStored), container.dtype.itemsize
+    bits = (container.astype(np.int64) >> shift) & ((1 << stored) - 1)
+    if elements.get("PixelRepresentation") != 1:
+        return bits.astype(f"u{size}")
+    return (bits - ((bits >> (stored - 1)) << stored)).astype(f"i{size}")
 
 
 def _whole(elements: Dataset, keyword: str) -> int | None:
@@ -362,7 +375,9 @@ def _whole(elements: Dataset, keyword: str) -> int | None:
 
 
 def _name(uid: str) -> str:
-    """What the standard calls a UID; a private one as it is, in case it is one."""
+    """What the standard calls a UID; nothing of what it does not know is repeated."""
+    from pydicom.config import IGNORE
     from pydicom.uid import UID
 
-    return one_line(UID(uid).name) if uid else ""
+    name = UID(uid, IGNORE).name if uid else uid
+    return "of no known kind" if name == uid else one_line(name)

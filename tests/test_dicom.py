@@ -1,0 +1,452 @@
+"""DICOM in, DICOM out: values, geometry, history, and what must not be enlarged."""
+
+import hashlib
+import zlib
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from medical_samples import SHIPPED, SLANTED, Cubic, dicom, read, waves
+from reslift.cli import main
+from reslift.errors import InputError, LimitError, OutputError, ResliftError, UsageError
+from reslift.limits import DEFAULT, Limits
+from reslift.media import MEDIA, Wishes, is_meant, of
+from reslift.media.base import Extent
+from small_models import bicubic_lift, saved
+
+DICOM = MEDIA["dicom"]
+NO_IMAGE = ["rtdose.dcm", "rtplan.dcm", "rtstruct.dcm", "reportsi.dcm", "test-SR.dcm"]
+NO_IMAGE += ["liver_1frame.dcm", "waveform_ecg.dcm", "SC_rgb_rle_32bit.dcm", "badVR.dcm"]
+DAMAGED = ["MR_truncated.dcm", "SC_rgb_jpeg.dcm", "rtplan_truncated.dcm"]
+UNKNOWN = ["JPEG-lossy.dcm", "JPGExtended.dcm", "JPEG2000-embedded-sequence-delimiter.dcm"]
+GOOD = ["693_J2KI.dcm", "CT_small.dcm", "ExplVR_BigEnd.dcm", "J2K_pixelrep_mismatch.dcm"]
+GOOD += ["JPEGLSNearLossless_16.dcm", "MR_small_RLE.dcm", "MR_small_expb.dcm", "image_dfl.dcm"]
+GOOD += ["MR_small_implicit.dcm", "MR_small_jp2klossless.dcm", "SC_rgb_rle_16bit_2frame.dcm"]
+GOOD += ["SC_rgb_dcmtk_+eb+cy+s4.dcm", "SC_ybr_full_422_uncompressed.dcm", "SC_rgb_jpeg_gdcm.dcm"]
+GOOD += ["SC_rgb_small_odd.dcm", "examples_overlay.dcm", "examples_palette.dcm"]
+
+
+def enlarged(source, target, scale=2, **wishes):
+    enlarger = Cubic(scale)
+    DICOM.check_target(target, DICOM.peek(source, DEFAULT), scale)
+    DICOM.upscale(enlarger, source, target, Wishes(**wishes))
+    return read(target)
+
+
+def corners(dataset):
+    """The outer corners of the image in the patient, by the formula of PS3.3 C.7.6.2.1.1."""
+    row, column = np.split(np.array(dataset.ImageOrientationPatient, float), 2)
+    down, across = (float(step) for step in dataset.PixelSpacing)
+    start = np.array(dataset.ImagePositionPatient, float)
+    places = [(-0.5, -0.5), (dataset.Columns - 0.5, -0.5), (-0.5, dataset.Rows - 0.5)]
+    return np.array([start + row * across * i + column * down * j for i, j in places])
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_syntax_and_kind_of_pixels(name, tmp_path):
+    source, target = SHIPPED / name, tmp_path / "a.dcm"
+    after, before = enlarged(source, target), read(source)
+    assert (after.Rows, after.Columns) == (before.Rows * 2, before.Columns * 2)
+    given, result = before.pixel_array, after.pixel_array
+    if before.PhotometricInterpretation == "PALETTE COLOR":
+        given = pydicom.pixels.apply_color_lut(given, before) >> 8
+    elif before.PhotometricInterpretation.startswith("YBR"):
+        given = pydicom.pixels.pixel_array(source)
+    if given.dtype.byteorder == ">":
+        given = given.astype(given.dtype.newbyteorder("="))
+    assert given.min() <= result.min() and result.max() <= given.max()
+    axis = given.ndim - (3 if after.SamplesPerPixel == 3 else 2)
+    blocks = given.repeat(2, axis).repeat(2, axis + 1).astype(float)
+    correlation = np.corrcoef(blocks.ravel(), result.ravel().astype(float))[0, 1]
+    assert correlation > 0.85
+    assert abs(blocks.mean() - result.mean()) < 0.02 * np.ptp(given)
+    assert DICOM.verify(source, target) == ()
+
+
+def test_without_a_network_the_values_are_those_of_a_cubic_within_the_range(tmp_path):
+    pixels = waves().astype(np.int16)
+    source = dicom(tmp_path / "a.dcm", pixels)
+    result = enlarged(source, tmp_path / "b.dcm").pixel_array
+    shown = ((pixels - pixels.min()) / np.ptp(pixels)).astype(np.float32)
+    out = np.empty((48, 40, 1), np.float32)
+    Cubic().run(type("P", (), {"pixels": shown[..., None]}), out)
+    wanted = np.rint(out[..., 0].astype(float) * np.ptp(pixels) + pixels.min())
+    assert result.dtype == np.int16
+    assert np.abs(result - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_corners_and_distances_stay_where_they_are(scale, tmp_path):
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16), ImagerPixelSpacing=[0.9, 0.6])
+    before, after = read(source), enlarged(source, tmp_path / "b.dcm", scale)
+    assert np.allclose(corners(before), corners(after), atol=0.04)
+    assert np.abs(corners(before) - corners(after)).max() < 1e-6
+    first, last = np.array([3.0, 5.0]), np.array([17.0, 11.0])
+    lengths = [
+        np.hypot(*((last - first) * factor * np.array(dataset.PixelSpacing, float)[::-1]))
+        for dataset, factor in ((before, 1), (after, scale))
+    ]
+    assert abs(lengths[0] - lengths[1]) < 0.1 * 0.4
+    assert list(after.ImageOrientationPatient) == SLANTED
+    assert np.allclose(np.array(after.ImagerPixelSpacing, float), np.array([0.9, 0.6]) / scale)
+
+
+def test_moved_corners_are_found(tmp_path):
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
+    after = enlarged(source, tmp_path / "b.dcm")
+    after.ImagePositionPatient = read(source).ImagePositionPatient
+    after.save_as(tmp_path / "c.dcm")
+    assert "corners lie" in DICOM.verify(source, tmp_path / "c.dcm")[0]
+
+
+def test_a_ring_of_padding_never_bleeds(tmp_path):
+    pixels = waves(40, 40, -100, 300).astype(np.int16)
+    y, x = np.mgrid[:40, :40]
+    outside = np.hypot(x - 19.5, y - 19.5) > 15
+    pixels[outside] = -2000
+    result = enlarged(
+        dicom(tmp_path / "a.dcm", pixels, PixelPaddingValue=-2000), tmp_path / "b.dcm"
+    )
+    hidden = outside.repeat(2, 0).repeat(2, 1)
+    assert (result.pixel_array[hidden] == -2000).all()
+    assert result.pixel_array[~hidden].min() >= pixels[~outside].min()
+    assert result.PixelPaddingValue == -2000
+
+
+def test_metal_does_not_squeeze_what_the_network_sees(tmp_path):
+    pixels = waves(64, 64, -1000, 1000).astype(np.int16)
+    with_metal = pixels.copy()
+    with_metal[30, 40:42] = 32000
+    enlarger = Cubic()
+    for name, values in (("a", pixels), ("b", with_metal)):
+        source = dicom(tmp_path / f"{name}.dcm", values)
+        DICOM.upscale(enlarger, source, tmp_path / f"{name}2.dcm", Wishes())
+    plain, metal = (read(tmp_path / f"{name}2.dcm").pixel_array.astype(int) for name in "ab")
+    far = np.ones_like(plain, bool)
+    far[54:70, 74:92] = False
+    assert np.abs(plain - metal)[far].max() <= 3
+    assert 25000 < metal.max() <= 32000
+    assert metal.min() >= -1000
+    assert np.ptp(enlarger.shown[1][5:25]) > 0.3
+
+
+def test_a_window_is_what_the_network_sees_and_nothing_is_clipped(tmp_path):
+    pixels = waves(low=0, high=3000).astype(np.uint16)
+    source = dicom(tmp_path / "a.dcm", pixels, RescaleSlope=2, RescaleIntercept=-1000)
+    enlarger = Cubic()
+    DICOM.upscale(enlarger, source, tmp_path / "b.dcm", Wishes(window=(0.0, 1000.0)))
+    seen = np.clip((pixels * 2.0 - 1000 + 500) / 1000, 0, 1)
+    assert np.allclose(enlarger.shown[0][..., 0], seen, atol=1e-6)
+    result = read(tmp_path / "b.dcm").pixel_array
+    whole = enlarged(source, tmp_path / "c.dcm").pixel_array
+    assert result.max() > 2800
+    assert np.abs(result.astype(int) - whole).mean() < 60
+
+
+def test_monochrome1_is_shown_inverted_and_stays_so(tmp_path):
+    pixels = waves(low=10, high=200).astype(np.uint8)
+    source = dicom(tmp_path / "a.dcm", pixels, PhotometricInterpretation="MONOCHROME1")
+    enlarger = Cubic()
+    DICOM.upscale(enlarger, source, tmp_path / "b.dcm", Wishes())
+    assert enlarger.shown[0].flat[pixels.argmin()] == 1
+    after = read(tmp_path / "b.dcm")
+    assert after.PhotometricInterpretation == "MONOCHROME1"
+    assert abs(after.pixel_array.mean() - pixels.mean()) < 1
+
+
+def test_bits_beside_the_value_are_an_overlay_and_no_value(tmp_path):
+    pixels = waves(low=0, high=4095).astype(np.uint16)
+    circle = (np.indices(pixels.shape).sum(0) % 7 == 0).astype(np.uint16)
+    tags = {"BitsStored": 12, "HighBit": 11}
+    source = dicom(tmp_path / "a.dcm", pixels | circle << 12, **tags)
+    dataset = read(source)
+    for element, vr, value in (
+        (0x0010, "US", 24),
+        (0x0011, "US", 20),
+        (0x0040, "CS", "G"),
+        (0x0050, "SS", [1, 1]),
+        (0x0100, "US", 16),
+        (0x0102, "US", 12),
+    ):
+        dataset.add_new((0x6000, element), vr, value)
+    dataset.save_as(source)
+    after = enlarged(source, tmp_path / "b.dcm", 3)
+    plain = enlarged(dicom(tmp_path / "c.dcm", pixels, **tags), tmp_path / "d.dcm", 3)
+    assert np.array_equal(after.pixel_array, plain.pixel_array)
+    assert np.array_equal(after.overlay_array(0x6000), circle.repeat(3, 0).repeat(3, 1))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_high_bit_above_the_value(signed, tmp_path):
+    pixels = waves(low=-2000 if signed else 0, high=2047).astype(np.int16)
+    tags = {"BitsStored": 12, "PixelRepresentation": int(signed)}
+    upper = (pixels.view(np.uint16) << 4) | 5
+    high = enlarged(dicom(tmp_path / "a.dcm", upper, HighBit=15, **tags), tmp_path / "b.dcm")
+    plain = enlarged(dicom(tmp_path / "c.dcm", pixels, HighBit=11, **tags), tmp_path / "d.dcm")
+    assert high.HighBit == 11
+    assert np.array_equal(high.pixel_array, plain.pixel_array)
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+def test_planes_of_colour(planar, tmp_path):
+    pixels = np.stack([waves(low=low, high=high) for low, high in ((0, 99), (40, 50), (9, 255))], 2)
+    pixels = pixels.astype(np.uint8)
+    stored = pixels.transpose(2, 0, 1).reshape(pixels.shape) if planar else pixels
+    source = dicom(tmp_path / "a.dcm", np.ascontiguousarray(stored), PlanarConfiguration=planar)
+    after = enlarged(source, tmp_path / "b.dcm")
+    assert after.PlanarConfiguration == 0
+    assert np.allclose(after.pixel_array.mean((0, 1)), pixels.mean((0, 1)), atol=1.5)
+
+
+def enhanced(path, shared_orientation=True):
+    """Three frames with functional groups, each at its own place."""
+    from pydicom.dataset import Dataset
+
+    def item(**values):
+        made = Dataset()
+        for keyword, value in values.items():
+            setattr(made, keyword, value)
+        return made
+
+    measures = item(PixelSpacing=[0.7, 0.4], SliceThickness=2)
+    orientation = item(ImageOrientationPatient=SLANTED)
+    shared, frames = item(PixelMeasuresSequence=[measures]), []
+    if shared_orientation:
+        shared.PlaneOrientationSequence = [orientation]
+    for number in range(3):
+        place = item(ImagePositionPatient=[1.0 * number, 2.0, 3.0])
+        frame = item(PlanePositionSequence=[place])
+        if not shared_orientation:
+            frame.PlaneOrientationSequence = [orientation]
+        frames.append(frame)
+    own = {"ImagePositionPatient": None, "ImageOrientationPatient": None, "PixelSpacing": None}
+    return dicom(
+        path,
+        np.stack([waves(low=0, high=100 + n) for n in range(3)]).astype(np.uint16),
+        SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=frames,
+        **own,
+    )
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_frames_of_enhanced_images_each_keep_their_place(shared, tmp_path):
+    source = enhanced(tmp_path / "a.dcm", shared)
+    after = enlarged(source, tmp_path / "b.dcm", 2)
+    measures = after.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [float(step) for step in measures.PixelSpacing] == [0.35, 0.2]
+    row, column = np.array(SLANTED[:3]), np.array(SLANTED[3:])
+    for number, frame in enumerate(after.PerFrameFunctionalGroupsSequence):
+        wanted = np.array([number, 2, 3]) - 0.25 * (row * 0.4 + column * 0.7)
+        place = frame.PlanePositionSequence[0].ImagePositionPatient
+        assert np.allclose(np.array(place, float), wanted, atol=1e-9)
+    assert after.pixel_array.shape == (3, 48, 40)
+    assert [frame.max() for frame in after.pixel_array] == sorted(
+        frame.max() for frame in after.pixel_array
+    )
+    assert DICOM.verify(source, tmp_path / "b.dcm") == ()
+
+
+def test_ultrasound_regions_measure_the_same(tmp_path):
+    from pydicom.dataset import Dataset
+
+    region = Dataset()
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = 2, 3
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 17, 20
+    region.ReferencePixelX0, region.ReferencePixelY0 = 5, 0
+    region.ReferencePixelPhysicalValueX, region.ReferencePixelPhysicalValueY = 1.5, 0.0
+    region.PhysicalDeltaX, region.PhysicalDeltaY = 0.02, 0.03
+    region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3
+    source = dicom(
+        tmp_path / "a.dcm", waves(low=0).astype(np.uint8), SequenceOfUltrasoundRegions=[region]
+    )
+    after = enlarged(source, tmp_path / "b.dcm", 2).SequenceOfUltrasoundRegions[0]
+
+    def value(part, pixel):
+        inside = pixel - part.RegionLocationMinX0 - part.ReferencePixelX0
+        return part.ReferencePixelPhysicalValueX + inside * part.PhysicalDeltaX
+
+    for pixel in (2.0, 9.0, 16.5):
+        assert value(after, 2 * pixel + 0.5) == pytest.approx(value(region, pixel), abs=1e-12)
+    assert (after.RegionLocationMinX0, after.RegionLocationMaxX1) == (4, 35)
+    assert (after.RegionLocationMinY0, after.RegionLocationMaxY1) == (6, 41)
+
+
+def test_history_and_names(tmp_path):
+    source = dicom(
+        tmp_path / "a.dcm",
+        waves().astype(np.int16),
+        SmallestImagePixelValue=-7,
+        DerivationDescription="denoised",
+        InstanceCreationDate="20200102",
+        LossyImageCompression="01",
+        LossyImageCompressionRatio=12,
+        ShutterLeftVerticalEdge=3,
+        ShutterRightVerticalEdge=10,
+    )
+    dataset = read(source)
+    block = dataset.private_block(0x0029, "MAKER", create=True)
+    block.add_new(0x01, "LO", "kept")
+    dataset.IconImageSequence = [pydicom.Dataset()]
+    dataset.save_as(source)
+    after = enlarged(source, tmp_path / "b.dcm")
+    assert list(after.ImageType) == ["DERIVED", "SECONDARY", "AXIAL"]
+    assert after.SOPInstanceUID != dataset.SOPInstanceUID
+    assert after.file_meta.MediaStorageSOPInstanceUID == after.SOPInstanceUID
+    assert after.SOPInstanceUID.startswith("2.25.") and after.SOPInstanceUID.is_valid
+    assert after.SourceImageSequence[0].ReferencedSOPInstanceUID == dataset.SOPInstanceUID
+    assert after.DerivationDescription.startswith("denoised; Enlarged 2x")
+    assert after.DerivationCodeSequence[-1].CodeMeaning == "Spatial resampling"
+    assert after.ContributingEquipmentSequence[-1].ManufacturerModelName == "cubic-x2"
+    assert after.private_block(0x0029, "MAKER")[0x01].value == "kept"
+    assert (after.LossyImageCompression, after.LossyImageCompressionRatio) == ("01", 12)
+    assert after.SmallestImagePixelValue == after.pixel_array.min()
+    assert (after.ShutterLeftVerticalEdge, after.ShutterRightVerticalEdge) == (5, 20)
+    assert "IconImageSequence" not in after and "InstanceCreationDate" not in after
+    for keyword in ("PatientName", "PatientID", "FrameOfReferenceUID", "WindowCenter", "StudyDate"):
+        assert after[keyword].value == dataset[keyword].value
+
+
+def test_the_same_bytes_again_and_one_series_for_all(tmp_path):
+    sources = [
+        dicom(tmp_path / f"{n}.dcm", waves(high=900 + n).astype(np.int16), InstanceNumber=n)
+        for n in (1, 2)
+    ]
+    results = [enlarged(source, tmp_path / f"r{source.name}") for source in sources]
+    assert results[0].SeriesInstanceUID == results[1].SeriesInstanceUID != "1.2.3.4"
+    assert results[0].SOPInstanceUID != results[1].SOPInstanceUID
+    enlarged(sources[0], tmp_path / "again.dcm")
+    first, again = (hashlib.sha256((tmp_path / n).read_bytes()) for n in ("r1.dcm", "again.dcm"))
+    assert first.digest() == again.digest()
+    DICOM.upscale(Cubic(identity="another"), sources[0], tmp_path / "other.dcm", Wishes())
+    other = read(tmp_path / "other.dcm")
+    assert other.SeriesInstanceUID != results[0].SeriesInstanceUID
+    assert other.SOPInstanceUID != results[0].SOPInstanceUID
+    assert [result.InstanceNumber for result in results] == [1, 2]
+
+
+def test_not_for_diagnosis_is_burned_in_only_where_asked(tmp_path):
+    source = dicom(
+        tmp_path / "a.dcm", np.full((64, 80), 50, np.uint8) + waves(64, 80, 0, 9).astype("u1")
+    )
+    plain = enlarged(source, tmp_path / "b.dcm").pixel_array
+    marked = enlarged(source, tmp_path / "c.dcm", not_for_diagnosis=True)
+    changed = plain != marked.pixel_array
+    assert 0.005 < changed.mean() < 0.2
+    assert not changed[: plain.shape[0] // 2].any()
+    assert set(np.unique(marked.pixel_array[changed])) <= {50, 59}
+    assert marked.SOPInstanceUID != read(tmp_path / "b.dcm").SOPInstanceUID
+
+
+@pytest.mark.parametrize("name", NO_IMAGE + DAMAGED + UNKNOWN)
+def test_what_is_no_image_or_is_damaged_is_refused_in_one_line(name, tmp_path):
+    source, target = SHIPPED / name, tmp_path / "a.dcm"
+    with pytest.raises(ResliftError) as caught:
+        enlarged(source, target)
+    assert str(caught.value).startswith(f"{source}: ")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dicomdir_is_refused_and_passed_over_by_scans():
+    path = SHIPPED / "dicomdirtests" / "DICOMDIR"
+    with pytest.raises(InputError, match="lists files"):
+        DICOM.peek(path, DEFAULT)
+    assert of(path) is DICOM and not is_meant(path)
+
+
+def test_no_word_of_an_error_is_the_patients(tmp_path):
+    path = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
+    whole = path.read_bytes()
+    for end in range(200, len(whole) - 10, 97):
+        path.write_bytes(whole[:end])
+        with pytest.raises(InputError) as caught:
+            enlarged(path, tmp_path / "b.dcm")
+        assert "ecret" not in str(caught.value) and "SECRET" not in str(caught.value)
+
+
+def test_changed_bytes_never_end_in_a_traceback(tmp_path):
+    whole = dicom(tmp_path / "a.dcm", waves().astype(np.int16)).read_bytes()
+    header = len(whole) - 24 * 20 * 2
+    rng = np.random.default_rng(5)
+    refused = 0
+    for _ in range(150):
+        mutant = bytearray(whole)
+        for place in rng.integers(132, header, 4):
+            mutant[place] = rng.integers(256)
+        path = tmp_path / "m.dcm"
+        path.write_bytes(mutant)
+        try:
+            enlarged(path, tmp_path / "b.dcm", overwrite=True)
+        except ResliftError as error:
+            refused += 1
+            assert str(error).startswith(str(tmp_path)) and "\n" not in str(error)
+    assert 10 < refused < 150
+    assert {place.name for place in tmp_path.iterdir()} <= {"a.dcm", "m.dcm", "b.dcm"}
+
+
+def test_limits_are_those_of_the_header(tmp_path):
+    path = dicom(tmp_path / "a.dcm", waves().astype(np.int16), NumberOfFrames=3000)
+    with pytest.raises(LimitError, match="max-frames"):
+        DICOM.peek(path, DEFAULT)
+    with pytest.raises(LimitError, match="max-input-pixels"):
+        DICOM.peek(path, Limits(input_pixels=100))
+    with pytest.raises(OutputError, match="65535 a side"):
+        DICOM.check_target(tmp_path / "b.dcm", Extent(20000, 9), 4)
+    with pytest.raises(UsageError, match=r"written as one of \.dcm"):
+        DICOM.check_target(tmp_path / "b.png", Extent(2, 9), 4)
+    path = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
+    with pytest.raises(UsageError, match="de-identify"):
+        DICOM.upscale(Cubic(), path, tmp_path / "b.dcm", Wishes(strip_metadata=True))
+
+
+def test_a_deflated_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    whole = (SHIPPED / "image_dfl.dcm").read_bytes()
+    length = int.from_bytes(whole[140:144], "little")
+    engine = zlib.compressobj(9, wbits=-15)
+    packed = engine.compress(bytes(30_000_000)) + engine.flush()
+    path = tmp_path / "bomb.dcm"
+    path.write_bytes(whole[: 144 + length] + packed)
+    with pytest.raises(LimitError, match="unpacked"):
+        DICOM.peek(path, Limits(file_bytes=10_000_000))
+
+
+def test_content_tells_not_the_name(tmp_path):
+    source = dicom(tmp_path / "1.2.840.7", waves().astype(np.int16))
+    assert of(source) is DICOM and is_meant(source)
+    bare = tmp_path / "bare"
+    bare.write_bytes(source.read_bytes()[132:])
+    assert of(bare) is DICOM
+    for content in (b"", b"\x08\x00", b"\x89PNG\r\n\x1a\n" + bytes(200), b"\x08\x00" * 300):
+        (tmp_path / "other").write_bytes(content)
+        assert of(tmp_path / "other") is not DICOM
+
+
+def test_a_series_folder_without_suffixes_through_the_command(tmp_path, capsys):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for number, name in enumerate(("IM1", "1.2.840.22", "c.dcm")):
+        place = [0.0, 0.0, 5.0 * number]
+        pixels = waves(high=500 + number).astype(np.int16)
+        dicom(folder / name, pixels, ImagePositionPatient=place, InstanceNumber=number)
+    (folder / "README").write_text("no image")
+    (folder / "DICOMDIR").write_bytes((SHIPPED / "dicomdirtests" / "DICOMDIR").read_bytes())
+    model = saved(tmp_path / "m.safetensors", bicubic_lift(2))
+    words = ["upscale", str(folder), "--model", str(model), "--device", "cpu", "--backend", "torch"]
+    assert main([*words, "-o", str(tmp_path / "out")]) == 0, capsys.readouterr().err
+    results = [read(tmp_path / "out" / n) for n in ("IM1.dcm", "1.2.840.22.dcm", "c.dcm")]
+    assert len({result.SeriesInstanceUID for result in results}) == 1
+    steps = np.diff([np.array(r.ImagePositionPatient, float) for r in results], axis=0)
+    assert np.allclose(steps, [0, 0, 5])
+    assert main(words) == 0
+    assert (folder / "1.2.840.22-x2.dcm").exists()
+    capsys.readouterr()
+    assert main([*words, "--skip-existing"]) == 0
+    assert not list(folder.glob("*-x2-x2*"))
+
+
+def test_the_transfer_syntax_of_the_result_is_plain(tmp_path):
+    after = enlarged(SHIPPED / "MR_small_jp2klossless.dcm", tmp_path / "a.dcm")
+    assert after.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
