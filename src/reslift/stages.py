@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.errors import UsageError
+from reslift.finish import PLAIN, Finish
 from reslift.pixels.exact import resize_into
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.tiles import Box
@@ -84,6 +86,13 @@ class Route:
         """The scale that is reached after so many stages."""
         return math.prod(self.chain[:stages])
 
+    def direct(self, height: int, width: int) -> bool:
+        """Whether one model comes to the sides of the result."""
+        return len(self.chain) == 1 and (height, width) == (
+            self.box.height * self.chain[0],
+            self.box.width * self.chain[0],
+        )
+
     @property
     def weights(self) -> list[int]:
         """How much work each stage is."""
@@ -118,11 +127,13 @@ class Stages:
         part: Part = WHOLE,
         folder: Path | None = None,
         in_memory: int = IN_MEMORY,
+        finish: Finish = PLAIN,
     ) -> None:
         """Fill out (H', W', C) from image (H, W, C), or from the part of it.
 
         The scales are the ones that come to H'/H and W'/W or a little above. `folder` takes what
-        is over `in_memory` bytes between stages.
+        is over `in_memory` bytes between stages. Agreement with the input is brought about where
+        one model goes straight to the size of the result, and nowhere else.
 
         Raises:
             InputError: there is no way to that size. UsageError: a model that looks at the whole
@@ -130,6 +141,11 @@ class Stages:
         """
         route = self._route(image, out, part)
         height, width = out.shape[:2]
+        if not route.direct(height, width):
+            if finish.strength < 1 and part.box is None:
+                self._mixed(image, out, progress, part, folder, in_memory, finish)
+                return
+            finish = replace(finish, kernel=None, tally=None)
         share = Share(progress, height * width, route.weights)
         folder = folder or Path(tempfile.gettempdir())
         if part.box is not None:
@@ -142,7 +158,7 @@ class Stages:
                     dtype = _deeper(image.pixels.dtype)
                     between = held.enter_context(canvas(shape, dtype, folder, in_memory=in_memory))
                 advance = share.stage(number, route.outer.pixels * side**2)
-                self._stage(scale, image, between, part.wrap, advance)
+                self._stage(scale, image, between, part.wrap, advance, finish)
                 image = replace(image, pixels=between)
             if not route.exact:
                 resize_into(
@@ -154,6 +170,31 @@ class Stages:
                 )
             elif not route.chain:
                 out[:, :] = image.pixels[:, :]
+
+    def _mixed(
+        self,
+        image: Planes,
+        out: Pixels,
+        progress: Progress | None,
+        part: Part,
+        folder: Path | None,
+        in_memory: int,
+        finish: Finish,
+    ) -> None:
+        """Bicubic straight to the size of the result, and over it as much of the models."""
+        bicubic = partial(
+            resize_into,
+            image.pixels,
+            out,
+            alpha=image.alpha,
+            border="wrap" if part.wrap else "symmetric",
+        )
+        if finish.strength == 0:
+            bicubic(progress=progress or (lambda pixels: None))
+            return
+        model = replace(finish, strength=1.0, kernel=None, tally=None)
+        self.run(image, out, progress, part=part, folder=folder, in_memory=in_memory, finish=model)
+        bicubic(share=1 - finish.strength)
 
     def _route(self, image: Planes, out: Pixels, part: Part) -> Route:
         height, width = image.pixels.shape[:2]
@@ -181,11 +222,17 @@ class Stages:
         )
 
     def _stage(
-        self, scale: int, image: Planes, out: Pixels, wrap: bool, progress: Progress
+        self,
+        scale: int,
+        image: Planes,
+        out: Pixels,
+        wrap: bool,
+        progress: Progress,
+        finish: Finish,
     ) -> None:
         stitcher = self.stitcher(scale)
         if not wrap:
-            stitcher.run(image, out, progress)
+            stitcher.run(image, out, progress, finish)
             return
         if stitcher.needs.is_global or stitcher.needs.size:
             raise UsageError("this model looks at the whole image: it cannot make it seamless")
@@ -195,7 +242,7 @@ class Stages:
         inside = image.pixels.shape[0] * image.pixels.shape[1]
         share = Share(progress, inside * scale**2, [1])
         advance = share.stage(0, framed.shape[0] * framed.shape[1] * scale**2)
-        stitcher.run(replace(image, pixels=framed), inner, advance)
+        stitcher.run(replace(image, pixels=framed), inner, advance, finish)
 
 
 def _deeper(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -15,12 +15,14 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from reslift import machine
 from reslift.backends import Backend
 from reslift.errors import DeviceError, InputError, LimitError, ResliftError, UsageError
+from reslift.finish import PLAIN, Cell, Finish, finished
 from reslift.pixels import alpha as transparency
 from reslift.pixels import planes as rule
 from reslift.pixels import tiles
@@ -29,6 +31,8 @@ from reslift.pixels.tiles import Box
 
 MOST_RINGS = 32
 MEBI = 2**20
+FINISHING = 6
+Piece = tuple[Pixels, Floats | None]
 Progress = Callable[[int], None]
 
 
@@ -54,7 +58,13 @@ class Stitcher:
         self.needs = needs = self.backend.needs
         self.context = tiles.round_up(max(needs.halo, transparency.REACH), needs.multiple_of)
 
-    def run(self, image: Planes, out: Pixels, progress: Progress | None = None) -> None:
+    def run(
+        self,
+        image: Planes,
+        out: Pixels,
+        progress: Progress | None = None,
+        finish: Finish = PLAIN,
+    ) -> None:
         """Fill out (sH, sW, C), of the dtype of the result, from image (H, W, C).
 
         `progress` is called with the number of output pixels that each finished cell adds.
@@ -75,16 +85,20 @@ class Stitcher:
                 f"this model looks at the whole image and cannot be tiled: {width}x{height} is "
                 f"more than its {self.cell}x{self.cell}; use another model or a smaller image"
             )
-        for core, piece in self._pieces(image, cells, out):
+        for core, (piece, lack) in self._pieces(image, cells, out, finish):
             out[core.slices(scale=self.needs.scale)] = piece
+            if lack is not None and finish.tally is not None:
+                finish.tally.add(lack)
             if progress is not None:
                 progress(core.pixels * self.needs.scale**2)
 
-    def _pieces(self, image: Planes, cells: list[Box], out: Pixels) -> Iterator[tuple[Box, Pixels]]:
-        size, done = self._held_cells(image, cells, out), 0
+    def _pieces(
+        self, image: Planes, cells: list[Box], out: Pixels, finish: Finish
+    ) -> Iterator[tuple[Box, Piece]]:
+        size, done = self._held_cells(image, cells, out, finish), 0
         while done < len(cells):
             group = cells[done : done + size]
-            pieces = self._try(image, group, out)
+            pieces = self._try(image, group, out, finish)
             if pieces is None:
                 self.backend.release()
                 size = max(1, len(group) // 2)
@@ -92,10 +106,12 @@ class Stitcher:
             yield from zip(group, pieces, strict=True)
             done += len(group)
 
-    def _try(self, image: Planes, group: list[Box], out: Pixels) -> list[Pixels] | None:
+    def _try(
+        self, image: Planes, group: list[Box], out: Pixels, finish: Finish
+    ) -> list[Piece] | None:
         """The pieces of a group; None where a group of several cells ran out of memory."""
         try:
-            return [rule.from_float(self._compute(image, core), out.dtype) for core in group]
+            return [self._piece(image, core, out.dtype, finish) for core in group]
         except (RuntimeError, MemoryError) as error:
             if not self.backend.is_out_of_memory(error):
                 raise
@@ -110,17 +126,35 @@ class Stitcher:
             f"pixels, which needs about {need} MiB; close other programs, or use a smaller model"
         )
 
-    def _compute(self, image: Planes, core: Box) -> Floats:
-        """The unrounded answer (1, C, sh, sw) for one cell."""
-        height, width, bands = image.pixels.shape
-        outer = core.grown(self.context, height, width)
+    def _piece(self, image: Planes, core: Box, dtype: np.dtype[Any], finish: Finish) -> Piece:
+        """The rounded pixels of one cell, and what they lack where that is told."""
+        size = height, width = image.pixels.shape[:2]
+        inner = core.grown(finish.margin, height, width)
+        sr = None
+        if finish.strength:
+            sr = finish.answer(self.needs.scale, inner, lambda: self._compute(image, inner))
+        if finish.plain and sr is not None:
+            return rule.from_float(sr, dtype), None
+        outer = inner.grown(transparency.REACH, height, width)
+        lr = self._lr(image, outer)
+        cell = Cell(lr, outer, inner, core, size, self.needs.scale, image.alpha)
+        return finished(sr, cell, dtype, finish)
+
+    def _lr(self, image: Planes, outer: Box) -> Floats:
+        """(1, C, h, w) of a part of the image, with visible colours under what is hidden."""
         rings = min(self.needs.halo + transparency.REACH, MOST_RINGS) if image.alpha else 0
-        wide = outer.grown(rings, height, width)
+        wide = outer.grown(rings, *image.pixels.shape[:2])
         lr = rule.to_float(image.pixels[wide.slices()])
         if image.alpha:
             colors = transparency.bleed(lr[:, :-1], lr[:, -1:], rings)
             lr = np.concatenate((colors, lr[:, -1:]), 1)
-        lr = lr[(..., *outer.slices(wide))]
+        return lr[(..., *outer.slices(wide))]
+
+    def _compute(self, image: Planes, core: Box) -> Floats:
+        """The unrounded answer (1, C, sh, sw) for one cell."""
+        height, width, bands = image.pixels.shape
+        outer = core.grown(self.context, height, width)
+        lr = self._lr(image, outer)
         parts = []
         for group in rule.groups(bands, image.space, image.alpha, self.needs.channels):
             is_alpha = image.alpha and group == (bands - 1,)
@@ -147,14 +181,17 @@ class Stitcher:
             return np.full((1, 1, height, width), first, np.float32)
         return transparency.within_neighbours(self._answer(plane), plane, self.needs.scale)
 
-    def _held_cells(self, image: Planes, cells: list[Box], out: Pixels) -> int:
+    def _held_cells(
+        self, image: Planes, cells: list[Box], out: Pixels, finish: Finish = PLAIN
+    ) -> int:
         wanted = 1 if self.tile is None else max(1, self.tile // self.cell) ** 2
         largest = max(cells, key=lambda box: box.pixels)
-        outer = largest.grown(self.context, *image.pixels.shape[:2])
+        outer = largest.grown(self.context + finish.margin, *image.pixels.shape[:2])
         need = self.backend.cell_bytes(outer.height, outer.width)
         need += 0 if isinstance(out, np.memmap) else out.nbytes
         free = self._free_memory(need)
         held: int = largest.pixels * self.needs.scale**2 * image.pixels.shape[2] * 4
+        need += 0 if finish.plain else FINISHING * held
         return max(1, min(wanted, len(cells), 1 + (free - need) // held))
 
     def _free_memory(self, need: int) -> int:

@@ -20,10 +20,13 @@ from PIL import Image
 from reslift import arrays, backends, checkpoint, media
 from reslift.backends.ensemble import Ensemble
 from reslift.checkpoint import DEFAULT_MODEL, Card
+from reslift.dial import Dial
 from reslift.errors import UsageError, one_line
+from reslift.finish import Finish, Tally, is_faithful
 from reslift.limits import DEFAULT, Limits, parse_amount
 from reslift.media import Wishes
 from reslift.pixels.planes import Pixels, Planes
+from reslift.pixels.shrink import check_kernel
 from reslift.sizes import Size, first_scale, wanted_size
 from reslift.stages import Part, Stages
 from reslift.stitch import Progress, Stitcher
@@ -57,6 +60,11 @@ class Upscaler:
         ensemble: the mean of eight answers to flips and turns; eight times the time.
         wrap: the image goes on with its other side beyond each edge, as a seamless texture does.
         family: the checkpoint files of this model by scale, for sizes that need another or several.
+        strength: 0 is bicubic, 1 the model; linear between.
+        consistent: the result, shrunk by `kernel`, gives the image again, as near as rounding lets
+            it. None is yes for models that were trained to be faithful to bicubic LR, at strength
+            1, in files that keep every sample. Only where one model goes straight to the size.
+        kernel: "bicubic" (within 1 level) or "box" (exactly).
 
     Raises:
         UsageError: a value that cannot be, an engine that is not installed. DeviceError: a device
@@ -77,7 +85,12 @@ class Upscaler:
         ensemble: bool = False,
         wrap: bool = False,
         family: Mapping[int, Path] | None = None,
+        strength: float = 1.0,
+        consistent: bool | None = None,
+        kernel: str = "bicubic",
     ) -> None:
+        self.strength, self.consistent = Finish(strength).strength, consistent
+        self.kernel = check_kernel(kernel)
         self._source, self.card, self.limits = model, card, limits
         memory = parse_amount(max_memory) if isinstance(max_memory, str) else max_memory
         if memory is not None and memory < 1:
@@ -121,7 +134,8 @@ class Upscaler:
     @cached_property
     def identity(self) -> str:
         """All that decides the values of a result, as a digest: weights, engine, size."""
-        facts = (self.engine, self.size, self._ensemble, self.wrap)
+        facts: tuple[object, ...] = (self.engine, self.size, self._ensemble, self.wrap)
+        facts += (self.strength, self.consistent, self.kernel)
         digest = hashlib.sha256(repr(facts).encode())
         for scale in sorted(self._files):
             digest.update(f"{scale}:{_weights_digest(self._files[scale])}".encode())
@@ -151,7 +165,7 @@ class Upscaler:
         results = []
         for picture in pictures:
             out = np.empty(self.shape(picture.pixels, "the image"), picture.pixels.dtype)
-            self.fill(picture, out)
+            self.fill(picture, out, finish=self.finish(lossless=True))
             results.append(out)
         answer: AnyImage = pack(results)
         return answer
@@ -164,7 +178,18 @@ class Upscaler:
         the result is to be; for (sH, sW, C) one model goes straight from one to the other. Raises
         as for calling.
         """
-        self._stages.run(planes, out, progress, part=Part(wrap=self.wrap))
+        finish = self.finish(lossless=False)
+        self._stages.run(planes, out, progress, part=Part(wrap=self.wrap), finish=finish)
+
+    def finish(self, *, lossless: bool) -> Finish:
+        """How answers are finished where every sample of the result is kept, or is not."""
+        by_default = lossless and self.strength == 1 and is_faithful(self.card.recipe)
+        wanted = by_default if self.consistent is None else self.consistent
+        return Finish(self.strength, self.kernel if wanted else None, Tally() if wanted else None)
+
+    def dial(self, image: AnyImage) -> Dial[AnyImage]:
+        """`image` at any strength, each of them without running the model again."""
+        return Dial(self, image)
 
     def fill(
         self,
@@ -172,10 +197,12 @@ class Upscaler:
         out: Pixels,
         folder: Path | None = None,
         progress: Progress | None = None,
+        finish: Finish | None = None,
     ) -> None:
         """Fill out, of the shape that `shape` gives, with what `size` asks of an image.
 
-        `folder` takes what is too large for memory between two models. Raises as for calling.
+        `folder` takes what is too large for memory between two models; `finish` is as `finish`
+        gives it, or plain. Raises as for calling.
         """
         height, width = image.pixels.shape[:2]
         box = self.size.box(width, height) if self.size.crop else None
@@ -186,6 +213,7 @@ class Upscaler:
             part=Part(box, self.wrap),
             folder=folder,
             in_memory=in_memory(self.max_memory),
+            finish=finish or Finish(self.strength),
         )
 
     def upscale_file(
@@ -247,6 +275,9 @@ def load(
     size: Size | None = None,
     ensemble: bool = False,
     wrap: bool = False,
+    strength: float = 1.0,
+    consistent: bool | None = None,
+    kernel: str = "bicubic",
 ) -> Upscaler:
     """An Upscaler from a bundled model, a checkpoint file or a run folder.
 
@@ -255,7 +286,8 @@ def load(
         scale: any above 0, 1.7 or 8 too; None is 4, or what the name or file is for. Where the
             model has another, it runs at the next scale above, or several times, and the result is
             shrunk to fit.
-        device, tile, max_memory, limits, backend, ensemble, wrap: as for `Upscaler`.
+        device, tile, max_memory, limits, backend, ensemble, wrap, strength, consistent, kernel: as
+            for `Upscaler`.
         size: in place of `scale`: sides, a long side, megapixels, a crop.
 
     Raises:
@@ -277,6 +309,9 @@ def load(
         ensemble=ensemble,
         wrap=wrap,
         family=family,
+        strength=strength,
+        consistent=consistent,
+        kernel=kernel,
     )
 
 

@@ -16,6 +16,7 @@ from reslift import formats
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import check_target
+from reslift.finish import Finish
 from reslift.media import Enlarger, Medium, Wishes
 from reslift.pixels.planes import Pixels, Planes
 from reslift.sizes import Size
@@ -35,7 +36,18 @@ class Host(Enlarger, Protocol):
         """(H', W', C) of the result for pixels (H, W, C); LimitError where that is too large."""
         ...
 
-    def fill(self, image: Planes, out: Pixels, folder: Path, progress: Progress | None) -> None:
+    def finish(self, *, lossless: bool) -> Finish:
+        """How answers are finished where every sample of the result is kept, or is not."""
+        ...
+
+    def fill(
+        self,
+        image: Planes,
+        out: Pixels,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+        finish: Finish | None = None,
+    ) -> None:
         """Compute the result into out (H', W', C); `folder` takes what is too large for memory."""
         ...
 
@@ -85,6 +97,7 @@ class StillWork(Work):
     """A still picture."""
 
     picture: Picture
+    finish: Finish
 
     def read(self) -> None:
         self.picture = picture = formats.read(self.source, self.upscaler.limits)
@@ -103,7 +116,9 @@ class StillWork(Work):
         shape = self.upscaler.shape(picture.pixels, self.source)
         limit = in_memory(self.upscaler.max_memory)
         out = self._held.enter_context(canvas(shape, picture.pixels.dtype, folder, in_memory=limit))
-        self.upscaler.fill(image, out, folder, progress)
+        lossless = formats.is_lossless(self._into, picture)
+        self.finish = self.upscaler.finish(lossless=lossless)
+        self.upscaler.fill(image, out, folder, progress, self.finish)
         self.picture = replace(picture, pixels=out)
 
     def write(self) -> tuple[str, ...]:

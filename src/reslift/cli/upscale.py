@@ -73,6 +73,9 @@ def _upscale(pipes: Piped) -> int:
             size=size,
             ensemble=options.ensemble,
             wrap=options.wrap,
+            strength=options.strength,
+            consistent=options.consistent,
+            kernel=options.kernel,
         )
 
     return Run(plan, options, pipes).go(prepare)

@@ -105,6 +105,29 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trust:
+    """How much is invented, and what the result says about itself."""
+
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="0: exactly bicubic; 1: the model.")
+    ] = 1.0
+    consistent: Annotated[
+        bool | None,
+        typer.Option(
+            "--consistent/--no-consistent",
+            help="Shrunk, the result gives the input [default: if faithful, lossless, at 1].",
+        ),
+    ] = None
+    kernel: Annotated[str, typer.Option(help="Shrunk how: bicubic or box.")] = "bicubic"
+    provenance: Annotated[
+        bool, typer.Option("--provenance/--no-provenance", help="Say in the file how it was made.")
+    ] = True
+    provenance_file: Annotated[
+        bool, typer.Option("--provenance-file", help="Say it in RESULT.provenance.json too.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Writing:
     """How a result is written."""
 
@@ -244,7 +267,7 @@ class Guards:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpscaleOptions(Files, Sizing, Model, Writing, Rasters, Clips, Medical, Guards):
+class UpscaleOptions(Files, Sizing, Model, Trust, Writing, Rasters, Clips, Medical, Guards):
     """All options of `reslift upscale`."""
 
     def wishes(self) -> Wishes:

@@ -31,6 +31,7 @@ from reslift.formats import exif as exif_block
 from reslift.formats import fit
 from reslift.formats.base import Facts, Format, Header, Kind, Picture, causes
 from reslift.formats.bmp import Bmp
+from reslift.formats.gif import Gif
 from reslift.formats.jpeg import Jpeg
 from reslift.formats.png import Png
 from reslift.formats.tiff import Tiff
@@ -47,6 +48,7 @@ __all__ = [
     "Picture",
     "check_fits",
     "format_of",
+    "is_lossless",
     "peek",
     "read",
     "readable_suffixes",
@@ -59,9 +61,9 @@ FORMATS: dict[str, Format] = {
     "webp": Webp(),
     "tiff": Tiff(),
     "bmp": Bmp(),
+    "gif": Gif(),
 }
 FOREIGN = {
-    b"GIF8": "a GIF",
     b"%PDF": "a PDF",
     b"%!PS": "PostScript",
     b"<?xm": "XML or SVG",
@@ -149,6 +151,16 @@ def check_fits(format: str, width: int, height: int, kind: Kind) -> tuple[str, .
     into = look_up(format, FORMATS, "format")
     fit.check_size(into, width, height, kind)
     return fit.changes(into, kind)
+
+
+def is_lossless(format: str, picture: Picture) -> bool:
+    """Whether writing `picture` in this format keeps every sample of it.
+
+    Raises UnknownName for a format that is not in FORMATS.
+    """
+    into = look_up(format, FORMATS, "format")
+    kept = into.lossless or (into.name == picture.format and picture.lossless)
+    return kept and not fit.changes(into, picture)
 
 
 def format_of(path: Path | str) -> str:

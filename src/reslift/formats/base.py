@@ -140,15 +140,18 @@ class Holds:
     most_bytes: int | None = None
     exif: bool = True
     xmp: bool = True
+    icc: bool = True
 
 
 class Format(ABC):
-    """One still-image format. `label` is for people, `suffixes` are lower case with their dot."""
+    """One still-image format. `label` is for people, `suffixes` are lower case with their dot;
+    `lossless` is whether it always keeps every sample."""
 
     name: str
     label: str
     suffixes: tuple[str, ...]
     holds: Holds
+    lossless: bool = True
 
     @abstractmethod
     def recognises(self, head: bytes) -> bool:

@@ -52,6 +52,7 @@ class Jpeg(Format):
     name = "jpeg"
     label = "JPEG"
     suffixes = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+    lossless = False
     holds = Holds(spaces=("gray", "rgb", "cmyk"), alpha=(), longest=65_500)
 
     def recognises(self, head: bytes) -> bool:

@@ -31,6 +31,7 @@ class Webp(Format):
     name = "webp"
     label = "WebP"
     suffixes = (".webp",)
+    lossless = False
     holds = Holds(spaces=("rgb",), alpha=("rgb",), longest=16_383)
 
     def recognises(self, head: bytes) -> bool:

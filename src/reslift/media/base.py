@@ -53,6 +53,8 @@ class Wishes:
         overwrite: an existing target is replaced.
         output_format: an entry of `formats.FORMATS` for still pictures; None goes by the suffix.
         strip_metadata: leave out what says where, when and by whom a picture was made.
+        provenance: the result says how it was made (`reslift.provenance`).
+        provenance_file: so does RESULT.provenance.json.
         layout: of a GeoTIFF: "cog", "tiles" or "strips"; None is like the source.
         compression: of a GeoTIFF, like "deflate" or "none"; None is like the source.
         overviews: whether a GeoTIFF gets smaller copies; None is like the source.
@@ -73,6 +75,8 @@ class Wishes:
     overwrite: bool = False
     output_format: str | None = None
     strip_metadata: bool = False
+    provenance: bool = True
+    provenance_file: bool = False
     layout: str | None = None
     compression: str | None = None
     overviews: bool | None = None

@@ -57,9 +57,13 @@ def bleed(color: Floats, alpha: Floats, rings: int) -> Floats:
 
 def within_neighbours(sr: Floats, lr: Floats, scale: int) -> Floats:
     """Clip sr (1, 1, sh, sw) to the range of the 5×5 neighbours in lr (1, 1, h, w)."""
-    high, low = _highest(lr, REACH), -_highest(-lr, REACH)
-    clipped: Floats = np.clip(sr, _nearest(low, scale), _nearest(high, scale))
+    clipped: Floats = np.clip(sr, *neighbour_range(lr, scale))
     return clipped
+
+
+def neighbour_range(lr: Floats, scale: int) -> tuple[Floats, Floats]:
+    """Smallest and largest of the 5×5 neighbours in lr (1, 1, h, w), as (1, 1, sh, sw)."""
+    return _nearest(-_highest(-lr, REACH), scale), _nearest(_highest(lr, REACH), scale)
 
 
 def _framed(x: NDArray[Any]) -> NDArray[Any]:

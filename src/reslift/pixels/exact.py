@@ -27,6 +27,7 @@ def resize_into(
     alpha: bool = False,
     border: Border = "symmetric",
     progress: Callable[[int], None] = lambda pixels: None,
+    share: float = 1.0,
 ) -> None:
     """Fill out (H', W', C) from pixels (H, W, C); each uint8, uint16 or float32 in [0, 1].
 
@@ -36,6 +37,7 @@ def resize_into(
         alpha: the last plane is straight alpha; colours weigh as much as they are opaque.
         border: what stands beyond the edge.
         progress: called with the output pixels just finished.
+        share: how much of the result it is; the rest is what `out` holds.
     """
     height, width = out.shape[:2]
     for top, bottom in _blocks(pixels.shape[0], height):
@@ -44,6 +46,8 @@ def resize_into(
             columns, across = kernel.band(pixels.shape[1], width, left, right, border)
             lr = planes.to_float(pixels[_index(rows, columns)])[0]
             sr = _weighted(lr, down, across) if alpha else _resized(lr, down, across)
+            if share < 1:
+                sr = share * sr + (1 - share) * planes.to_float(out[top:bottom, left:right])[0]
             out[top:bottom, left:right] = planes.from_float(sr[None], np.dtype(out.dtype))
             progress((bottom - top) * (right - left))
 

@@ -1,0 +1,170 @@
+"""Strength and agreement with the input: what a finished result promises."""
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from reslift.backends.torch import TorchBackend
+from reslift.errors import UsageError
+from reslift.finish import Finish, Tally, is_faithful
+from reslift.models import Lift
+from reslift.pixels.planes import Planes
+from reslift.pixels.resize import bicubic_upscale
+from reslift.pixels.shrink import shrink
+from reslift.stitch import Stitcher
+from reslift.upscale import Upscaler
+from small_models import lively, made, small_lift
+
+
+def picture(scale, dtype=np.uint8, top=255):
+    hr = np.ascontiguousarray(data.astronaut()[: 30 * scale, 180 : 180 + 41 * scale])
+    return (shrink(hr, 30, 41, "bicubic", 255) * (top // 255)).astype(dtype)
+
+
+def error(sr, lr, kernel, top=255.0):
+    return np.abs(shrink(sr, *lr.shape[:2], kernel, top, rounded=False) - lr)
+
+
+def near_bicubic(scale):
+    """A model that adds detail and shifts the brightness, as real ones do."""
+    model = Lift(scale=scale, width=6, blocks=2, inner_width=6, inner_blocks=1)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.06)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(("kernel", "most"), [("bicubic", 1.0), ("box", 1e-9)])
+def test_whole_numbers_shrink_to_the_input(scale, kernel, most):
+    lr = picture(scale)
+    loose = made(near_bicubic(scale), consistent=False)(lr)
+    held = made(near_bicubic(scale), consistent=True, kernel=kernel)(lr)
+    assert error(loose, lr, kernel).max() > 2
+    assert error(held, lr, kernel).max() <= most
+
+
+@pytest.mark.parametrize("kernel", ["bicubic", "box"])
+def test_so_do_16_bits_and_floats(kernel):
+    lr = picture(2, np.uint16, 65535)
+    sr = made(near_bicubic(2), consistent=True, kernel=kernel)(lr)
+    assert error(sr, lr, kernel, 65535).max() <= (1 if kernel == "bicubic" else 1e-9)
+    values = (lr / 65535).astype(np.float32)
+    sr = made(near_bicubic(2), consistent=True, kernel=kernel)(values)
+    assert error(sr, values, kernel, 1.0).max() < 1e-4
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_box_keeps_to_the_range_where_there_is_no_room(value):
+    lr = np.full((9, 7, 1), value, np.uint8)
+    lr[4, 3] = 128
+    sr = made(lively(small_lift(3)), consistent=True, kernel="box")(lr)
+    assert error(sr, lr, "box").max() <= 1e-9
+
+
+def test_cells_do_not_show():
+    lr = picture(2)
+    results = []
+    for kernel in ("box", "bicubic"):
+        for cell in (512, 8):
+            tally, out = Tally(), np.empty((60, 82, 3), np.uint8)
+            stitcher = Stitcher(TorchBackend(near_bicubic(2), "cpu", "fp32"), cell=cell)
+            stitcher.run(Planes(lr, "rgb", False), out, finish=Finish(1, kernel, tally))
+            assert tally.count == lr.size
+            assert tally.largest == pytest.approx(error(out, lr, kernel).max(), abs=1e-3)
+            results.append(out)
+    assert np.array_equal(results[0], results[1])
+    assert (results[2] != results[3]).mean() < 0.03
+    assert error(results[3], lr, "bicubic").max() <= 1
+
+
+def test_tile_and_memory_change_no_byte():
+    lr = picture(2)
+    results = []
+    for tile in (8, 64):
+        out = np.empty((60, 82, 3), np.uint8)
+        stitcher = Stitcher(TorchBackend(near_bicubic(2), "cpu"), tile=tile, cell=8)
+        stitcher.run(Planes(lr, "rgb", False), out, finish=Finish(1, "bicubic"))
+        results.append(out)
+    assert np.array_equal(*results)
+
+
+def test_opaque_stays_opaque_and_clear_stays_clear():
+    lr = np.dstack([picture(2), np.full((30, 41), 255, np.uint8)])
+    lr[10:20, 10:20, 3] = 0
+    for kernel in ("bicubic", "box"):
+        sr = made(near_bicubic(2), consistent=True, kernel=kernel)(lr)
+        assert (sr[:12, :, 3] == 255).all()
+        assert (sr[26:34, 26:34, 3] == 0).all()
+    assert error(sr[..., 3:], lr[..., 3:], "box").max() <= 1e-9
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_strength_0_is_bicubic(scale):
+    lr = picture(scale)
+    levels = torch.from_numpy(lr.transpose(2, 0, 1))[None].double()
+    want = (bicubic_upscale(levels, scale) + 0.5).floor().clamp(0, 255)[0].numpy()
+    got = made(near_bicubic(scale), strength=0)(lr)
+    same = got == want.transpose(1, 2, 0)
+    assert same.mean() > 0.9999
+
+
+def test_strength_is_linear_and_1_is_the_model():
+    values = (picture(2) / 255).astype(np.float32) * np.float32(0.6) + np.float32(0.2)
+    low, half, high = (
+        made(near_bicubic(2), strength=a, consistent=False)(values) for a in (0.0, 0.5, 1.0)
+    )
+    inside = (low > 0) & (low < 1) & (high > 0) & (high < 1)
+    assert inside.mean() > 0.8
+    assert np.abs(half - (low + high) / 2)[inside].max() < 1e-5
+    assert np.abs(low - high).max() > 0.05
+    plain = made(near_bicubic(2), consistent=False)(values)
+    assert np.array_equal(high, plain)
+
+
+@pytest.mark.parametrize("scale", [1.7, 8])
+def test_any_size_has_a_strength(scale):
+    from reslift.sizes import Size
+
+    lr = picture(2)
+    low, half, high = (
+        made(near_bicubic(2), size=Size(scale=scale), strength=a)(lr).astype(int)
+        for a in (0.0, 0.5, 1.0)
+    )
+    assert np.abs(half - (low + high) / 2).max() <= 1.5
+    assert np.abs(low - high).max() > 3
+
+
+def test_the_dial_runs_the_model_once():
+    upscaler = made(near_bicubic(2))
+    lr, runs = picture(2), []
+    engine = upscaler._stitcher.backend
+    run = engine.run
+    engine.run = lambda cell: runs.append(1) or run(cell)
+    dial = upscaler.dial(lr)
+    results = {a: dial.at(a) for a in (0.25, 0.5, 1.0, 0.0)}
+    assert len(runs) == 1
+    del engine.run
+    for strength, result in results.items():
+        assert np.array_equal(result, made(near_bicubic(2), strength=strength)(lr))
+    with pytest.raises(UsageError, match="0 is bicubic"):
+        dial.at(1.5)
+
+
+def test_only_faithful_models_agree_by_default():
+    recipe = {"scale": 2, "degradation": {"name": "bicubic"}, "phases": [{"loss": {"l1": 1.0}}]}
+    assert is_faithful(recipe)
+    assert not is_faithful({})
+    assert not is_faithful({**recipe, "scale": 1})
+    assert not is_faithful({**recipe, "degradation": {"name": "pixelate"}})
+    for phase in ({"loss": {"l1": 1.0, "perceptual": 0.1}}, {"adversary": {}, "kl": 1e-3}):
+        assert not is_faithful({**recipe, "phases": [*recipe["phases"], phase]})
+    model = near_bicubic(2)
+    card = made(model).card
+    told = [
+        Upscaler(model, card.model_copy(update={"recipe": r}), device="cpu").finish(lossless=keeps)
+        for r, keeps in ((recipe, True), (recipe, False), ({}, True))
+    ]
+    assert [finish.kernel for finish in told] == ["bicubic", None, None]
