@@ -1,0 +1,170 @@
+"""NIfTI in, NIfTI out: corners, values, what is kept and what is refused."""
+
+import gzip
+import itertools
+
+import nibabel
+import numpy as np
+import pytest
+from nibabel.nifti1 import Nifti1Extension
+
+from medical_samples import Cubic, volume, waves
+from reslift.errors import InputError, LimitError, ResliftError, UsageError
+from reslift.limits import DEFAULT, Limits
+from reslift.media import MEDIA, Wishes, of
+
+NIFTI = MEDIA["nifti"]
+TURN = np.array(
+    [[1.6, -0.36, 1.2, -31.0], [1.2, 0.48, -1.6, 12.0], [0.0, 1.8, 0.0, 4.5], [0, 0, 0, 1.0]]
+)
+
+
+def voxels(shape=(10, 12, 7), low=-200, high=900, dtype=np.int16):
+    plane = waves(shape[0], shape[1], low, high)
+    return np.stack([np.roll(plane, n, 0) for n in range(shape[2])], 2).astype(dtype)
+
+
+def enlarged(source, target, scale=2, **wishes):
+    NIFTI.check_target(target, NIFTI.peek(source, DEFAULT), scale)
+    NIFTI.upscale(Cubic(scale), source, target, Wishes(**wishes))
+    return nibabel.load(target)
+
+
+def corners(affine, shape):
+    ends = [(-0.5, side - 0.5) for side in shape[:3]]
+    return np.array([affine @ [*corner, 1] for corner in itertools.product(*ends)])[:, :3]
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 2])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_corners_of_both_forms_stay(axis, suffix, tmp_path):
+    source = volume(tmp_path / f"a{suffix}", voxels(), affine=TURN, codes=(1, 3))
+    before, after = nibabel.load(source), enlarged(source, tmp_path / f"b{suffix}", axis=axis)
+    across = 2 if axis is None else axis
+    assert after.shape == tuple(n * (1 if i == across else 2) for i, n in enumerate(before.shape))
+    for get in ("get_qform", "get_sform"):
+        there, here = (getattr(image.header, get)() for image in (before, after))
+        assert np.allclose(corners(there, before.shape), corners(here, after.shape), atol=1e-4)
+    assert (after.header["qform_code"], after.header["sform_code"]) == (1, 3)
+    assert NIFTI.verify(source, tmp_path / f"b{suffix}") == ()
+
+
+def test_the_coarsest_axis_is_the_one_across(tmp_path):
+    for coarse in range(3):
+        spacing = np.diag([*(4.0 if axis == coarse else 1.0 for axis in range(3)), 1.0])
+        source = volume(tmp_path / "a.nii", voxels((6, 7, 8)), affine=spacing)
+        shape = enlarged(source, tmp_path / "b.nii", overwrite=True).shape
+        assert shape[coarse] == (6, 7, 8)[coarse]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u2", "i4", "u4", "f4", "f8", ">i2", ">f4"])
+def test_type_scaling_and_extensions_are_kept(dtype, tmp_path):
+    data = voxels(low=0, high=100).astype(dtype)
+    image = nibabel.Nifti1Image(data, np.diag([1, 1, 3, 1]))
+    image = nibabel.Nifti1Image(
+        data, image.affine, image.header.as_byteswapped(">" if dtype.startswith(">") else "<")
+    )
+    image.header.set_data_dtype(np.dtype(dtype))
+    image.header.extensions.append(Nifti1Extension("comment", b"written by a scanner"))
+    image.header["descrip"], image.header["cal_max"] = b"T1", 77
+    source = tmp_path / "a.nii"
+    nibabel.save(image, source)
+    block = bytearray(source.read_bytes())
+    order = ">" if image.header.endianness == ">" else "<"
+    block[112:120] = np.array([2.5, -7.0], f"{order}f4").tobytes()
+    source.write_bytes(block)
+    after = enlarged(source, tmp_path / "b.nii")
+    assert after.header.get_data_dtype() == nibabel.load(source).header.get_data_dtype()
+    assert (after.dataobj.slope, after.dataobj.inter) == (2.5, -7.0)
+    assert after.header.extensions[0].get_content() == b"written by a scanner"
+    assert bytes(after.header["descrip"].tobytes()).startswith(b"T1; reslift")
+    assert float(after.header["cal_max"]) == 77
+    stored = np.asarray(after.dataobj.get_unscaled())
+    assert stored.min() >= data.min() and stored.max() <= data.max()
+    blocks = data.astype(float).repeat(2, 0).repeat(2, 1)
+    assert np.corrcoef(blocks.ravel(), stored.astype(float).ravel())[0, 1] > 0.95
+
+
+def test_times_stay_apart(tmp_path):
+    data = np.stack([voxels() + 100 * n for n in range(3)], 3)
+    source = volume(tmp_path / "a.nii.gz", data)
+    after = enlarged(source, tmp_path / "b.nii.gz")
+    assert after.shape == (20, 24, 7, 3)
+    assert after.header["pixdim"][4] == nibabel.load(source).header["pixdim"][4]
+    means = np.asarray(after.dataobj).mean((0, 1, 2))
+    assert np.allclose(np.diff(means), 100, atol=2)
+
+
+def test_what_is_no_number_stays_so_and_does_not_spread(tmp_path):
+    data = voxels(dtype=np.float32)
+    data[:4] = np.nan
+    data[6, 6, 3] = np.inf
+    after = np.asarray(enlarged(volume(tmp_path / "a.nii", data), tmp_path / "b.nii").dataobj)
+    assert np.array_equal(~np.isfinite(after), ~np.isfinite(data).repeat(2, 0).repeat(2, 1))
+    kept = data[np.isfinite(data)]
+    assert after[np.isfinite(after)].min() >= kept.min()
+
+
+def test_colours_and_flat_pictures(tmp_path):
+    colour = np.zeros((8, 9, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    colour["G"] = voxels((8, 9, 3), 0, 255, np.uint8)
+    after = enlarged(volume(tmp_path / "a.nii", colour), tmp_path / "b.nii")
+    result = np.asarray(after.dataobj)
+    assert result["G"].max() > 200 and result["R"].max() == 0
+    flat = volume(tmp_path / "c.nii", voxels()[:, :, 0])
+    assert enlarged(flat, tmp_path / "d.nii").shape == (20, 24)
+
+
+def test_the_same_bytes_again(tmp_path):
+    source = volume(tmp_path / "a.nii.gz", voxels())
+    for name in ("b.nii.gz", "c.nii.gz"):
+        enlarged(source, tmp_path / name)
+    assert (tmp_path / "b.nii.gz").read_bytes() == (tmp_path / "c.nii.gz").read_bytes()
+
+
+def test_what_is_refused(tmp_path):
+    labels = volume(tmp_path / "a.nii", voxels(), intent_code=1002)
+    with pytest.raises(InputError, match="labels"):
+        NIFTI.peek(labels, DEFAULT)
+    with pytest.raises(InputError, match="voxel type 32 "):
+        NIFTI.peek(volume(tmp_path / "b.nii", voxels().astype(np.complex64)), DEFAULT)
+    with pytest.raises(LimitError, match="max-file-bytes"):
+        NIFTI.peek(volume(tmp_path / "c.nii.gz", np.zeros((60, 60, 60))), Limits(file_bytes=9000))
+    with pytest.raises(UsageError, match=r"\.nii\.gz"):
+        NIFTI.check_target(
+            tmp_path / "b.png", NIFTI.peek(volume(tmp_path / "d.nii", voxels()), DEFAULT), 2
+        )
+    for name in ("d.nii", "d.nii.gz"):
+        whole = volume(tmp_path / name, voxels()).read_bytes()
+        for end in (400, len(whole) // 2, len(whole) - 9):
+            (tmp_path / name).write_bytes(whole[:end])
+            if of(tmp_path / name) is NIFTI:
+                with pytest.raises(InputError, match=name):
+                    enlarged(tmp_path / name, tmp_path / "e.nii")
+    assert not (tmp_path / "e.nii").exists()
+
+
+def test_changed_bytes_never_end_in_a_traceback(tmp_path):
+    whole = volume(tmp_path / "a.nii", voxels((6, 6, 3))).read_bytes()
+    rng, refused = np.random.default_rng(3), 0
+    for _ in range(150):
+        mutant = bytearray(whole)
+        for place in rng.integers(4, 344, 5):
+            mutant[place] = rng.integers(256)
+        path = tmp_path / "m.nii"
+        path.write_bytes(mutant)
+        try:
+            enlarged(path, tmp_path / "b.nii", overwrite=True)
+        except ResliftError as error:
+            refused += 1
+            assert str(error).startswith(str(tmp_path)) and "\n" not in str(error)
+    assert 5 < refused < 150
+
+
+def test_content_tells(tmp_path):
+    source = volume(tmp_path / "a.nii.gz", voxels())
+    other = tmp_path / "b.txt"
+    other.write_bytes(source.read_bytes())
+    assert of(other) is NIFTI
+    other.write_bytes(gzip.compress(b"no volume" * 99))
+    assert of(other) is None
