@@ -32,10 +32,12 @@ LAYERS = {
         "export",
         "verify",
         "dial",
+        "replay",
+        "audit",
     },
     "parts": {
         *("models", "degradations", "formats", "datasets", "backends", "losses", "metrics"),
-        *("checkpoint", "report", "arrays", "stitch", "stages", "finish", "inputs", "media"),
+        *("checkpoint", "report", "arrays", "stitch", "stages", "finish", "provenance", "inputs", "media"),
         *("features", "adversary", "objective"),
         *("run", "stepper", "optimisers", "validation", "watcher", "advice"),
     },

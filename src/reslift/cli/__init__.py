@@ -22,6 +22,7 @@ from reslift.errors import OutputError, ResliftError, UsageError, look_up, one_l
 COMMANDS: dict[str, str] = {
     "upscale": "reslift.cli.upscale:command",
     "verify": "reslift.cli.verify:command",
+    "compare": "reslift.cli.compare:command",
     "sample": "reslift.cli.sample:command",
     "evaluate": "reslift.cli.evaluate:command",
     "train": "reslift.cli.train:command",
@@ -34,8 +35,9 @@ COMMANDS: dict[str, str] = {
 }
 
 SUMMARIES: dict[str, str] = {
-    "upscale": "Make pictures 2, 3 or 4 times larger.",
+    "upscale": "Make pictures larger, or bring them to an exact size.",
     "verify": "Compare an enlarged picture, shrunk again, with its original.",
+    "compare": "Show models and bicubic side by side on a picture.",
     "sample": "Draw plausible enlargements of a picture, and show where they differ.",
     "evaluate": "Measure models on pictures, bicubic beside them.",
     "train": "Train a model as a recipe says, or resume a run.",
