@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from skimage import data
 
+from medical_samples import dicom, volume, waves
 from reslift.cli import main
 from reslift.datasets import DATASETS, ImageSet, Splits
 from reslift.datasets import decode as decoding
@@ -76,8 +77,32 @@ def lay_out(name: str, root: Path) -> DataPart:
     if name == "div2k":
         class_folders(root / "DIV2K", {"DIV2K_train_HR": 4, "DIV2K_valid_HR": 2}, 40)
         return DataPart(name=name, train=("DIV2K",), hold_out=0.1)
+    if name == "medical":
+        return medical_folder(root / "series")
     class_folders(root / "lfw", PERSONS, 50, "jpg" if name == "lfw" else "png")
     return DataPart(name=name, train=("lfw",), hold_out=0.2, resize=16)
+
+
+def medical_folder(folder: Path) -> DataPart:
+    """Eight CT slices of four patients and a volume of six slices."""
+    folder.mkdir(parents=True)
+    for number in range(8):
+        pixels = waves(high=900 + number).astype(np.int16)
+        dicom(folder / f"IM{number}", pixels, PatientID=f"SECRET-{number % 4}")
+    volume(folder / "brain.nii.gz", np.stack([waves(30, 26)] * 6, 2).astype(np.int16))
+    return DataPart(name="medical", train=(folder.name,), hold_out=0.2, test=0.2)
+
+
+def test_medical_labels_are_numbers_that_keep_patients_apart(tmp_path: Path) -> None:
+    part = medical_folder(tmp_path / "series").model_copy(update={"split_by": "label"})
+    splits = load(part, tmp_path)
+    labels = [set(images.labels or ()) for images in parts_of(splits)]
+    assert not labels[0] & labels[1] and not labels[0] & labels[2]
+    assert len(set.union(*labels)) == 5
+    assert not any("SECRET" in label for label in set.union(*labels))
+    assert splits.train.personal
+    whole = [load(part, tmp_path).train.load(number) for number in range(len(splits.train))]
+    assert all(picture.min() == 0 and picture.max() == 255 for picture in whole)
 
 
 def load(part: DataPart, root: Path, seed: int = 42) -> Splits:
