@@ -86,7 +86,7 @@ def test_out_names_a_folder_otherwise():
     }
 
 
-@pytest.mark.parametrize("out", ["b.xyz", "b.gif", ""])
+@pytest.mark.parametrize("out", ["b.xyz", "b.psd", ""])
 def test_an_unknown_suffix_is_bad_usage(out):
     picture("a.png")
     with pytest.raises(UsageError, match="-o"):

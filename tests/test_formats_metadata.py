@@ -125,7 +125,7 @@ def test_resolution_keeps_its_unit(tmp_path, format, unit):
     given = (300.0, 150.0, unit) if unit != "m" else (11811.0, 5906.0, "m")
     formats.write(tmp_path / "a", picture_of(resolution=given), format=format)
     found = formats.read(tmp_path / "a").resolution
-    if unit == "none":
+    if unit == "none" or not formats.FORMATS[format].holds.resolution:
         assert found is None or found == given
         return
     metres = {"inch": 0.0254, "cm": 0.01, "m": 1.0}

@@ -238,7 +238,7 @@ def test_names_and_formats(tmp_path):
         ".tiff",
         ".bmp",
     } <= formats.readable_suffixes()
-    for name in ("a", "a.gif", "a.svg"):
+    for name in ("a", "a.psd", "a.svg"):
         with pytest.raises(UsageError, match="names no format"):
             formats.write(tmp_path / name, picture_of())
     for name in ("line\nbreak.png", "żółć 図.tif", "[x].webp", "%d.jpg"):

@@ -141,6 +141,7 @@ class Holds:
     exif: bool = True
     xmp: bool = True
     icc: bool = True
+    resolution: bool = True
 
 
 class Format(ABC):

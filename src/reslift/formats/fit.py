@@ -65,6 +65,11 @@ def losses(into: Format, picture: Picture) -> tuple[str, ...]:
         notes.append(f"{into.label} has no EXIF: it is dropped")
     if picture.xmp and not into.holds.xmp:
         notes.append(f"{into.label} has no XMP: it is dropped")
+    if picture.icc and not into.holds.icc:
+        done = "converted to sRGB" if _usable(picture) else "it is dropped"
+        notes.append(f"{into.label} has no ICC profile: {done}")
+    if picture.resolution and not into.holds.resolution:
+        notes.append(f"{into.label} has no resolution: it is dropped")
     if picture.extra and picture.format != into.name:
         names = ", ".join(dict.fromkeys(name for name, _ in picture.extra))
         notes.append(f"not kept in {into.label}: {names}")
@@ -85,6 +90,8 @@ def fitted(into: Format, picture: Picture) -> tuple[Any, Picture]:
         image = image.flatten(background=paper, max_alpha=top)
     if picture.space != space:
         image, icc = _to_rgb(image, picture, image.bands > COLOURS[picture.space])
+    if icc is not None and not into.holds.icc:
+        image, icc = _without_profile(image, picture), None
     if bits not in into.holds.bits:
         image = image.linear(1 / 257, 0).rint().cast("uchar")
         bits = 8
@@ -92,11 +99,24 @@ def fitted(into: Format, picture: Picture) -> tuple[Any, Picture]:
     return image, replace(picture, icc=icc)
 
 
+def _usable(picture: Picture) -> bool:
+    """Whether the profile is one for the colours of the picture."""
+    return picture.icc is not None and ICC_SPACES.get(picture.icc[16:20]) == picture.space
+
+
+def _without_profile(image: Any, picture: Picture) -> Any:
+    """The colours of an RGB picture as sRGB, where its profile can be used."""
+    if picture.space != "rgb" or not _usable(picture):
+        return image
+    colours = _through_profile(image.extract_band(0, n=3), picture.icc, picture.bits)
+    return colours.bandjoin(image.extract_band(3)) if image.bands > 3 else colours
+
+
 def _to_rgb(image: Any, picture: Picture, alpha: bool) -> tuple[Any, bytes | None]:
     """Three bands (and alpha), and the profile that they are in; None is sRGB."""
     count = COLOURS[picture.space]
     colours = image.extract_band(0, n=count)
-    usable = picture.icc is not None and ICC_SPACES.get(picture.icc[16:20]) == picture.space
+    usable = _usable(picture)
     icc = None
     if picture.space == "cmyk" or usable:
         colours = _through_profile(colours, picture.icc if usable else None, picture.bits)
