@@ -62,7 +62,8 @@ class TileFile:
         tile = np.zeros((SIDE, SIDE, samples.shape[0]), samples.dtype)
         tile[: box.height, : box.width] = samples.transpose(1, 2, 0)
         tile[:, 1:] -= tile[:, :-1].copy()
-        packed = zlib.compress(tile.astype(tile.dtype.newbyteorder("<"), copy=False), LEVEL)
+        stored = tile.astype(tile.dtype.newbyteorder("<"), copy=False)
+        packed = zlib.compress(stored.tobytes(), LEVEL)
         number = box.top // SIDE * self._across + box.left // SIDE
         self._offsets[number], self._counts[number] = self._file.tell(), len(packed)
         self._file.write(packed)
