@@ -82,9 +82,8 @@ def kills(count: int, model: str, place: Path) -> bool:
     last = subprocess.run(again, check=False).returncode
     equal = results(place / "out") == whole
     left = [path.name for path in (place / "out").glob(".*")]
-    print(
-        f"{killed} kills over {finished + 1} batches; results done twice: {redone}; of other bytes: {partial}"
-    )
+    print(f"{killed} kills over {finished + 1} batches")
+    print(f"results done twice: {redone}; of other bytes: {partial}")
     print(f"last run: exit {last}; equal to the uninterrupted run: {equal}; left over: {left}")
     return last == 0 and equal and not left and not redone and not partial
 
