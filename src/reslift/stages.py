@@ -112,6 +112,11 @@ class Stages:
         self.scales, self._start = tuple(scales), start
         self._started: dict[int, Stitcher] = {}
 
+    @property
+    def started(self) -> tuple[int, ...]:
+        """The scales that were needed so far."""
+        return tuple(sorted(self._started))
+
     def stitcher(self, scale: int) -> Stitcher:
         """The one for a scale of `scales`."""
         if scale not in self._started:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,7 @@ from reslift.limits import DEFAULT, Limits, parse_amount
 from reslift.media import Wishes
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.shrink import check_kernel
+from reslift.provenance import Record, sha256
 from reslift.sizes import Size, first_scale, wanted_size
 from reslift.stages import Part, Stages
 from reslift.stitch import Progress, Stitcher
@@ -186,6 +188,34 @@ class Upscaler:
         by_default = lossless and self.strength == 1 and is_faithful(self.card.recipe)
         wanted = by_default if self.consistent is None else self.consistent
         return Finish(self.strength, self.kernel if wanted else None, Tally() if wanted else None)
+
+    def record(self, source: Path, finish: Finish | None = None) -> Record:
+        """How the result for the file `source` is made; `finish` is what it was computed with.
+
+        Raises InputError where the file cannot be read.
+        """
+        engine, finish = self._stitcher.backend, finish or self.finish(lossless=False)
+        tally, chosen = finish.tally, asdict(self.size)
+        error: dict[str, Any] = {}
+        if finish.kernel and tally is not None and tally.count:
+            error = {"largest": round(tally.largest, 3), "mean": round(tally.mean, 4)}
+        return Record(
+            sha256(source),
+            self.card.name,
+            {str(scale): _weights_digest(self._files[scale]) for scale in self._stages.started},
+            engine.name,
+            engine.precision,
+            engine.device,
+            {
+                "size": {key: value for key, value in chosen.items() if value is not None},
+                "strength": finish.strength,
+                "kernel": finish.kernel,
+                "ensemble": self._ensemble,
+                "wrap": self.wrap,
+            },
+            is_faithful(self.card.recipe),
+            {"kernel": finish.kernel, **error} if error else {},
+        )
 
     def dial(self, image: AnyImage) -> Dial[AnyImage]:
         """`image` at any strength, each of them without running the model again."""

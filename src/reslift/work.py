@@ -12,13 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from reslift import formats
+from reslift import formats, provenance
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.errors import OutputError, UsageError, one_line
-from reslift.files import check_target
+from reslift.files import atomic_write, check_target
 from reslift.finish import Finish
 from reslift.media import Enlarger, Medium, Wishes
 from reslift.pixels.planes import Pixels, Planes
+from reslift.provenance import Record
 from reslift.sizes import Size
 from reslift.stitch import Progress
 
@@ -38,6 +39,10 @@ class Host(Enlarger, Protocol):
 
     def finish(self, *, lossless: bool) -> Finish:
         """How answers are finished where every sample of the result is kept, or is not."""
+        ...
+
+    def record(self, source: Path, finish: Finish | None = None) -> Record:
+        """How the result for the file `source` is made."""
         ...
 
     def fill(
@@ -122,17 +127,45 @@ class StillWork(Work):
         self.picture = replace(picture, pixels=out)
 
     def write(self) -> tuple[str, ...]:
-        picture = self.picture
-        if self.wishes.strip_metadata:
+        picture, wishes = self.picture, self.wishes
+        if wishes.strip_metadata:
             picture = replace(picture, exif=None, xmp=None, extra=())
+        record = self._record() if wishes.provenance or wishes.provenance_file else None
+        notes: tuple[str, ...] = ()
+        if record is not None and wishes.provenance and not wishes.strip_metadata:
+            picture, notes = _told(picture, record, self._into)
+        elif not wishes.provenance:
+            picture = replace(picture, xmp=provenance.without(picture.xmp))
         written = formats.write(
             self.target,
             picture,
             format=self._into,
-            quality=self.wishes.quality,
-            overwrite=self.wishes.overwrite,
+            quality=wishes.quality,
+            overwrite=wishes.overwrite,
         )
-        return (*picture.notes, *written)
+        if record is not None and wishes.provenance_file:
+            _write_beside(self.target, record, wishes.overwrite)
+        return (*picture.notes, *self._disagreement(), *notes, *written)
+
+    def _record(self) -> Record:
+        written: dict[str, object] = {"format": self._into}
+        if not formats.is_lossless(self._into, self.picture):
+            written["quality"] = self.wishes.quality
+        if self.wishes.strip_metadata:
+            written["strip_metadata"] = True
+        return self.upscaler.record(self.source, self.finish).with_options(**written)
+
+    def _disagreement(self) -> tuple[str, ...]:
+        """A note where the input does not come back as near as it should."""
+        tally, kernel = self.finish.tally, self.finish.kernel
+        limit = 0.0 if kernel == "box" else 1.0
+        if kernel is None or tally is None or tally.largest <= limit + 1e-3:
+            return ()
+        return (
+            f"shrunk by {kernel}, the result differs from the input by up to "
+            f"{tally.largest:.0f} levels (mean {tally.mean:.2g}): the input is sharper than that "
+            "kernel makes pictures",
+        )
 
     def close(self) -> None:
         self.__dict__.pop("picture", None)
@@ -189,3 +222,18 @@ def make_folder(folder: Path) -> None:
             f"cannot make the folder {one_line(folder)}: {error.strerror or repr(error)}; "
             "choose another place with -o"
         ) from error
+
+
+def _told(picture: Picture, record: Record, format: str) -> tuple[Picture, tuple[str, ...]]:
+    """The picture with the record in its XMP, where the format has such and it takes it."""
+    if not formats.FORMATS[format].holds.xmp:
+        return picture, ()
+    xmp = provenance.into_xmp(picture.xmp, record)
+    if xmp is None:
+        return picture, ("the XMP cannot be added to: how the result was made is not in it",)
+    return replace(picture, xmp=xmp), ()
+
+
+def _write_beside(target: Path, record: Record, overwrite: bool) -> None:
+    with atomic_write(provenance.side_file(target), overwrite=overwrite) as temporary:
+        temporary.write_text(record.as_json(indent=2) + "\n", encoding="ascii")

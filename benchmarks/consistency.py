@@ -1,0 +1,67 @@
+"""What agreement with the input costs and gains: PSNR-Y, consistency error, time.
+
+    python benchmarks/consistency.py DATA/bench [IMAGES]
+
+DATA/bench holds SET/HR and SET/LRx2 … LRx4 for Set5, Set14 and BSD100; IMAGES is how many of a set
+are judged. Time is CPU time from array to array, with and without turn about.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.datasets.pairs import find_test_set, read_pair
+from reslift.degradations import Bicubic
+from reslift.metrics import METRICS
+from reslift.pixels.shrink import shrink
+from reslift.upscale import Upscaler, load
+
+
+def psnr(sr: NDArray[np.uint8], hr: object, scale: int) -> float:
+    """PSNR-Y as docs/protocol.md has it."""
+    import torch
+
+    picture = torch.from_numpy(np.ascontiguousarray(sr.transpose(2, 0, 1)))[None].double() / 255
+    return float(METRICS["psnr_y"].function(picture, hr, scale))
+
+
+def one(upscaler: Upscaler, lr: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, float]:
+    """The result, its CPU time, and the largest consistency error, in levels."""
+    begun = time.process_time()
+    sr = upscaler(lr)
+    spent = time.process_time() - begun
+    error = np.abs(shrink(sr, *lr.shape[:2], "bicubic", 255) - lr)
+    return sr, spent, float(error.max())
+
+
+def main(root: Path, most: int) -> None:
+    """Print a table: a row a set and scale."""
+    print("set    scale  PSNR-Y    gain   least    error before   after   over 1    time")
+    for scale in (2, 3, 4):
+        pair_of = [load("lift-base", scale, consistent=wanted) for wanted in (False, True)]
+        for name in ("Set5", "Set14", "BSD100"):
+            rows = []
+            for files in find_test_set(root / name, scale).files[:most]:
+                pair = read_pair(files, Bicubic(scale))
+                lr = np.ascontiguousarray(pair.lr[0].numpy().transpose(1, 2, 0))
+                hr = pair.hr.double() / 255
+                (loose, before, was), (held, after, now) = (one(u, lr) for u in pair_of)
+                first = psnr(loose, hr, scale)
+                rows.append((first, psnr(held, hr, scale) - first, was, now, before, after))
+            values = np.array(rows)
+            means, spent = values.mean(0), values.sum(0)
+            print(
+                f"{name:<7}x{scale}    {means[0]:7.3f} {means[1]:+7.4f} {values[:, 1].min():+7.4f}"
+                f"    {values[:, 2].max():8.0f}   {values[:, 3].max():8.0f} "
+                f"{int((values[:, 3] > 1).sum()):>8}   {spent[5] / spent[4]:6.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 10**6)

@@ -1,0 +1,38 @@
+"""`reslift replay`: make a result again from what it says about itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reslift.cli import tell
+from reslift.errors import VerificationError, escaped
+
+
+def command(
+    result: Annotated[Path, typer.Argument(metavar="OUT", help="A result of `reslift upscale`.")],
+    source: Annotated[Path, typer.Option("--input", metavar="IN", help="What it was made from.")],
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint file, if the model is not bundled.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Keep the repetition here.")
+    ] = None,
+) -> int:
+    """Make OUT again from IN, as OUT says it was made, and compare the two.
+
+    Exit code 4 where the bytes differ; what is not as it was is listed.
+    """
+    from reslift.replay import replay
+
+    done = replay(result, source, model=model, out=out)
+    for reason in done.reasons:
+        tell(f"changed: {reason}")
+    if done.same_bytes:
+        tell(f"{escaped(result)}: the same bytes again")
+        return 0
+    what = f"{done.share:.2%} of the samples differ, by up to {done.largest} levels"
+    tell(f"{escaped(result)}: {what if done.largest else 'the pixels are the same, other bytes'}")
+    return VerificationError.exit_code

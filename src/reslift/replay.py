@@ -1,0 +1,159 @@
+"""Making a result again from what it says about itself, and telling what differs.
+
+OUT ── record ── same input? same weights? ── upscale ── the same bytes?
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reslift import checkpoint, formats
+from reslift.errors import InputError, one_line
+from reslift.limits import DEFAULT, Limits
+from reslift.media import Wishes
+from reslift.provenance import Record, from_xmp, sha256, side_file, versions
+from reslift.sizes import Size
+from reslift.upscale import Upscaler, load
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How a repetition came out.
+
+    same_bytes: the files are equal. largest, share: by how many levels samples differ, and how many
+    of them; 0 where only metadata do. reasons: what is not as it was, a sentence each.
+    """
+
+    same_bytes: bool
+    largest: int
+    share: float
+    reasons: tuple[str, ...]
+
+
+def find_record(result: Path, limits: Limits = DEFAULT) -> Record:
+    """What a result, or the file beside it, says about how it was made.
+
+    Raises:
+        InputError: neither says anything.
+    """
+    beside = side_file(result)
+    if beside.is_file():
+        try:
+            return Record.parse(beside.read_text(encoding="ascii"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot use {one_line(beside)}: {one_line(error)}") from error
+    wide = limits.changed(input_pixels=limits.output_pixels)
+    record = from_xmp(formats.read(result, wide).xmp)
+    if record is None:
+        raise InputError(
+            f"{one_line(result)} does not say how it was made: it is not by reslift, or was "
+            "written with --no-provenance or --strip-metadata"
+        )
+    return record
+
+
+def replay(
+    result: Path,
+    source: Path,
+    *,
+    model: str | Path | None = None,
+    out: Path | None = None,
+    limits: Limits = DEFAULT,
+) -> Replay:
+    """Make `result` again from `source` and compare the two.
+
+    Args:
+        model: a checkpoint file, where it was none of the bundled ones.
+        out: where the repetition is kept; None drops it.
+
+    Raises:
+        InputError: no record, or `source` is not the input that it names. CheckpointError,
+        UnknownName: the model is not here. OutputError: it cannot be written.
+    """
+    record = find_record(result, limits)
+    if sha256(source) != record.input_sha256:
+        raise InputError(
+            f"{one_line(source)} is not what {one_line(result)} was made from: its SHA-256 is not "
+            f"{record.input_sha256[:12]}…"
+        )
+    upscaler = _upscaler(record, model, limits)
+    options = record.options
+    beside = side_file(result).is_file()
+    wishes = Wishes(
+        quality=int(options.get("quality", 95)),
+        output_format=options.get("format"),
+        strip_metadata=bool(options.get("strip_metadata", False)),
+        provenance=from_xmp(_xmp(result, limits)) is not None or not beside,
+    )
+    with tempfile.TemporaryDirectory(prefix="reslift-") as folder:
+        again = out or Path(folder) / f"again{result.suffix}"
+        upscaler.upscale_file(source, again, wishes)
+        reasons = tuple(_changed(record, upscaler.record(source)))
+        if again.read_bytes() == result.read_bytes():
+            return Replay(True, 0, 0.0, reasons)
+        return Replay(False, *_difference(again, result, limits), reasons)
+
+
+def _xmp(result: Path, limits: Limits) -> bytes | None:
+    return formats.read(result, limits.changed(input_pixels=limits.output_pixels)).xmp
+
+
+def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upscaler:
+    options = record.options
+    sides = dict(options.get("size", {}))
+    for key in ("sides", "crop"):
+        if key in sides:
+            sides[key] = tuple(sides[key])
+    try:
+        size = Size(**sides)
+    except TypeError as error:
+        raise InputError(f"the record names a size that is not known: {one_line(error)}") from error
+    name = model or record.model
+    if model is None and len(record.weights) > 1:
+        name = record.model.rpartition("-x")[0] or name
+    if model is None and record.model not in checkpoint.zoo():
+        raise InputError(
+            f"the model {one_line(record.model)} is not bundled: name its file with --model"
+        )
+    return load(
+        name,
+        backend=record.backend,
+        device=record.device,
+        limits=limits,
+        size=size,
+        ensemble=bool(options.get("ensemble")),
+        wrap=bool(options.get("wrap")),
+        strength=float(options.get("strength", 1.0)),
+        consistent=options.get("kernel") is not None,
+        kernel=options.get("kernel") or "bicubic",
+    )
+
+
+def _changed(before: Record, now: Record) -> Iterator[str]:
+    """What of the surroundings is not as it was."""
+    for scale, digest in before.weights.items():
+        if now.weights.get(scale) != digest:
+            yield f"the weights of {one_line(before.model)} for x{one_line(scale)} are others"
+    for name in ("backend", "precision", "device"):
+        was, has = getattr(before, name), getattr(now, name)
+        if was != has:
+            yield f"{name} was {one_line(was)}, is {has}"
+    here = versions()
+    for package in sorted({*before.versions, *here}):
+        was, has = before.versions.get(package, "absent"), here.get(package, "absent")
+        if was != has:
+            yield f"{one_line(package)} was {one_line(was)}, is {has}"
+
+
+def _difference(again: Path, result: Path, limits: Limits) -> tuple[int, float]:
+    wide = limits.changed(input_pixels=limits.output_pixels)
+    one, other = (formats.read(path, wide).pixels for path in (again, result))
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return int(np.iinfo(other.dtype).max), 1.0
+    differs = np.abs(one.astype(np.int32) - other.astype(np.int32))
+    return int(differs.max()), float((differs > 0).mean())

@@ -1,0 +1,167 @@
+"""What a result says about itself: in the file, beside it, and made again from it."""
+
+import json
+
+import numpy as np
+import pytest
+from skimage import data
+
+from reslift import formats, provenance
+from reslift.cli import main
+from reslift.errors import InputError
+from reslift.formats import Picture
+from reslift.media import Wishes
+from reslift.provenance import COMPOSITE, ENHANCED, Record, from_xmp, into_xmp, without
+from reslift.replay import find_record, replay
+from reslift.upscale import load
+from small_models import bicubic_lift, made, saved
+
+PACKET = (
+    b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="uuid:1" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+    b'xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" dc:format="image/png"%s/>'
+    b'</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+TERMS = b"http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+@pytest.fixture
+def record(tmp_path):
+    (tmp_path / "in").write_bytes(b"input")
+    return made(bicubic_lift()).record(tmp_path / "in")
+
+
+@pytest.fixture
+def source(tmp_path):
+    small = np.ascontiguousarray(data.astronaut()[40:90:2, 180:240:2])
+    formats.write(tmp_path / "in.png", Picture(small, "rgb", False, xmp=PACKET % b""))
+    return tmp_path / "in.png"
+
+
+@pytest.fixture
+def model(tmp_path):
+    return saved(tmp_path / "small.safetensors", bicubic_lift())
+
+
+def test_a_record_comes_back_from_text(record):
+    assert Record.parse(record.as_json()) == record
+    assert record.as_json().isascii()
+    assert "\n" not in record.as_json()
+    assert record.versions["reslift"]
+    for text in ("", "[]", "{}", '{"reslift": 2}', '{"reslift": 1, "model": 3}'):
+        with pytest.raises(ValueError, match=r".+"):
+            Record.parse(text)
+
+
+def test_xmp_keeps_what_it_held(record):
+    packet = PACKET % b""
+    told = into_xmp(packet, record)
+    assert from_xmp(told) == record
+    assert told.startswith(packet[: packet.index(b"</rdf:RDF>")])
+    assert told.endswith(packet[packet.index(b"</rdf:RDF>") :])
+    assert told.count(b'rdf:about="uuid:1"') == 2
+    assert without(told) == packet
+    assert without(into_xmp(None, record)) is None
+    again = into_xmp(told, record.with_options(format="png"))
+    assert again.count(b"reslift:record>") == 2
+    from xml.etree import ElementTree
+
+    ElementTree.fromstring(told[told.index(b"<x:") : told.index(b"<?xpacket end")])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"", ENHANCED),
+        (b"digitalCapture", ENHANCED),
+        (b"trainedAlgorithmicMedia", "trainedAlgorithmicMedia"),
+        (b"compositeSynthetic", "compositeSynthetic"),
+    ],
+)
+def test_source_type_is_never_whitewashed(record, before, after):
+    given = b' e:DigitalSourceType="' + TERMS + before + b'"' if before else b""
+    faithful = Record.parse(record.as_json().replace('"faithful": false', '"faithful": true'))
+    told = into_xmp(PACKET % given, faithful)
+    assert told.count(b"DigitalSourceType") == (1 if before else 2)
+    assert TERMS + after.encode() in told
+    assert record.source_type == COMPOSITE
+
+
+def test_a_packet_that_cannot_be_added_to_stays(record):
+    assert into_xmp(b"\xff\xfe<\0x\0", record) is None
+    assert into_xmp((PACKET % b"").replace(b"image/png", b"x" * 65_000), record) is None
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def test_every_format_with_xmp_carries_it(source, model, tmp_path, suffix):
+    out = tmp_path / f"out.{suffix}"
+    load(model, backend="torch").upscale_file(source, out)
+    found = find_record(out)
+    assert found.options["format"] == {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix)
+    assert found.input_sha256 == provenance.sha256(source)
+    assert b'dc:format="image/png"' in formats.read(out).xmp
+
+
+def test_it_can_be_left_out_or_lie_beside(source, model, tmp_path):
+    upscaler, out = load(model, backend="torch"), tmp_path / "out.png"
+    for wishes in (Wishes(provenance=False), Wishes(strip_metadata=True)):
+        upscaler.upscale_file(source, out, wishes)
+        with pytest.raises(InputError, match="does not say"):
+            find_record(out)
+        out.unlink()
+    upscaler.upscale_file(source, out)
+    plain = tmp_path / "plain.png"
+    upscaler.upscale_file(out, plain, Wishes(provenance=False))
+    assert from_xmp(formats.read(plain).xmp) is None
+    upscaler.upscale_file(source, tmp_path / "b.bmp", Wishes(provenance_file=True))
+    beside = json.loads((tmp_path / "b.bmp.provenance.json").read_text())
+    assert beside["options"]["format"] == "bmp"
+
+
+def test_nothing_in_it_depends_on_time_or_tile(source, model, tmp_path):
+    outs = [tmp_path / f"{tile}.png" for tile in (8, 64)]
+    for tile, out in zip((8, 64), outs, strict=True):
+        load(model, backend="torch", tile=tile, consistent=True).upscale_file(source, out)
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert 0 < find_record(outs[0]).consistency["largest"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("png", []),
+        ("jpg", ["--quality", "80", "--strength", "0.5"]),
+        ("png", ["--scale", "1.5", "--consistent"]),
+        ("bmp", ["--kernel", "box", "--consistent", "--provenance-file"]),
+    ],
+)
+def test_replay_makes_the_same_bytes(source, tmp_path, suffix, options, capsys):
+    out = tmp_path / f"out.{suffix}"
+    words = ["upscale", str(source), "-o", str(out), "--backend", "torch", *options]
+    assert main(words if "--scale" in options else [*words, "--scale", "2"]) == 0
+    assert main(["replay", str(out), "--input", str(source)]) == 0
+    assert "the same bytes again" in capsys.readouterr().out
+
+
+def test_replay_says_what_differs(source, model, tmp_path, capsys):
+    out = tmp_path / "out.png"
+    load(model, backend="torch").upscale_file(source, out)
+    picture = formats.read(out)
+    pixels = picture.pixels.copy()
+    pixels[3, 4, 1] ^= 8
+    told = find_record(out).as_json().replace('"reslift": "0', '"reslift": "9')
+    xmp = into_xmp(picture.xmp, Record.parse(told))
+    changed = Picture(pixels, "rgb", False, xmp=xmp)
+    formats.write(out, changed, overwrite=True)
+    done = replay(out, source, model=model)
+    assert not done.same_bytes
+    assert done.largest == 8
+    assert done.share == pytest.approx(1 / pixels.size)
+    assert any("reslift was 9" in reason for reason in done.reasons)
+    assert main(["replay", str(out), "--input", str(source), "--model", str(model)]) == 4
+    assert "by up to 8 levels" in capsys.readouterr().out
+    with pytest.raises(InputError, match="is not what"):
+        replay(out, out, model=model)
+    with pytest.raises(InputError, match="not bundled"):
+        replay(out, source)
