@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from reslift.sizes import wanted_size
 
 if TYPE_CHECKING:
     from reslift.batch import Plan
+    from reslift.batch.plan import Job
     from reslift.batch.run import Batch, Outcome
     from reslift.upscale import Upscaler
 
@@ -116,7 +117,7 @@ class Run:
 
         wishes, workers = self.options.wishes(), self.options.workers
         report.engine = upscaler.engine
-        with progress_bar(sum(job.pixels for job in self.plan.jobs), self.options.quiet) as advance:
+        with progress_bar(self.plan.jobs, self.options.quiet) as advance:
             work = Batch(upscaler, self.plan, wishes, workers, advance)
             try:
                 all_done = True
@@ -166,18 +167,35 @@ def _end_at_once(work: Batch) -> None:
 
 
 @contextmanager
-def progress_bar(pixels: int, quiet: bool) -> Iterator[Advance]:
-    """A bar with the time left, on stderr, where that is a terminal; calls advance it."""
+def progress_bar(jobs: Sequence[Job], quiet: bool) -> Iterator[Advance]:
+    """A bar with the time left, on stderr, where that is a terminal; calls with pixels advance it.
+
+    Where there are clips, it counts frames too.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda pixels: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    pixels, frames = sum(job.pixels for job in jobs), sum(job.frames for job in jobs)
+    counts = (TextColumn("{task.fields[count]}"),) if frames > len(jobs) else ()
+    columns = BarColumn(), TaskProgressColumn(), *counts, TimeRemainingColumn()
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()
     ) as bars:
-        task = bars.add_task("upscale", total=pixels)
-        yield lambda pixels: bars.advance(task, pixels)
+        task = bars.add_task("upscale", total=pixels, count="")
+
+        def advance(more: int) -> None:
+            bars.advance(task, more)
+            done = round(bars.tasks[task].completed * frames / max(1, pixels))
+            bars.update(task, count=f"{done} of {frames} frames")
+
+        yield advance
