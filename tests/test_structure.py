@@ -20,6 +20,7 @@ LAYERS = {
     "faces": {"cli", "web", "__main__"},
     "verbs": {
         "outcome",
+        "plan",
         "train",
         "parallel",
         "evaluate",

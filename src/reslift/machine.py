@@ -138,6 +138,25 @@ def resident_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def peak_memory() -> int:
+    """Bytes that this process has held at most so far."""
+    if sys.platform == "win32":
+        return LIKELY_RESIDENT
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def running_seconds() -> float:
+    """How long ago this process began; 0 where that cannot be found."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        ticks = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
+        up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+        return max(0.0, up - int(ticks) / os.sysconf("SC_CLK_TCK"))
+    return 0.0
+
+
 def _cpu_features() -> str:
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return "Apple silicon"

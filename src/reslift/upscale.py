@@ -129,6 +129,11 @@ class Upscaler:
         return self.device if plain else f"{self.device}, {backend.name} {backend.precision}"
 
     @property
+    def context(self) -> int:
+        """Input pixels around a cell that its result depends on."""
+        return self._stitcher.context
+
+    @property
     def device(self) -> str:
         """Where the model runs."""
         return self._stitcher.backend.device

@@ -21,6 +21,7 @@ from reslift.errors import OutputError, ResliftError, UsageError, look_up, one_l
 
 COMMANDS: dict[str, str] = {
     "upscale": "reslift.cli.upscale:command",
+    "plan": "reslift.cli.plan:command",
     "verify": "reslift.cli.verify:command",
     "compare": "reslift.cli.compare:command",
     "replay": "reslift.cli.replay:command",
@@ -37,6 +38,7 @@ COMMANDS: dict[str, str] = {
 
 SUMMARIES: dict[str, str] = {
     "upscale": "Make pictures larger, or bring them to an exact size.",
+    "plan": "Say what an upscaling would take: sizes, cells, memory, time.",
     "verify": "Compare an enlarged picture, shrunk again, with its original.",
     "compare": "Show models and bicubic side by side on a picture.",
     "replay": "Make a result again from what it says about itself.",

@@ -97,12 +97,14 @@ class Wishes:
 class Extent:
     """What a file holds, from its header: the sides of one frame, and how many frames there are.
 
-    Frames are pictures of a clip, slices of a volume, pages; 1 for a single large raster.
+    Frames are pictures of a clip, slices of a volume, pages; 1 for a single large raster. For each
+    the network runs `runs` times: once for gray or colour, once for each further band.
     """
 
     width: int
     height: int
     frames: int = 1
+    runs: int = 1
 
     @property
     def pixels(self) -> int:

@@ -62,7 +62,7 @@ class GeoTiff(Medium):
             size = path.stat().st_size
         limits.check("file_bytes", size, one_line(path))
         with files.opened(path) as raster:
-            extent = Extent(raster.width, raster.height)
+            extent = Extent(raster.width, raster.height, runs=planning.runs(raster))
             limits.check("input_pixels", extent.pixels, one_line(path))
             planning.check(raster)
         return extent

@@ -69,6 +69,12 @@ def plan(raster: Opened, target: Path, scale: int, wishes: Wishes) -> Work:
     return Work(raster, target, scale, passes, layout, has_mask, (*_notes(raster), *layout.notes))
 
 
+def runs(raster: Opened) -> int:
+    """How often the network sees each pixel: for the colours together, and each other band."""
+    groups = _groups(raster, separate=False)
+    return sum(not is_classes(raster, group[0]) for group in groups)
+
+
 def survey(raster: Opened) -> list[Survey]:
     """What each band holds, by windows over the whole raster."""
     surveys = [Survey() for _ in range(raster.count)]
