@@ -96,6 +96,12 @@ def test_sizes(run, words, name, wanted):
     assert sides(name) == wanted
 
 
+def test_another_shape_is_told(run):
+    picture("a.png")
+    assert "its shape is changed, 7x9 to 31x17" in run("a.png", "--size", "31x17")[2][0]
+    assert len(run("a.png", "--size", "31x")[2]) == 1
+
+
 def test_a_crop_outside_is_that_file_s_failure(run):
     picture("a.png"), picture("b.png", 50, 50)
     code, out, err = run("a.png", "b.png", "--crop", "20,20,4,4")

@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reslift.errors import ResliftError
     from reslift.limits import Limits
+    from reslift.media import Wishes
+    from reslift.sizes import Size
     from reslift.upscale import Upscaler, load
 
 __version__ = "0.1.0"
-__all__ = ["Limits", "ResliftError", "Upscaler", "__version__", "load"]
+__all__ = ["Limits", "ResliftError", "Size", "Upscaler", "Wishes", "__version__", "load"]
 
 _HOMES = {
     "Limits": "reslift.limits",
     "ResliftError": "reslift.errors",
+    "Size": "reslift.sizes",
     "Upscaler": "reslift.upscale",
+    "Wishes": "reslift.media",
     "load": "reslift.upscale",
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from reslift import files
+from reslift import __version__, files
 from reslift.batch.journal import Journal
 from reslift.batch.overlap import Overlap, Stages
 from reslift.batch.plan import Job, Plan
@@ -59,9 +59,8 @@ class Batch:
 
     def __post_init__(self) -> None:
         self._resumable = len(self.plan.jobs) > 1
-        self._journal = Journal(
-            repr((self.upscaler.identity, replace(self.wishes, overwrite=False)))
-        )
+        wishes = replace(self.wishes, overwrite=False)
+        self._journal = Journal(repr((__version__, self.upscaler.identity, wishes)))
         stages = Stages(self._read, self._enlarge, self._write, self._close)
         self._overlap = Overlap(stages, self.workers)
         for folder in {job.target.parent for job in self.plan.jobs}:
@@ -122,11 +121,17 @@ class Batch:
         if outcome.work is None:
             return
         started = time.perf_counter()
-        outcome.notes = outcome.work.write()
+        outcome.notes = (*outcome.work.write(), *self._shape_note(outcome.job))
         if self._resumable:
             self._journal.finish(outcome.job)
         outcome.state = "done"
         outcome.seconds += time.perf_counter() - started
+
+    def _shape_note(self, job: Job) -> tuple[str, ...]:
+        if not self.upscaler.size.stretches(*job.given):
+            return ()
+        before, after = (f"{width}x{height}" for width, height in (job.given, job.wanted))
+        return (f"its shape is changed, {before} to {after}",)
 
     def _close(self, outcome: Outcome) -> None:
         work, outcome.work = outcome.work, None
