@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from reslift.errors import UsageError, look_up, one_line
 from reslift.media.video.color import BT709, FULL, LIMITED, UNSPECIFIED, Conversion, Layout, Words
 from reslift.media.video.frames import conversion, planes_of
-from reslift.media.video.probe import Clip, Colors, Light, layout_of, matrix_of
+from reslift.media.video.probe import Clip, Colors, Light, matrix_of
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -261,7 +261,7 @@ class Encoder:
         self.stream: Any = self.container.add_stream(
             encoding.library, rate=encoding.rate, options=dict(encoding.options)
         )
-        context = self.stream.codec_context
+        context: Any = self.stream.codec_context
         context.width, context.height = size
         context.pix_fmt = encoding.format
         context.time_base = 1 / encoding.rate
@@ -300,10 +300,3 @@ class Encoder:
             packet.time_base = Fraction(1, 1000)
             packet.duration = 1
             self.container.mux(packet)
-
-
-def layout_named(name: str) -> Layout | None:
-    """The layout of a pixel format by its name."""
-    import av
-
-    return layout_of(av.VideoFormat(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -151,7 +151,7 @@ class Frames:
         if start is not None and (start - origin) * tick > FAR:
             container.seek(int(start - RUN_UP / tick), stream=stream)
         for frame in self._deinterlaced(self._decoded(container, stream)):
-            pts = self._clip.time_base and frame.pts
+            pts = frame.pts
             if start is not None and pts is not None and pts < start:
                 continue
             if end is not None and pts is not None and pts >= end:
@@ -197,7 +197,7 @@ class Frames:
                 frame = self._graph.pull()
             except (av.BlockingIOError, av.EOFError):
                 return
-            unit = Fraction(frame.time_base) / self._clip.time_base
+            unit = (frame.time_base or self._clip.time_base) / self._clip.time_base
             frame.pts = None if frame.pts is None else round(frame.pts * unit)
             frame.duration = round((frame.duration or 0) * unit)
             yield frame  # type: ignore[misc]
@@ -247,18 +247,17 @@ class Frames:
 
 def planes_of(frame: VideoFrame, dtype: np.dtype[np.generic]) -> list[Pixels]:
     """The planes of a frame, (h, w) each: windows on its memory, which may be written to."""
-    return [
-        np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)[
-            : plane.height, : plane.width
-        ]
-        for plane in frame.planes
-    ]
+    planes = []
+    for plane in frame.planes:
+        memory: Any = plane
+        rows: Pixels = np.frombuffer(memory, dtype).reshape(-1, plane.line_size // dtype.itemsize)
+        planes.append(rows[: plane.height, : plane.width])
+    return planes
 
 
 def _kinds(frame: VideoFrame) -> Iterator[str]:
-    data = frame.side_data
-    for index in range(len(data)):  # type: ignore[arg-type]
-        yield data[index].type.name  # type: ignore[index]
+    data: Any = frame.side_data
+    yield from (data[index].type.name for index in range(len(data)))
 
 
 def _fields_filter(frame: VideoFrame, tick: Fraction) -> Graph:

@@ -102,7 +102,7 @@ def _open(path: Path, muxer: str, options: dict[str, str]) -> OutputContainer:
         container_options=options,
         metadata_errors="surrogateescape",
     )
-    output.flags |= av.container.Flags.bitexact.value
+    output.flags |= int(av.container.Flags.bitexact.value)  # type: ignore[call-overload]
     return output
 
 
@@ -192,9 +192,10 @@ def _pictures(
                 packet.duration = (
                     times[place][1] if following is None else following - stamps[place]
                 )
-                packet.stream = video
+                joined: Any = packet
+                joined.stream = video
                 position += 1
-                yield packet.dts * tick, packet
+                yield packet.dts * tick, joined
         offset += len(part.times)
 
 

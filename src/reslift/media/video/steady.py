@@ -2,8 +2,9 @@
 
 Each pixel is the running mean of the last frames in which it stood still, at most `MEMORY` of
 them. It stands still where neither its neighbourhood's mean change nor its neighbourhood's mean
-absolute change is more than noise alone explains; the noise is the median absolute change between
-frames. What moves is left as it is, so nothing is smeared.
+absolute change is more than noise alone explains. The noise is the lesser of two estimates, one
+from the median change between frames, one from what is finer than edges within a frame (Immerkær,
+1996). What moves is left as it is, so nothing is smeared.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ MEMORY = 16
 REACH = 2
 NOISE_PER_MEDIAN = 1.4826 / np.sqrt(2.0)
 LEAST_NOISE = 0.25 / 255
-MOST_NOISE = 12 / 255
-BIAS, SPREAD = 3.5, 1.5
+MOST_NOISE = 10 / 255
+FINE_PER_NOISE = 6.0
+BIAS, SPREAD = 3.0, 1.2
 
 
 class Steady:
@@ -40,11 +42,16 @@ class Steady:
         held = np.where(still, np.minimum(self._held + 1, MEMORY), 1).astype(np.float32)
         self._mean = self._mean + (now - self._mean) / held[..., None]
         self._held, self._before = held, now
-        return np.rint(self._mean * np.float32(WHITE)).astype(np.uint16)
+        calmed: Words = np.rint(self._mean * np.float32(WHITE)).astype(np.uint16)
+        return calmed
 
     def _noise(self, now: Floats) -> float:
-        change = np.abs(now[..., :3].mean(2) - self._before[..., :3].mean(2))  # type: ignore[index]
-        return float(np.clip(np.median(change) * NOISE_PER_MEDIAN, LEAST_NOISE, MOST_NOISE))
+        luma = now[..., :3].mean(2)
+        change = np.abs(luma - self._before[..., :3].mean(2))  # type: ignore[index]
+        over_time = float(np.median(change)) * NOISE_PER_MEDIAN
+        fine = np.abs(np.diff(np.diff(luma, 2, 0), 2, 1))
+        within = float(np.median(fine)) * 1.4826 / FINE_PER_NOISE if fine.size else over_time
+        return float(np.clip(min(over_time, within), LEAST_NOISE, MOST_NOISE))
 
     def _still(self, now: Floats, noise: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         change = now[..., :3].mean(2) - self._mean[..., :3].mean(2)  # type: ignore[index]

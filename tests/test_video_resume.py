@@ -1,0 +1,237 @@
+"""Work that is cut short goes on, and ends in the same bytes; steps overlap and fail cleanly."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage import data
+
+from reslift.errors import ResliftError
+from reslift.media import Wishes
+from reslift.media.video import parts
+from reslift.media.video.overlap import DEPTH, overlapped
+from reslift.media.video.parts import segment_length
+from reslift.media.video.steady import Steady
+from reslift.media.video.work import enlarge
+from small_models import bicubic_lift, made, small_lift
+from video_samples import read, write
+
+TIMES = tuple(range(0, 30 * 40, 40))
+KILLED = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from small_models import made, small_lift
+from reslift.media import Wishes
+from reslift.media.video import parts, work
+parts.FEWEST = parts.MOST = 8
+upscaler = made(small_lift(2))
+class Slow:
+    scale, limits, card, identity = 2, upscaler.limits, upscaler.card, upscaler.identity
+    def __call__(self, image):
+        time.sleep(0.03)
+        return upscaler(image)
+work.enlarge(Slow(), Path({source!r}), Path({target!r}), Wishes())
+"""
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch):
+    monkeypatch.setattr(parts, "FEWEST", 8)
+    monkeypatch.setattr(parts, "MOST", 8)
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write(tmp_path / "a.mp4", times=TIMES, sound="aac", options={"crf": "12", "bf": "3"})
+
+
+class Failing:
+    """An upscaler that fails at a frame."""
+
+    def __init__(self, upscaler, at):
+        self.upscaler, self.at, self.calls = upscaler, at, 0
+        self.scale, self.limits, self.card = upscaler.scale, upscaler.limits, upscaler.card
+        self.identity = upscaler.identity
+
+    def __call__(self, image):
+        if self.calls == self.at:
+            raise ResliftError("the model answered NaN")
+        self.calls += 1
+        return self.upscaler(image)
+
+
+def folder_of(target):
+    return target.with_name(f".{target.name}.reslift-parts")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_killed_and_run_again_gives_the_same_bytes(source, suffix, tmp_path):
+    whole, target = tmp_path / f"whole{suffix}", tmp_path / f"b{suffix}"
+    enlarge(made(small_lift(2)), source, whole, Wishes())
+    code = KILLED.format(tests=str(Path(__file__).parent), source=str(source), target=str(target))
+    process = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 120
+    while not list(folder_of(target).glob("0*.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not target.exists()
+    finished = len(list(folder_of(target).glob("0*.json")))
+    counting = Failing(made(small_lift(2)), -1)
+    enlarge(counting, source, target, Wishes())
+    assert counting.calls == len(TIMES) - 8 * finished
+    assert target.read_bytes() == whole.read_bytes()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_failure_keeps_finished_segments_and_nothing_else(source, tmp_path):
+    target, upscaler = tmp_path / "b.mp4", made(bicubic_lift(2))
+    with pytest.raises(ResliftError, match="NaN"):
+        enlarge(Failing(upscaler, 3), source, target, Wishes())
+    assert not folder_of(target).exists()
+    with pytest.raises(ResliftError, match="NaN"):
+        enlarge(Failing(upscaler, 20), source, target, Wishes())
+    left = sorted(path.name for path in folder_of(target).iterdir())
+    assert left[-1] == "key.json"
+    assert left[0] == "00000.json" and len(left) % 2 == 1
+    assert not target.exists()
+
+
+def test_what_changes_the_result_begins_anew(source, tmp_path):
+    target, upscaler = tmp_path / "b.mp4", made(bicubic_lift(2))
+
+    def calls(upscaler, wishes):
+        with pytest.raises(ResliftError, match="NaN"):
+            enlarge(Failing(upscaler, 17), source, target, wishes)
+        counting = Failing(upscaler, -1)
+        enlarge(counting, source, target, wishes)
+        target.unlink()
+        return counting.calls
+
+    assert calls(upscaler, Wishes()) < len(TIMES)
+    for other, wishes in ((made(small_lift(2)), Wishes()), (upscaler, Wishes(crf=30))):
+        with pytest.raises(ResliftError, match="NaN"):
+            enlarge(Failing(upscaler, 17), source, target, Wishes())
+        counting = Failing(other, -1)
+        enlarge(counting, source, target, wishes)
+        assert counting.calls == len(TIMES)
+        target.unlink()
+    with pytest.raises(ResliftError, match="NaN"):
+        enlarge(Failing(upscaler, 17), source, target, Wishes())
+    write(source, times=TIMES, options={"crf": "13"})
+    counting = Failing(upscaler, -1)
+    enlarge(counting, source, target, Wishes())
+    assert counting.calls == len(TIMES)
+
+
+def test_a_damaged_part_is_made_again(source, tmp_path):
+    target, upscaler = tmp_path / "b.mp4", made(bicubic_lift(2))
+    with pytest.raises(ResliftError, match="NaN"):
+        enlarge(Failing(upscaler, 17), source, target, Wishes())
+    (folder_of(target) / "00000.json").write_text("[[0")
+    enlarge(upscaler, source, target, Wishes())
+    assert len(read(target)[0]) == len(TIMES)
+
+
+def test_steady_is_the_same_after_a_stop(source, tmp_path):
+    upscaler, wishes = made(bicubic_lift(2)), Wishes(steady=True)
+    enlarge(upscaler, source, tmp_path / "whole.mp4", wishes)
+    with pytest.raises(ResliftError, match="NaN"):
+        enlarge(Failing(upscaler, 17), source, tmp_path / "b.mp4", wishes)
+    enlarge(upscaler, source, tmp_path / "b.mp4", wishes)
+    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_segments_hold_seconds_of_small_and_large_pictures():
+    assert segment_length(320, 240) == 8
+    assert 24 <= max(24, min(250, parts.PIXELS // (1920 * 1080))) <= 250
+
+
+def noisy(frames, sigma, seed=0):
+    rng = np.random.default_rng(seed)
+    still = rng.random((40, 48, 3)) * 0.6 + 0.2
+    return [
+        np.clip((still + rng.normal(0, sigma, still.shape)) * 65535, 0, 65535).astype(np.uint16)
+        for _ in range(frames)
+    ]
+
+
+def test_steady_calms_noise():
+    steady, frames = Steady(), noisy(24, 4 / 255)
+    calmed = [steady(frame) for frame in frames]
+    before = np.std(np.stack(frames[12:]).astype(float), 0).mean()
+    after = np.std(np.stack(calmed[12:]).astype(float), 0).mean()
+    assert after < 0.35 * before
+
+
+def test_steady_does_not_smear_what_moves():
+    wide, rng = data.camera()[100:228, 100:400] / 255, np.random.default_rng(1)
+    steady, before, after = Steady(), [], []
+    for place in range(16):
+        clean = np.repeat(wide[:, 2 * place : 2 * place + 128, None], 3, 2)
+        frame = np.clip(clean + rng.normal(0, 3 / 255, clean.shape), 0, 1)
+        calmed = steady(np.rint(frame * 65535).astype(np.uint16)) / 65535
+        before.append(np.abs(frame - clean).mean())
+        after.append(np.abs(calmed - clean).mean())
+    assert np.mean(after) <= 1.02 * np.mean(before)
+
+
+def test_steady_follows_a_slow_fade():
+    steady, base = Steady(), noisy(1, 0)[0]
+    for place, noise in enumerate(noisy(30, 2 / 255)):
+        faded = np.clip(noise.astype(int) + 300 * place, 0, 65535).astype(np.uint16)
+        result = steady(faded)
+    clean = np.clip(base.astype(int) + 300 * 29, 0, 65535)
+    assert abs(float((result - clean).mean())) < 65535 / 255 * 1.5
+
+
+def test_steps_keep_the_order_and_bound_what_waits():
+    read_ahead, done, results = [], [], []
+
+    def source():
+        for number in range(40):
+            read_ahead.append(number - len(done))
+            yield number
+
+    def work(number):
+        done.append(number)
+        return number * 2
+
+    seconds = overlapped(source(), work, lambda items: results.extend(items))
+    assert results == [number * 2 for number in range(40)]
+    assert max(read_ahead) <= DEPTH + 2
+    assert seconds.whole >= 0
+
+
+@pytest.mark.parametrize("step", ["read", "work", "write"])
+def test_a_failing_step_ends_all(step):
+    def source():
+        for number in range(1000):
+            if step == "read" and number == 5:
+                raise ValueError("read")
+            yield number
+
+    def work(number):
+        if step == "work" and number == 5:
+            raise ValueError("work")
+        return number
+
+    def sink(items):
+        for number in items:
+            if step == "write" and number == 5:
+                raise ValueError("write")
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match=step):
+        overlapped(source(), work, sink)
+    assert threading.active_count() == before
