@@ -2,14 +2,13 @@
 
 ::
 
-    stored ── core, inside the window ── [0, 1] ── network ──┐
-       │                                                     + ── within the input's range ── stored
-       └───── rest, beyond the window ─────── bicubic ───────┘
-                                        (kept within its neighbours)
+    stored ─┬─ the window ──── [0, 1] ── network ──┬── mixed ── within the input's range ── stored
+            └─ the whole range [0, 1] ── network ──┘
 
-The window is the whole range of the values, so that the rest is nothing. Only where a few outliers
-(metal, a mark) would squeeze all else into a sliver is it narrower, or where the user names one;
-what lies beyond then goes round the network and is added again, so that nothing is ever clipped.
+The window is the whole range of the values, and then the network runs once. Only where a few
+outliers (metal, a mark) would squeeze all else into a sliver is it narrower, or where the user
+names one; then the network runs twice, and the window's answer is taken where all values around lie
+in the window. So nothing is ever clipped, and no edge is seen cut off.
 Padding takes no part: it is filled from its neighbours before, and put back block by block.
 """
 
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -34,6 +34,7 @@ TAIL = 0.001
 SQUEEZED = 4.0
 SAMPLE = 2**20
 RINGS = 32
+REACH = 2
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,12 @@ class Window:
     def darkest(self) -> float:
         """The value of the input that is shown darkest."""
         return self.least if self.low <= self.high else self.most
+
+    def whole(self) -> Window:
+        """The whole range, shown the same way round."""
+        if self.low <= self.high:
+            return Window(self.least, self.most, self.least, self.most)
+        return Window(self.most, self.least, self.least, self.most)
 
     def inverted(self) -> Window:
         """The same with 0 and 1 changed about."""
@@ -132,16 +139,11 @@ def enlarge(
     planes = values.astype(np.float64).reshape(*values.shape[:2], -1)
     if padding is not None and padding.any():
         planes = filled(planes, padding)
-    low, high = sorted((window.low, window.high))
-    seen = planes.clip(low, high)
-    span = window.high - window.low
-    if window.least < window.most and span:
-        shown = ((seen - window.low) / span).astype(np.float32)
-        result = _answer(enlarger, shown).astype(np.float64) * span + window.low
-    else:
-        result = _blocks(seen, scale)
+    result = _through(enlarger, planes, window)
     if not window.is_whole:
-        result += beyond(planes - seen, scale)
+        weight = share(planes, window, scale)
+        whole = _through(enlarger, planes, window.whole())
+        result = weight * result + (1 - weight) * whole
     result = result.clip(window.least, window.most)
     if values.dtype.kind in "iu":
         np.rint(result, out=result)
@@ -152,19 +154,17 @@ def enlarge(
     return enlarged
 
 
-def beyond(rest: Values, scale: int) -> Values:
-    """What lies beyond the window (h, w, C), bicubic, each pixel within its 5×5 neighbours.
+def share(planes: Values, window: Window, scale: int) -> Values:
+    """(sh, sw, 1): 1 where all 5×5 neighbours of (h, w, C) lie in the window, 0 where some do not.
 
-    Without that bound the undershoot of a piece of metal would darken the tissue around it.
+    Between the two it rises over one input pixel.
     """
-    if not rest.any():
-        return np.zeros((rest.shape[0] * scale, rest.shape[1] * scale, rest.shape[2]))
-    size = rest.shape[1] * scale, rest.shape[0] * scale
-    parts = []
-    for plane in np.moveaxis(rest, 2, 0).astype(np.float32):
-        large = np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC))
-        parts.append(alpha.within_neighbours(large[None, None], plane[None, None], scale)[0, 0])
-    return np.stack(parts, 2).astype(np.float64)
+    low, high = sorted((window.low, window.high))
+    beyond = ((planes < low) | (planes > high)).any(2)
+    reached = sliding_window_view(np.pad(beyond, REACH, "edge"), (2 * REACH + 1,) * 2).any((2, 3))
+    size = planes.shape[1] * scale, planes.shape[0] * scale
+    soft = Image.fromarray((~reached).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(soft, np.float64)[..., None]
 
 
 def filled(planes: Values, padding: Mask) -> Values:
@@ -178,11 +178,17 @@ def filled(planes: Values, padding: Mask) -> Values:
     return np.where(padding[..., None], spread + mean, planes)
 
 
-def _answer(enlarger: Enlarger, shown: NDArray[np.float32]) -> Values:
-    height, width, bands = shown.shape
+def _through(enlarger: Enlarger, planes: Values, window: Window) -> Values:
+    """(h, w, C) → (sh, sw, C), what is beyond the window clipped to it."""
+    low, high = sorted((window.low, window.high))
+    seen, span = planes.clip(low, high), window.high - window.low
+    if not (window.least < window.most and span):
+        return _blocks(seen, enlarger.scale)
+    height, width, bands = planes.shape
+    shown = ((seen - window.low) / span).astype(np.float32)
     out = np.empty((height * enlarger.scale, width * enlarger.scale, bands), np.float32)
     enlarger.run(Planes(shown, "rgb" if bands == 3 else "gray", False), out)
-    return out
+    return out.astype(np.float64) * span + window.low
 
 
 def _blocks(values: Values, scale: int) -> Values:
