@@ -82,32 +82,6 @@ def overlapped(
     inbound, outbound = _Line[In](stop), _Line[Out](stop)
     began = time.perf_counter()
 
-    def read() -> None:
-        items = iter(source)
-        while True:
-            start = time.perf_counter()
-            item = next(items, _Line.END)
-            seconds.read += time.perf_counter() - start
-            inbound.put(item)
-            if item is _Line.END:
-                return
-
-    def write() -> None:
-        waited = 0.0
-
-        def timed() -> Iterator[Out]:
-            nonlocal waited
-            start = time.perf_counter()
-            for item in outbound:
-                waited += time.perf_counter() - start
-                yield item
-                start = time.perf_counter()
-            waited += time.perf_counter() - start
-
-        start = time.perf_counter()
-        sink(timed())
-        seconds.write = time.perf_counter() - start - waited
-
     def guarded(step: Callable[[], None]) -> None:
         try:
             step()
@@ -117,7 +91,11 @@ def overlapped(
             errors.append(error)
             stop.set()
 
-    threads = [threading.Thread(target=guarded, args=(step,)) for step in (read, write)]
+    steps = (
+        lambda: _read(source, inbound, seconds),
+        lambda: _write(outbound, sink, seconds),
+    )
+    threads = [threading.Thread(target=guarded, args=(step,)) for step in steps]
     for thread in threads:
         thread.start()
     try:
@@ -131,7 +109,7 @@ def overlapped(
     except _Stopped:
         pass
     finally:
-        if threads[1].is_alive() or threads[0].is_alive():
+        if any(thread.is_alive() for thread in threads):
             stop.set()
         for thread in threads:
             thread.join()
@@ -139,3 +117,31 @@ def overlapped(
         raise errors[0]
     seconds.whole = time.perf_counter() - began
     return seconds
+
+
+def _read(source: Iterable[In], into: _Line[In], seconds: Seconds) -> None:
+    items = iter(source)
+    while True:
+        start = time.perf_counter()
+        item = next(items, _Line.END)
+        seconds.read += time.perf_counter() - start
+        into.put(item)
+        if item is _Line.END:
+            return
+
+
+def _write(line: _Line[Out], sink: Callable[[Iterator[Out]], None], seconds: Seconds) -> None:
+    waited = 0.0
+
+    def timed() -> Iterator[Out]:
+        nonlocal waited
+        start = time.perf_counter()
+        for item in line:
+            waited += time.perf_counter() - start
+            yield item
+            start = time.perf_counter()
+        waited += time.perf_counter() - start
+
+    start = time.perf_counter()
+    sink(timed())
+    seconds.write = time.perf_counter() - start - waited
