@@ -19,7 +19,7 @@ from reslift.backends.torch import TorchBackend
 from reslift.cli import main
 from reslift.formats import vips
 from reslift.stitch import Stitcher
-from reslift.upscale import Upscaler
+from reslift.upscale import Upscaler, load
 from small_models import made, saved, small_lift
 
 ON_CPU = ("--device", "cpu", "--backend", "torch")
@@ -78,7 +78,7 @@ def test_one_picture(run):
 def test_command_line_and_python_give_the_same_bytes(run, model):
     picture("a.png", 30, 41, 4)
     assert run("a.png", "-o", "cli.png")[0] == 0
-    made(small_lift(2)).upscale_file(Path("a.png"), Path("python.png"))
+    load(model, device="cpu", backend="torch").upscale_file(Path("a.png"), Path("python.png"))
     assert Path("cli.png").read_bytes() == Path("python.png").read_bytes()
 
 

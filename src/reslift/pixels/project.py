@@ -98,6 +98,11 @@ def _across(blocks: Blocks, x: Floats) -> Floats:
     return out.reshape(*x.shape[:2], -1)
 
 
+def apply(vertical: Blocks, horizontal: Blocks, x: Floats) -> Floats:
+    """One matrix an axis, on (h, w)."""
+    return _across(horizontal, _down(vertical, x[:, None]))[:, 0]
+
+
 @dataclass(frozen=True)
 class Target:
     """What is projected on: the original y (h, C, w), and low ≤ x ≤ high (sh, C, sw).

@@ -1,0 +1,226 @@
+"""What of an enlarged picture its input determines, and what was added: without the truth.
+
+    OUT = A⁺A OUT  +  (OUT - A⁺A OUT)          A: bicubic shrinking, A⁺: its pseudo-inverse
+          determined    added: shrinking cannot see it
+
+Added is what a prior chose among all pictures that shrink to the same input. It is no error in
+itself: all sharpness beyond the input is of this kind. Two things make it doubtful: that OUT does
+not shrink to IN (contradiction), and detail where the input shows too little structure to call for
+it (unsupported).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift import formats
+from reslift.errors import InputError, one_line
+from reslift.formats import Picture
+from reslift.limits import DEFAULT, Limits
+from reslift.pixels import project
+from reslift.pixels.kernel import band
+from reslift.pixels.planes import Floats
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+SPREAD = 2.0
+SUPPORT = 0.6
+FLOOR = 2.0
+DOUBTFUL = 1.0
+LEAST_PIXELS = 64
+MOST_REGIONS = 50
+
+
+@dataclass(frozen=True)
+class Region:
+    """A doubtful place: left, top, width, height in pixels of the result, its score, its kind.
+
+    kind: "contradicts" where the result does not shrink to the input, "text-like" where what was
+    added looks like strokes (a guess from statistics, no reading), else "unsupported".
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    score: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found, on luma in levels of 256; maps are (H, W).
+
+    added: size of what shrinking cannot see. expected_error: what was added beyond bicubic,
+    smoothed; its order follows the order of the true error. doubt: 1 and above is doubtful.
+    share: energy of `added` ÷ energy of the result about its mean. contradiction: largest
+    consistency error.
+    """
+
+    scale: int
+    added: Floats
+    expected_error: Floats
+    doubt: Floats
+    share: float
+    contradiction: float
+    regions: tuple[Region, ...]
+
+    @property
+    def doubtful(self) -> float:
+        """Share of pixels that are doubtful."""
+        return float((self.doubt >= DOUBTFUL).mean())
+
+
+def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
+    """Audit a result of any tool.
+
+    Raises:
+        InputError: a file cannot be read, or the result is not a whole number of times as large.
+    """
+    small = formats.read(source, limits)
+    large = formats.read(result, limits.changed(input_pixels=limits.output_pixels))
+    scale, rest = divmod(large.width, small.width)
+    if rest or scale < 2 or large.height != scale * small.height:
+        raise InputError(
+            f"{one_line(result)}: {large.width}x{large.height} is not a whole number of times "
+            f"{small.width}x{small.height}, from 2 up; `reslift verify` takes any scale"
+        )
+    return audit(luma(small), luma(large), scale)
+
+
+def luma(picture: Picture) -> Floats:
+    """(H, W) in levels of 256; hidden pixels are gray, ink is dark."""
+    values = picture.pixels.astype(np.float32) * np.float32(255 / (2**picture.bits - 1))
+    if picture.space == "cmyk":
+        colours = (255 - values[..., :3]) * (255 - values[..., 3:4]) / 255
+    else:
+        colours = values[..., : 3 if picture.space == "rgb" else 1]
+    plain: Floats = colours @ LUMA if colours.shape[2] == 3 else colours[..., 0]
+    if picture.alpha:
+        opacity = values[..., -1] / 255
+        plain = plain * opacity + 128 * (1 - opacity)
+    return np.ascontiguousarray(plain)
+
+
+def audit(lr: Floats, sr: Floats, scale: int) -> Audit:
+    """Audit luma sr (sH, sW) beside lr (H, W), both in levels of 256."""
+    size = lr.shape
+    target = project.Target(lr[:, None], scale, 255.0, False, -1e9, 1e9)
+    lack = target.lacking(sr[:, None])[:, 0]
+    shrunk = lr - lack
+    vertical, horizontal = (project.axis(n, scale).dual for n in size)
+    seen = project.apply(vertical, horizontal, shrunk)
+    added = np.abs(sr - seen)
+    beyond = np.abs(sr - _enlarged(lr, scale))
+    contradiction = _enlarged(np.abs(lack), scale)
+    detail = _smooth(added, SPREAD)
+    support = FLOOR + SUPPORT * np.maximum(_enlarged(_structure(lr), scale), 0)
+    doubt = np.maximum(detail / support, _smooth(contradiction, SPREAD) / FLOOR)
+    energy = float(((sr - sr.mean()) ** 2).sum(dtype=np.float64))
+    share = float((added**2).sum(dtype=np.float64)) / energy if energy else 0.0
+    regions = _regions(doubt, contradiction, sr - seen)
+    largest = float(np.abs(lack).max())
+    return Audit(scale, added, _smooth(beyond, SPREAD), doubt, share, largest, regions)
+
+
+def _enlarged(lr: Floats, scale: int) -> Floats:
+    height, width = lr.shape
+    rows, down = band(height, height * scale, 0, height * scale)
+    columns, across = band(width, width * scale, 0, width * scale)
+    half = down.astype(np.float32) @ lr[rows]
+    large: Floats = half[:, columns] @ across.T.astype(np.float32)
+    return large
+
+
+def _structure(lr: Floats) -> Floats:
+    """Deviation within 5×5 pixels: how much detail the input calls for nearby."""
+    mean = _smooth(lr, 1.0)
+    found: Floats = np.sqrt(np.maximum(_smooth((lr - mean) ** 2, 1.0), 0))
+    return found
+
+
+def _smooth(x: Floats, spread: float) -> Floats:
+    """Gaussian of deviation `spread`, borders repeated."""
+    radius = int(3 * spread + 0.5)
+    at = np.arange(-radius, radius + 1)
+    weights = np.exp(-(at**2) / (2 * spread**2)).astype(np.float32)
+    weights /= weights.sum()
+    for axis in (0, 1):
+        around = [(radius, radius) if axis == a else (0, 0) for a in (0, 1)]
+        padded = np.pad(x, around, "edge")
+        length = x.shape[axis]
+        x = sum(
+            (w * padded.take(range(i, i + length), axis) for i, w in enumerate(weights)),
+            np.zeros_like(x),
+        )
+    return x
+
+
+def _regions(doubt: Floats, contradiction: Floats, added: Floats) -> tuple[Region, ...]:
+    found = []
+    for where in _components(doubt >= DOUBTFUL):
+        if where[0].size < LEAST_PIXELS:
+            continue
+        top, left = (int(axis.min()) for axis in where)
+        bottom, right = (int(axis.max()) + 1 for axis in where)
+        against = float(contradiction[where].mean()) > FLOOR
+        kind = "unsupported"
+        if against:
+            kind = "contradicts"
+        elif _strokes(added[top:bottom, left:right]):
+            kind = "text-like"
+        score = float(doubt[where].mean())
+        found.append(Region(left, top, right - left, bottom - top, round(score, 2), kind))
+    found.sort(key=lambda region: -region.score * region.width * region.height)
+    return tuple(found[:MOST_REGIONS])
+
+
+def _strokes(patch: Floats) -> bool:
+    """Whether a patch is two-valued, with many hard edges both across and down, as letters are."""
+    if min(patch.shape) < 8:
+        return False
+    low, high = np.percentile(patch, (5, 95))
+    if high - low < 24:
+        return False
+    middle = np.abs(patch - (low + high) / 2) < (high - low) / 5
+    edges = [np.abs(np.diff(patch, axis=axis)) > (high - low) / 3 for axis in (0, 1)]
+    return middle.mean() < 0.35 and min(edge.mean() for edge in edges) > 0.03
+
+
+def _components(mask: NDArray[np.bool_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Rows and columns of each connected patch (four neighbours), by runs and union."""
+    parent: list[int] = []
+    runs: list[tuple[int, int, int]] = []
+    above: list[int] = []
+
+    def root(one: int) -> int:
+        while parent[one] != one:
+            parent[one] = parent[parent[one]]
+            one = parent[one]
+        return one
+
+    for row in range(mask.shape[0]):
+        steps = np.flatnonzero(np.diff(np.concatenate(([0], mask[row].view(np.int8), [0]))))
+        here = []
+        for start, stop in zip(steps[::2].tolist(), steps[1::2].tolist(), strict=True):
+            number = len(runs)
+            runs.append((row, start, stop))
+            parent.append(number)
+            here.append(number)
+            for other in above:
+                if runs[other][1] < stop and start < runs[other][2]:
+                    parent[root(other)] = root(number)
+        above = here
+    members: dict[int, list[tuple[int, int, int]]] = {}
+    for number, run in enumerate(runs):
+        members.setdefault(root(number), []).append(run)
+    return [
+        (
+            np.concatenate([np.full(stop - start, row) for row, start, stop in part]),
+            np.concatenate([np.arange(start, stop) for _, start, stop in part]),
+        )
+        for part in members.values()
+    ]
