@@ -25,7 +25,7 @@ from reslift.canvas import IN_MEMORY
 from reslift.errors import ResliftError
 from reslift.limits import Limits
 from reslift.pixels import tiles
-from reslift.pixels.planes import Pixels, Planes, groups
+from reslift.pixels.planes import Pixels, Planes
 from reslift.upscale import Upscaler
 
 WARM_UP = 64
@@ -50,6 +50,19 @@ class Estimate:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Still:
+    """Seconds for one pixel of a kind of picture: to read, to enlarge, to write one of the result.
+
+    reach: pixels around a cell that the network sees too.
+    """
+
+    read: float
+    network: float
+    write: float
+    reach: int
+
+
 @dataclass
 class Probe:
     """Times on this machine with this model, each measured once, when it is first needed.
@@ -61,63 +74,77 @@ class Probe:
 
     upscaler: Upscaler
     limits: Limits
+    _stills: dict[tuple[object, ...], Still] = field(default_factory=dict)
     _times: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     def estimate(self, job: Job) -> Estimate:
         """What `job` will take. Raises InputError where its file cannot be read."""
-        width, height = job.given
-        ratio = job.wanted[0] / width
-        cells = tiles.grid(height, width)
-        seen = sum(cell.grown(self.upscaler.context, height, width).pixels for cell in cells)
         medium = media.of(job.source)
         if medium is None:
-            header = formats.peek(job.source, self.limits)
-            sample = header.bits // 8
-            kind = formats.FORMATS[header.format].label
-            runs = len(groups(header.bands, header.space, header.alpha, 3))
-            reading, writing = self._still(job, header.format, ratio)
-            around = reading * width * height + writing * job.pixels
-            held = (width * height + min(job.pixels, IN_MEMORY)) * header.bands * sample
-        else:
-            kind, runs = medium.label, medium.peek(job.source, self.limits).runs
-            around = self._packing() * job.pixels * runs
-            held = job.wanted[0] * tiles.CELL * runs
-        side = min(tiles.CELL, max(width, height))
-        seconds = self._network(side, ratio) * seen * runs * job.frames + around
-        peak = machine.peak_memory() + held
-        return Estimate(job, kind, len(cells) * job.frames, peak, seconds)
+            return self._still(job)
+        width, height = job.given
+        runs = medium.peek(job.source, self.limits).runs
+        cells = tiles.grid(height, width)
+        seen = sum(cell.grown(self.upscaler.context, height, width).pixels for cell in cells)
+        network = self._network(job.wanted[0] / width) * seen * runs * job.frames
+        seconds = network + self._packing() * job.pixels * runs
+        peak = machine.peak_memory() + job.wanted[0] * tiles.CELL * runs
+        return Estimate(job, medium.label, len(cells) * job.frames, peak, seconds)
 
-    def _network(self, side: int, ratio: float) -> float:
-        """Seconds for one input pixel, in a cell of this side."""
-        if not self._times:
-            self._enlarged(_texture(WARM_UP), "rgb", False, ratio)
-        key = ("network", side, ratio)
-        if key not in self._times:
-            began = time.perf_counter()
-            self._enlarged(_texture(side), "rgb", False, ratio)
-            self._times[key] = (time.perf_counter() - began) / side**2
-        return self._times[key]
+    def _still(self, job: Job) -> Estimate:
+        header = formats.peek(job.source, self.limits)
+        kind = (header.format, header.bands, header.bits, job.target.suffix.lower())
+        if kind not in self._stills:
+            self._stills[kind] = self._try(job)
+        known = self._stills[kind]
+        width, height = job.given
+        cells = tiles.grid(height, width)
+        seen = sum(cell.grown(known.reach, height, width).pixels for cell in cells)
+        seconds = known.read * width * height + known.network * seen + known.write * job.pixels
+        held = (width * height + min(job.pixels, IN_MEMORY)) * header.bands * header.bits // 8
+        label = formats.FORMATS[header.format].label
+        return Estimate(job, label, len(cells), machine.peak_memory() + held, seconds)
 
-    def _still(self, job: Job, format: str, ratio: float) -> tuple[float, float]:
-        """Seconds to read one pixel and to write one, from the first picture of this kind."""
-        keys = [("read", format), ("write", job.target.suffix.lower())]
-        if not self._times.keys() >= set(keys):
-            began = time.perf_counter()
-            picture = formats.read(job.source, self.limits)
-            self._times[keys[0]] = (time.perf_counter() - began) / (picture.width * picture.height)
-            self._times[keys[1]] = self._write(job, picture, ratio)
-        return self._times[keys[0]], self._times[keys[1]]
-
-    def _write(self, job: Job, picture: formats.Picture, ratio: float) -> float:
-        """Seconds to write one pixel: the middle of the picture is enlarged and written."""
+    def _try(self, job: Job) -> Still:
+        """Read the picture, then enlarge and write the middle of it."""
+        began = time.perf_counter()
+        picture = formats.read(job.source, self.limits)
+        read = time.perf_counter() - began
         top, left = (max(0, (side - tiles.CELL) // 2) for side in picture.pixels.shape[:2])
         middle = picture.pixels[top : top + tiles.CELL, left : left + tiles.CELL]
-        piece = self._enlarged(middle, picture.space, picture.alpha, ratio)
+        into = formats.format_of(job.target)
+        finish = self.upscaler.finish(lossless=formats.is_lossless(into, picture))
+        planes = Planes(np.ascontiguousarray(middle), picture.space, picture.alpha)
+        ratio = job.wanted[0] / job.given[0]
+        self.upscaler.run(Planes(_texture(WARM_UP), "rgb", False), _sheet(WARM_UP, ratio))
+        height, width = (max(1, round(side * ratio)) for side in middle.shape[:2])
+        piece = np.empty((height, width, middle.shape[2]), middle.dtype)
+        began = time.perf_counter()
+        self.upscaler.fill(planes, piece, finish=finish)
+        network = time.perf_counter() - began
         with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / f"piece{job.target.suffix}"
             began = time.perf_counter()
-            formats.write(target, replace(picture, pixels=piece))
-            return (time.perf_counter() - began) / (piece.shape[0] * piece.shape[1])
+            formats.write(
+                Path(folder) / "piece", replace(picture, pixels=piece), format=into, quality=95
+            )
+            write = time.perf_counter() - began
+        return Still(
+            read / (picture.width * picture.height),
+            network / (middle.shape[0] * middle.shape[1]),
+            write / (height * width),
+            self.upscaler.context + finish.margin,
+        )
+
+    def _network(self, ratio: float) -> float:
+        """Seconds for one input pixel of a cell in colour."""
+        key = ("network", ratio)
+        if key not in self._times:
+            colors = Planes(_texture(tiles.CELL), "rgb", False)
+            self.upscaler.run(Planes(_texture(WARM_UP), "rgb", False), _sheet(WARM_UP, ratio))
+            began = time.perf_counter()
+            self.upscaler.run(colors, _sheet(tiles.CELL, ratio))
+            self._times[key] = (time.perf_counter() - began) / tiles.CELL**2
+        return self._times[key]
 
     def _packing(self) -> float:
         """Seconds to compress one sample of a raster."""
@@ -128,12 +155,6 @@ class Probe:
             zlib.compress(np.diff(piece, axis=1).tobytes(), LEVEL)
             self._times[key] = (time.perf_counter() - began) / piece.size
         return self._times[key]
-
-    def _enlarged(self, pixels: Pixels, space: str, alpha: bool, ratio: float) -> Pixels:
-        height, width = (max(1, round(side * ratio)) for side in pixels.shape[:2])
-        out = np.empty((height, width, pixels.shape[2]), pixels.dtype)
-        self.upscaler.run(Planes(pixels, space, alpha), out)
-        return out
 
 
 def estimates(probe: Probe, jobs: Iterable[Job]) -> tuple[list[Estimate], list[tuple[Path, str]]]:
@@ -153,3 +174,8 @@ def _texture(side: int) -> Pixels:
     waves = np.sin(x / 5) * np.cos(y / 9) * 90 + 128
     noise = np.random.default_rng(0).normal(0, 4, (side, side, 3))
     return np.clip(waves[..., None] + noise, 0, 255).astype(np.uint8)
+
+
+def _sheet(side: int, ratio: float) -> Pixels:
+    wide = max(1, round(side * ratio))
+    return np.empty((wide, wide, 3), np.uint8)

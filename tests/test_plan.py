@@ -1,0 +1,92 @@
+"""`reslift plan`: says what an upscaling takes, and writes nothing."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reslift import batch, plan
+from reslift.batch import Job, Naming, Request
+from reslift.cli import main
+from reslift.cli.plan import amount, duration
+from reslift.limits import DEFAULT
+from reslift.sizes import Size
+from small_models import made, saved, small_lift
+
+
+def picture(path, width, height):
+    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    return str(saved(tmp_path / "small.safetensors", small_lift()))
+
+
+def test_a_table_and_a_sum(tmp_path, capsys, model):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    picture(folder / "a.png", 60, 40)
+    picture(folder / "b.jpg", 1100, 30)
+    assert main(["plan", str(folder), "--model", model, "--backend", "torch"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["input", "kind", "frames", "cells", "result", "memory", "time"]
+    assert lines[1].split()[1:5] == ["PNG", "1", "1", "120x80"]
+    assert lines[2].split()[1:5] == ["JPEG", "1", "3", "2200x60"]
+    assert re.match(r"in all .+ to start\), at most .+B of memory, on cpu", lines[3])
+    assert sorted(p.name for p in folder.iterdir()) == ["a.png", "b.jpg"]
+
+
+def test_what_cannot_be_read_is_said(tmp_path, capsys, model):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    picture(tmp_path / "in" / "good.png", 30, 30)
+    assert main(["plan", str(tmp_path / "in"), "--model", model, "--backend", "torch"]) == 3
+    assert "bad.png" in capsys.readouterr().err
+    assert main(["plan", str(tmp_path / "none.png"), "--model", model]) == 1
+
+
+def test_the_time_grows_with_the_pixels(tmp_path):
+    upscaler = made(small_lift())
+    for name, side in (("a", 520), ("b", 1040)):
+        picture(tmp_path / f"{name}.png", side, side)
+    naming = Naming(str(tmp_path / "out"), "-x2", None, False, None)
+    request = Request([str(tmp_path / "*.png")], Size(scale=2), naming)
+    jobs = batch.plan(request).jobs
+    found, failed = plan.estimates(plan.Probe(upscaler, DEFAULT), jobs)
+    assert not failed
+    assert [e.cells for e in found] == [4, 9]
+    assert 2 < found[1].seconds / found[0].seconds < 5
+    began = time.perf_counter()
+    upscaler.upscale_file(jobs[1].source, tmp_path / "c.png")
+    taken = time.perf_counter() - began
+    assert 0.2 < found[1].seconds / taken < 5
+
+
+def test_bands_count(tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    times = []
+    for bands in (1, 6):
+        path = tmp_path / f"{bands}.tif"
+        profile = {"width": 64, "height": 64, "count": bands, "dtype": "uint16"}
+        profile |= {"crs": "EPSG:32618", "transform": rasterio.Affine(1, 0, 5, 0, -1, 5)}
+        with rasterio.open(path, "w", driver="GTiff", **profile) as dataset:
+            dataset.write(np.ones((bands, 64, 64), np.uint16))
+        job = Job(path, tmp_path / "out.tif", (64, 64), (128, 128))
+        probe = plan.Probe(made(small_lift()), DEFAULT, _times={("network", 2.0): 1e-6})
+        times.append(probe.estimate(job).seconds)
+    assert times[1] > 3 * times[0]
+
+
+def test_words():
+    assert duration(0.0123) == "12 ms"
+    assert duration(12.34) == "12.3 s"
+    assert duration(250) == "4 min 10 s"
+    assert duration(3 * 3600 + 299) == "3 h 4 min"
+    assert (amount(1_200_000_000), amount(5_000_000)) == ("1.2 GB", "5 MB")
