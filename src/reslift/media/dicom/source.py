@@ -39,7 +39,8 @@ IMPLICIT = "1.2.840.10008.1.2"
 NATIVE = {IMPLICIT, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED}
 WORDS = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
 VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
-PLUGINS = ("pylibjpeg", "pydicom", "pillow", "gdcm")
+PLUGINS = ("pylibjpeg", "pillow", "gdcm")
+RLE = "1.2.840.10008.1.2.5"
 MISSING = 'pydicom is not installed: python -m pip install "reslift[medical]"'
 
 
@@ -219,7 +220,9 @@ class Image:
         except NotImplementedError:
             available = ()
         native = self.syntax in NATIVE
-        plugins = [""] if native else [name for name in PLUGINS if name in available]
+        # pylibjpeg's RLE ends the program on damaged data; pydicom's own raises an error.
+        wanted = ("pydicom",) if self.syntax == RLE else PLUGINS
+        plugins = [""] if native else [name for name in wanted if name in available]
         if not plugins:
             raise InputError(
                 f"{one_line(self.path)}: no decoder for {_name(self.syntax)} is installed: "
