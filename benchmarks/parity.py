@@ -14,7 +14,7 @@ from typing import get_args
 from reslift.datasets.pairs import find_test_set, read_pair
 from reslift.degradations import Bicubic
 from reslift.evaluate import evaluate
-from reslift.pixels.resize import Border
+from reslift.pixels.kernel import Border
 
 
 def parity(folder: Path, scale: int, border: Border) -> tuple[int, int, int]:

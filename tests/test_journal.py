@@ -58,6 +58,18 @@ def test_what_changes_the_bytes_invalidates():
     assert not Journal("s").is_done(job()) and Journal("s").is_ours(job())
 
 
+def test_killed_while_an_own_result_is_made_again():
+    made(Journal("s"), job())
+    Journal("other").begin(job())
+    assert Journal("other").is_ours(job()) and not Journal("other").is_done(job())
+    assert not Journal("s").is_done(job())
+    Journal("third").begin(job())
+    assert Journal("third").is_ours(job())
+    assert Journal("third").close([job()], all_done=False)
+    made(Journal("third"), job(), b"new")
+    assert Journal("third").is_done(job())
+
+
 def test_a_result_that_somebody_changed_is_no_longer_ours():
     made(Journal("s"), job())
     job().target.write_bytes(b"painted over")

@@ -34,11 +34,17 @@ class Entry:
         made_of: digest of its input and of all settings.
         before: size and time of what was under its name before; None for nothing.
         after: of the result; None while it is not known to be there.
+        own: what was there before is a result of an unfinished run too, of other input or settings.
     """
 
     made_of: str
     before: Stat | None
     after: Stat | None = None
+    own: bool = False
+
+    def is_there(self, now: Stat | None) -> bool:
+        """Whether the file of this size and time is the result."""
+        return now is not None and (now == self.after if self.after else now != self.before)
 
 
 class Journal:
@@ -59,16 +65,18 @@ class Journal:
         entry, now = self._entry(job), _stat(job.target)
         if entry is None or now is None:
             return False
-        return now == entry.after if entry.after else now != entry.before
+        return entry.is_there(now) or (entry.own and now == entry.before)
 
     def is_done(self, job: Job) -> bool:
         """Whether it is, and of this very input, with these settings."""
         entry = self._entry(job)
-        return entry is not None and self.is_ours(job) and entry.made_of == self._made_of(job)
+        is_there = entry is not None and entry.is_there(_stat(job.target))
+        return is_there and entry is not None and entry.made_of == self._made_of(job)
 
     def begin(self, job: Job) -> None:
         """To be called before the result can appear; OutputError where it cannot be noted."""
-        self._note(job, Entry(self._made_of(job), _stat(job.target)))
+        own = self.is_ours(job)
+        self._note(job, Entry(self._made_of(job), _stat(job.target), own=own))
 
     def finish(self, job: Job) -> None:
         """To be called once the result is there."""
@@ -85,7 +93,11 @@ class Journal:
         for folder in {job.target.parent for job in jobs}:
             entries = self._entries(folder)
             ours = {job.target.name for job in jobs if job.target.parent == folder}
-            kept = {n: e for n, e in entries.items() if e.after and not (all_done and n in ours)}
+            kept = {
+                name: entry
+                for name, entry in entries.items()
+                if (entry.after or entry.own) and not (all_done and name in ours)
+            }
             with contextlib.suppress(OSError, OutputError):
                 _rewrite(folder / NAME, kept)
             stays = stays or any(name in ours for name in kept)

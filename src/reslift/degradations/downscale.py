@@ -7,7 +7,8 @@ from typing import Literal
 from torch import Tensor
 
 from reslift.degradations.base import Degradation
-from reslift.pixels.resize import Border, downscale8
+from reslift.pixels.kernel import Border
+from reslift.pixels.resize import downscale8
 
 
 class Bicubic(Degradation):
