@@ -1,5 +1,6 @@
 """Videos from end to end with tiny models: times, streams, tags, refusals. Clips are made here."""
 
+import os
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -118,6 +119,16 @@ def test_titles_and_dispositions_of_tracks(upscaler, tmp_path):
         assert [int(s.disposition) for s in one.streams] == [
             int(s.disposition) for s in other.streams
         ]
+
+
+def test_stripped_of_tags(upscaler, tmp_path):
+    hidden = {"title": "T", "location": "+48.1+011.5/", "creation_time": "2020-01-01T00:00:00Z"}
+    source = write(tmp_path / "a.mp4", sound="aac", tags=hidden)
+    enlarge(upscaler, source, tmp_path / "b.mp4", Wishes(strip_metadata=True))
+    with av.open(str(tmp_path / "b.mp4")) as result:
+        assert not hidden.keys() & result.metadata.keys()
+        assert result.streams.audio[0].metadata["language"] == "deu"
+        assert all("creation_time" not in stream.metadata for stream in result.streams)
 
 
 def test_a_container_that_cannot_hold_a_stream_says_so(upscaler, tmp_path):
@@ -418,14 +429,8 @@ def test_verify_sees_what_is_wrong(upscaler, tmp_path):
     assert "time stamps: 1 of 12 differ, first frame 5" in " ".join(compare(source, shifted))
 
 
-@pytest.mark.skipif(
-    not Path(__import__("os").environ.get("RESLIFT_DATA", "")).joinpath("domain/video").is_dir()
-    or not __import__("os").environ.get("RESLIFT_DATA"),
-    reason="RESLIFT_DATA is not set",
-)
+@pytest.mark.skipif(not os.environ.get("RESLIFT_DATA"), reason="RESLIFT_DATA is not set")
 def test_real_clips(upscaler, tmp_path):
-    import os
-
     for source in sorted(Path(os.environ["RESLIFT_DATA"], "domain/video").glob("*.mp4")):
         target = tmp_path / source.name
         enlarge(upscaler, source, target, Wishes(end=0.3))

@@ -39,9 +39,17 @@ class Cut:
 
 
 def join(
-    clip: Clip, parts: list[Part], encoding: Encoding, into: Path, target: Path, cut: Cut
+    clip: Clip,
+    parts: list[Part],
+    encoding: Encoding,
+    into: Path,
+    target: Path,
+    cut: Cut,
+    strip: bool = False,
 ) -> list[str]:
     """Write the result to the path `into`; `target` only names it. Returns notes.
+
+    `strip` leaves out all tags but language and title of a stream.
 
     Raises:
         InputError: the source cannot be read again. OutputError: the container refuses.
@@ -51,7 +59,7 @@ def join(
         source = stack.enter_context(opened(clip.path))
         picture = picture_stream(source, clip.path)
         others, notes = streams.copyable(source, picture, muxer)
-        tags = streams.file_tags(source)
+        tags = {} if strip else streams.file_tags(source)
         ticks = [clip.time_base, *(stream.time_base for stream in others)]
         output = _open(into, muxer, streams.muxer_options(tags, muxer, ticks))
         stack.callback(_close_quietly, output)
@@ -60,6 +68,8 @@ def join(
         first = stack.enter_context(opened_part(parts[0].path))
         video = _picture(output, first.streams.video[0], clip, encoding, picture)
         copies = _others(output, others, clip, muxer)
+        if strip:
+            streams.strip_tags(output)
         output.set_chapters(_chapters(source, cut, clip, parts))
         shift = parts[0].times[0][0] if cut.start is not None else 0
         copied = _copied(clip.path, source, copies, cut, shift * clip.time_base)

@@ -21,6 +21,7 @@ OF_THE_OLD_PICTURE = (
     *("encoder", "rotate", "alpha_mode", "bps", "duration", "number_of_", "_statistics_"),
 )
 QUICKTIME_KEY = "com."
+HARMLESS = {"language", "title", "filename", "mimetype", "alpha_mode"}
 FASTEST_CLOCK = 2**31 - 1
 QUICKTIME_LANGUAGES = {
     "bod": "tib",
@@ -131,6 +132,13 @@ def picture_tags(stream: Stream) -> dict[str, str]:
     return {
         key: value for key, value in tags.items() if not key.lower().startswith(OF_THE_OLD_PICTURE)
     }
+
+
+def strip_tags(output: OutputContainer) -> None:
+    """Remove from all streams what says when, where and with what they were made."""
+    for stream in output.streams:
+        for key in [key for key in stream.metadata if key.lower() not in HARMLESS]:
+            del stream.metadata[key]
 
 
 def file_tags(source: InputContainer) -> dict[str, str]:

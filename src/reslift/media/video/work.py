@@ -71,7 +71,15 @@ def enlarge(
             lambda results: parts.write(results, encoding),
         )
         with atomic_write(target, overwrite=wishes.overwrite) as temporary:
-            muxed = join(clip, parts.all(), encoding, temporary, target, _cut(clip, selection))
+            muxed = join(
+                clip,
+                parts.all(),
+                encoding,
+                temporary,
+                target,
+                _cut(selection),
+                wishes.strip_metadata,
+            )
     parts.remove()
     _log.info("%s: %s, %s", one_line(source), frames.tally, seconds)
     return Outcome((*notes, *frames.tally.notes(), *muxed), frames.tally, seconds)
@@ -127,7 +135,7 @@ def _worker(
     return work
 
 
-def _cut(clip: Clip, selection: Selection) -> Cut:
+def _cut(selection: Selection) -> Cut:
     bounds = [
         None if bound is None else Fraction(bound).limit_denominator(10**6)
         for bound in (selection.start, selection.end)
