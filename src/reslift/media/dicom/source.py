@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from reslift.errors import InputError, LimitError, ResliftError, one_line
 from reslift.limits import Limits
+from reslift.media.dicom.apart import PLUGIN, frames_apart
 from reslift.media.dicom.geometry import has_embedded_overlays
 from reslift.media.dicom.sniff import MAGIC, PREAMBLE
 
@@ -40,7 +41,7 @@ NATIVE = {IMPLICIT, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED}
 WORDS = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
 VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
 PLUGINS = ("pylibjpeg", "pillow", "gdcm")
-RLE = "1.2.840.10008.1.2.5"
+RLE, JPEG_BASELINE = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50"
 MISSING = 'pydicom is not installed: python -m pip install "reslift[medical]"'
 
 
@@ -75,6 +76,7 @@ class Image:
         elements: all of it but the pixels and what follows them; little endian.
         syntax: UID of the transfer syntax of the file.
         rows, columns, count: of a frame; frames.
+        seconds: that decoding in another process may take.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Image:
     rows: int
     columns: int
     count: int
+    seconds: int
 
     @property
     def photometric(self) -> str:
@@ -221,7 +224,7 @@ class Image:
             available = ()
         native = self.syntax in NATIVE
         # pylibjpeg's RLE ends the program on damaged data; pydicom's own raises an error.
-        wanted = ("pydicom",) if self.syntax == RLE else PLUGINS
+        wanted = {RLE: ("pydicom",), JPEG_BASELINE: ("pillow",)}.get(self.syntax, PLUGINS)
         plugins = [""] if native else [name for name in wanted if name in available]
         if not plugins:
             raise InputError(
@@ -230,8 +233,13 @@ class Image:
             )
         for number, plugin in enumerate(plugins):
             begun = False
+            apart = plugin == PLUGIN
             try:
-                for frame in iter_pixels(source, decoding_plugin=plugin):
+                for frame in (
+                    frames_apart(self.path, self.seconds)
+                    if apart
+                    else iter_pixels(source, decoding_plugin=plugin)
+                ):
                     begun = True
                     yield frame
                 return
@@ -277,7 +285,7 @@ def opened(path: Path, limits: Limits) -> Image:
         limits.check("frames", count, one_line(path))
         syntax = _syntax(elements)
         _as_little_endian(elements)
-        return Image(path, elements, syntax, rows, columns, count)
+        return Image(path, elements, syntax, rows, columns, count, limits.decode_seconds)
 
 
 def _read(path: Path, limits: Limits) -> Dataset:
