@@ -309,6 +309,19 @@ def test_classes_are_repeated(tmp_path):
         assert large.colorinterp == (ColorInterp.palette,)
 
 
+def test_classes_without_a_colour_table_are_suspected_and_taken_when_named(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = np.stack([rng.integers(0, 9, (120, 120)) * 20, rng.integers(0, 3000, (120, 120))])
+    path = save(tmp_path / "a.tif", pixels.astype("int16"), photometric="minisblack")
+    _, notes = enlarge(path, bicubic_lift())
+    assert notes == ("band 1 takes few different values; if they name classes, give --classes 1",)
+    target, notes = enlarge(path, bicubic_lift(), classes="1")
+    assert notes == ("band 1 holds classes: each pixel is repeated, nothing is interpolated",)
+    assert np.array_equal(read(target)[0], pixels[0].repeat(2, 0).repeat(2, 1))
+    with pytest.raises(UsageError, match="--classes"):
+        enlarge(path, classes="3")
+
+
 def test_names_units_scales_and_tags_of_all_domains(tmp_path):
     def change(dataset):
         dataset.descriptions = ("blue", "near infrared")

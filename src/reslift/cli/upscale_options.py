@@ -125,6 +125,9 @@ class Trust:
     provenance_file: Annotated[
         bool, typer.Option("--provenance-file", help="Say it in RESULT.provenance.json too.")
     ] = False
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Map how far to trust each pixel, beside it.")
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +163,10 @@ class Rasters:
     separate_bands: Annotated[
         bool, typer.Option("--separate-bands", help="GeoTIFF: each band alone, colours too.")
     ] = False
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="BANDS", help="GeoTIFF: bands of classes, 1,3: repeated pixels."),
+    ] = None
 
 
 def _seconds(text: str) -> float:

@@ -55,10 +55,12 @@ class Wishes:
         strip_metadata: leave out what says where, when and by whom a picture was made.
         provenance: the result says how it was made (`reslift.provenance`).
         provenance_file: so does RESULT.provenance.json.
+        uncertainty: beside a still picture stand maps of how far each pixel can be trusted.
         layout: of a GeoTIFF: "cog", "tiles" or "strips"; None is like the source.
         compression: of a GeoTIFF, like "deflate" or "none"; None is like the source.
         overviews: whether a GeoTIFF gets smaller copies; None is like the source.
         separate_bands: each band of a GeoTIFF goes through the network alone, colours too.
+        classes: numbers of bands of a GeoTIFF, "1,3", whose values name classes and are repeated.
         codec, crf: of a video, an entry of `media.video.encode.CODECS` and its quality, 0 the best;
             None for what suits the target and the source.
         start, end: seconds of a video from its beginning, None for all of it.
@@ -77,10 +79,12 @@ class Wishes:
     strip_metadata: bool = False
     provenance: bool = True
     provenance_file: bool = False
+    uncertainty: bool = False
     layout: str | None = None
     compression: str | None = None
     overviews: bool | None = None
     separate_bands: bool = False
+    classes: str | None = None
     codec: str | None = None
     crf: int | None = None
     start: float | None = None
@@ -131,6 +135,13 @@ class Medium(ABC):
 
         Must be quick, import no optional package and never raise for foreign content.
         """
+
+    def endings(self, path: Path, output_format: str | None) -> tuple[str, ...]:
+        """Suffixes that the result of the file at `path` may have, the first by default.
+
+        output_format: as in `Wishes`. Raises UsageError where it cannot be written so.
+        """
+        return self.suffixes
 
     @abstractmethod
     def peek(self, path: Path, limits: Limits) -> Extent:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from reslift.errors import InputError, one_line
+from reslift.errors import InputError, UsageError, one_line
 from reslift.media.base import Wishes
 from reslift.media.geotiff import layout as layouts
 from reslift.media.geotiff.file import DTYPES, Opened
@@ -61,12 +61,21 @@ def plan(raster: Opened, target: Path, scale: int, wishes: Wishes) -> Work:
     Raises InputError where it is damaged, UsageError for a layout that cannot be.
     """
     surveys = survey(raster)
-    groups = _groups(raster, wishes.separate_bands)
-    bands = [_bands(raster, surveys, group) for group in groups]
+    classes = _classes(raster, wishes.classes)
+    groups = _groups(raster, wishes.separate_bands, classes)
+    bands = [_bands(raster, surveys, group, classes) for group in groups]
     passes = _passes(bands)
     layout = layouts.layout(raster, wishes, scale, len(passes))
     has_mask = _told_by(raster, 1) == "mask"
-    return Work(raster, target, scale, passes, layout, has_mask, (*_notes(raster), *layout.notes))
+    return Work(
+        raster,
+        target,
+        scale,
+        passes,
+        layout,
+        has_mask,
+        (*_notes(raster, surveys, classes), *layout.notes),
+    )
 
 
 def runs(raster: Opened) -> int:
@@ -97,7 +106,9 @@ def windows(height: int, width: int, block: tuple[int, int]) -> Iterator[Box]:
             yield Box(top, bottom, left, right)
 
 
-def _groups(raster: Opened, separate: bool) -> list[tuple[int, ...]]:
+def _groups(
+    raster: Opened, separate: bool, classes: frozenset[int] = frozenset()
+) -> list[tuple[int, ...]]:
     """Band numbers that go through the network together: a trio of colours, every other alone."""
     from rasterio.enums import ColorInterp
 
@@ -105,12 +116,15 @@ def _groups(raster: Opened, separate: bool) -> list[tuple[int, ...]]:
     trio = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
     once = all(colors.count(color) == 1 for color in trio)
     first = tuple(colors.index(color) + 1 for color in trio) if once and not separate else ()
+    first = () if classes & set(first) else first
     alone = [(number,) for number in range(1, raster.count + 1) if number not in first]
     alone.sort(key=lambda group: colors[group[0] - 1] is ColorInterp.alpha)
     return [first, *alone] if first else list(alone)
 
 
-def _bands(raster: Opened, surveys: Sequence[Survey], group: tuple[int, ...]) -> list[Band]:
+def _bands(
+    raster: Opened, surveys: Sequence[Survey], group: tuple[int, ...], classes: frozenset[int]
+) -> list[Band]:
     from rasterio.enums import ColorInterp
 
     chosen = [surveys[number - 1] for number in group]
@@ -119,7 +133,7 @@ def _bands(raster: Opened, surveys: Sequence[Survey], group: tuple[int, ...]) ->
     for number, seen in zip(group, chosen, strict=True):
         color = raster.dataset.colorinterp[number - 1]
         is_alpha = color is ColorInterp.alpha
-        repeated = seen.is_empty or is_classes(raster, number) or (is_alpha and not seen.graded)
+        repeated = seen.is_empty or number in classes or (is_alpha and not seen.graded)
         nodata = raster.dataset.nodatavals[number - 1]
         kept = nodata if _told_by(raster, number) == "nodata" else None
         chosen_spread = None if repeated else together
@@ -157,12 +171,34 @@ def _told_by(raster: Opened, number: int) -> str:
     return "mask" if MaskFlags.per_dataset in flags else "own mask"
 
 
-def _notes(raster: Opened) -> Iterator[str]:
-    classes = [n for n in range(1, raster.count + 1) if is_classes(raster, n)]
+def _classes(raster: Opened, wish: str | None) -> frozenset[int]:
+    """Bands of classes: those with a colour table, and those that were named."""
+    found = {n for n in range(1, raster.count + 1) if is_classes(raster, n)}
+    for word in wish.split(",") if wish else ():
+        if not word.strip().isdigit() or not 1 <= int(word) <= raster.count:
+            raise UsageError(
+                f"--classes {one_line(wish)}: give numbers of bands from 1 to {raster.count}, "
+                "like 1,3"
+            )
+        found.add(int(word))
+    return frozenset(found)
+
+
+def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -> Iterator[str]:
     if classes:
         yield (
-            f"{_named(classes)} holds classes (a colour table): each pixel is repeated, "
+            f"{_named(sorted(classes))} holds classes: each pixel is repeated, "
             "nothing is interpolated"
+        )
+    few = [
+        number
+        for number, seen in enumerate(surveys, 1)
+        if number not in classes and raster.dtype.kind != "f" and seen.is_stepped
+    ]
+    if few:
+        yield (
+            f"{_named(few)} takes few different values; if they name classes, "
+            f"give --classes {','.join(map(str, few))}"
         )
     masked = [n for n in range(1, raster.count + 1) if _told_by(raster, n) == "own mask"]
     if masked:

@@ -23,6 +23,7 @@ from reslift.pixels.planes import Floats
 
 TAIL = 0.001
 LONG = 3.0
+FEW, MANY = 32, 10_000
 
 
 @dataclass
@@ -57,6 +58,12 @@ class Survey:
     def is_empty(self) -> bool:
         """Whether no sample is valid."""
         return self.low > self.high
+
+    @property
+    def is_stepped(self) -> bool:
+        """Whether 3 to 32 different values make up all of many samples, as with classes."""
+        samples = self.samples()
+        return samples.size >= MANY and 3 <= np.unique(samples).size <= FEW
 
     def samples(self) -> NDArray[np.float64]:
         """Those that were kept."""
