@@ -65,7 +65,6 @@ def memory(frames: int) -> None:
     """Resident memory every 200 frames of a long clip."""
     upscaler = reslift.load("lift-base", scale=2)
     seen: list[int] = []
-    pixels = 96 * 64 * 4
 
     def progress(done: int) -> None:
         seen.append(machine.resident_memory())
@@ -76,7 +75,7 @@ def memory(frames: int) -> None:
         source = clip(Path(folder, "a.mp4"), frames, (96, 64))
         enlarge(upscaler, source, Path(folder, "b.mp4"), Wishes(), progress)
     early, late = max(seen[: len(seen) // 4]), max(seen[-len(seen) // 4 :])
-    print(f"first quarter at most {early / 2**20:.0f} MiB, last {late / 2**20:.0f} MiB ({pixels=})")
+    print(f"first quarter at most {early / 2**20:.0f} MiB, last {late / 2**20:.0f} MiB")
 
 
 def flicker(results: list[NDArray[np.uint16]]) -> float:
