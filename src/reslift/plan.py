@@ -173,7 +173,8 @@ def _texture(side: int) -> Pixels:
     y, x = np.mgrid[:side, :side]
     waves = np.sin(x / 5) * np.cos(y / 9) * 90 + 128
     noise = np.random.default_rng(0).normal(0, 4, (side, side, 3))
-    return np.clip(waves[..., None] + noise, 0, 255).astype(np.uint8)
+    texture: Pixels = np.clip(waves[..., None] + noise, 0, 255).astype(np.uint8)
+    return texture
 
 
 def _sheet(side: int, ratio: float) -> Pixels:
