@@ -125,7 +125,8 @@ def _medium_job(medium: media.Medium, source: Source, request: Request, one_file
     wanted = (extent.width * scale, extent.height * scale)
     frame = f"{one_line(source.path)} enlarged"
     request.limits.check("output_pixels", wanted[0] * wanted[1], frame)
-    target = request.naming.name(source, medium.suffixes, one_file)
+    endings = medium.endings(source.path, request.naming.output_format)
+    target = request.naming.name(source, endings, one_file)
     medium.check_target(target, extent, scale)
     return Job(source.path, target, (extent.width, extent.height), wanted, extent.frames)
 

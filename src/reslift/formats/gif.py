@@ -1,4 +1,4 @@
-"""GIF: blocks are read here, pixels by Pillow, which lays the frames over each other; libvips writes.
+"""GIF: blocks are read here, frames by Pillow, which lays them over each other; libvips writes.
 
 header, screen ──► (control, image)* ──► trailer        comment, loop count, XMP between them
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from reslift.errors import InputError
 from reslift.formats import vips
 from reslift.formats.base import Extra, Facts, Format, Holds, Picture, Resolution, damaged, exactly
 
@@ -166,7 +167,7 @@ def has_several(file: BinaryIO) -> bool:
                 _extension(file, blocks, frame)
             else:
                 _image(file, frame)
-    except (ValueError, OSError, struct.error):
+    except (InputError, OSError, struct.error):
         return False
     return False
 

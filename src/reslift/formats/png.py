@@ -53,7 +53,7 @@ class Png(Format):
 
     name = "png"
     label = "PNG"
-    suffixes = (".png",)
+    suffixes = (".png", ".apng")
     holds = Holds(spaces=("gray", "rgb"), alpha=("gray", "rgb"), bits=(8, 16))
 
     def recognises(self, head: bytes) -> bool:
@@ -101,7 +101,7 @@ class Png(Format):
 
     def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
         """Stream the picture to `path`; the metadata goes before the pixels."""
-        chunks = _metadata(picture)
+        chunks = metadata(picture)
         with open(path, "wb") as file:
             sink = vips.Head(file, lambda head: _with_chunks(head, chunks))
             vips.save(image, "pngsave_target", sink, picture, **SETTINGS)
@@ -178,7 +178,8 @@ def _changes(colour: int, bits: int, alpha: bool, named: dict[str, bytes]) -> li
     return notes
 
 
-def _metadata(picture: Picture) -> bytes:
+def metadata(picture: Picture) -> bytes:
+    """The chunks between the header and the pixels."""
     chunks = []
     extra = picture.extra if picture.format == "png" else ()
     chunks += [(name, data) for name, data in extra if name in BEFORE_PIXELS]
@@ -193,7 +194,7 @@ def _metadata(picture: Picture) -> bytes:
     if picture.xmp:
         chunks.append(("iTXt", XMP_HEAD + picture.xmp))
     chunks += [(name, data) for name, data in extra if name in TEXTS]
-    return b"".join(_chunk(name, data) for name, data in chunks)
+    return b"".join(chunk(name, data) for name, data in chunks)
 
 
 def _ratio(resolution: Resolution) -> tuple[int, int]:
@@ -201,7 +202,8 @@ def _ratio(resolution: Resolution) -> tuple[int, int]:
     return across, down
 
 
-def _chunk(name: str, data: bytes) -> bytes:
+def chunk(name: str, data: bytes) -> bytes:
+    """One chunk with its length and checksum."""
     body = name.encode("latin-1") + data
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 

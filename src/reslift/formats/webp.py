@@ -40,10 +40,10 @@ class Webp(Format):
 
     def inspect(self, file: BinaryIO) -> Facts:
         """Walk over the chunks of the container."""
-        chunks = list(_chunks(file))
-        named = dict(reversed(chunks))
-        names = [name for name, _ in chunks]
-        width, height, alpha = _size(chunks)
+        found = list(chunks(file))
+        named = dict(reversed(found))
+        names = [name for name, _ in found]
+        width, height, alpha = _size(found)
         block = exif_block.bare(named.get(b"EXIF", b"")) or None
         frames = names.count(b"ANMF")
         note = f"animation of {frames} pictures: only the first is used"
@@ -77,7 +77,7 @@ class Webp(Format):
         return []
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+def chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Name and data of every chunk; of picture data only its first bytes."""
     file.seek(4)
     (length,) = struct.unpack("<I", exactly(file, 4, "the WebP header"))
@@ -137,17 +137,18 @@ def _with_chunks(data: bytes, picture: Picture) -> bytes:
     )
     whole = b"".join(
         [
-            _chunk(b"VP8X", bytes((flags, 0, 0, 0)) + size_bytes),
-            _chunk(b"ICCP", picture.icc),
+            chunk(b"VP8X", bytes((flags, 0, 0, 0)) + size_bytes),
+            chunk(b"ICCP", picture.icc),
             *body,
-            _chunk(b"EXIF", exif),
-            _chunk(b"XMP ", picture.xmp),
+            chunk(b"EXIF", exif),
+            chunk(b"XMP ", picture.xmp),
         ]
     )
     return b"RIFF" + struct.pack("<I", len(whole) + 4) + b"WEBP" + whole
 
 
-def _chunk(name: bytes, data: bytes | None) -> bytes:
+def chunk(name: bytes, data: bytes | None) -> bytes:
+    """One chunk; nothing for no data."""
     if not data:
         return b""
     return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)

@@ -12,6 +12,7 @@ import os
 import stat
 from pathlib import Path
 
+from reslift.media.animation import Animation
 from reslift.media.base import HEAD, Enlarger, Extent, Medium, Wishes
 from reslift.media.dicom import Dicom
 from reslift.media.geotiff import GeoTiff
@@ -22,6 +23,7 @@ from reslift.media.video import Video
 __all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "is_meant", "of", "suffixes"]
 
 MEDIA: dict[str, Medium] = {
+    "animation": Animation(),
     "dicom": Dicom(),
     "nifti": Nifti(),
     "geotiff": GeoTiff(),
