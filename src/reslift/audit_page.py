@@ -1,0 +1,115 @@
+"""The page and the picture of an audit: the result, what was added to it, and where to doubt it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from reslift import formats
+from reslift.audit import DOUBTFUL, Audit, Region, luma
+from reslift.limits import DEFAULT
+from reslift.report import (
+    Bytes,
+    Column,
+    Html,
+    Picture,
+    colour_scale,
+    encode,
+    error_colours,
+    facts,
+    page,
+    picture_row,
+    section,
+    table,
+    tag,
+)
+
+LONGEST = 2048
+COLOURS = {"contradicts": (230, 30, 60), "text-like": (255, 140, 0), "unsupported": (240, 200, 0)}
+ADDED_TOP, DOUBT_TOP = 32.0, 2.0
+NOTE = (
+    "Added is what bicubic shrinking cannot see: a choice among all pictures that shrink to one "
+    "input. All sharpness beyond the input is of this kind, right or wrong. Doubtful is where the "
+    "result contradicts the input, or where detail is stronger than the structure of the input "
+    "around it supports. Text-like is a guess from statistics; nothing is read or recognised."
+)
+
+
+def render(source: Path, result: Path, found: Audit) -> str:
+    """The whole page."""
+    title = f"Audit of {result.name}"
+    shown = _shown(result)
+    height, width = shown.shape[:2]
+    pictures = [
+        ("result", shown, f"x{found.scale} of {source.name}"),
+        ("added", error_colours(_fit(found.added), ADDED_TOP), f"{found.share:.2%} of the energy"),
+        ("expected error", error_colours(_fit(found.expected_error), ADDED_TOP), "its order"),
+        ("doubt", overlay(result, found), f"{found.doubtful:.2%} of the pixels"),
+    ]
+    cells = [
+        Picture(label, encode(picture, 90), width, height, note)
+        for label, picture, note in pictures
+    ]
+    return page(
+        title,
+        tag("h1", title),
+        tag("p", NOTE, class_="note"),
+        facts(
+            {
+                "determined by the input": f"{1 - found.share:.2%} of the energy",
+                "added": f"{found.share:.2%}",
+                "contradiction": f"up to {found.contradiction:.1f} levels of 256",
+                "doubtful": f"{found.doubtful:.2%} of the pixels",
+            }
+        ),
+        section("Maps", picture_row("Luma", cells), colour_scale("levels added", ADDED_TOP)),
+        section("Regions", _regions(found.regions), note="Largest and most doubtful first."),
+    )
+
+
+def _regions(regions: tuple[Region, ...]) -> Html:
+    if not regions:
+        return tag("p", "None: nothing stands out.")
+    columns = [Column("kind"), *(Column(n, True) for n in ("left", "top", "width", "height"))]
+    rows = [(r.kind, r.left, r.top, r.width, r.height, f"{r.score:.2f}") for r in regions]
+    return table([*columns, Column("doubt", True)], rows, sortable=True)
+
+
+def overlay(result: Path, found: Audit) -> Bytes:
+    """The result in gray with its doubtful places coloured and framed by kind."""
+    plain = _shown(result).astype(np.float32)
+    gray = plain.mean(2, keepdims=True).repeat(3, 2) if plain.ndim == 3 else plain
+    step = _step(found.doubt.shape)
+    doubt = _fit(found.doubt)
+    weight = np.clip((doubt - 0.7 * DOUBTFUL) / DOUBT_TOP, 0, 0.65)[..., None]
+    mixed = gray * (1 - weight) + np.array(COLOURS["contradicts"], np.float32) * weight
+    drawn: Bytes = np.rint(mixed).clip(0, 255).astype(np.uint8)
+    for region in found.regions:
+        top, left = region.top // step, region.left // step
+        bottom, right = (region.top + region.height) // step, (region.left + region.width) // step
+        colour = COLOURS[region.kind]
+        for line in (slice(top, top + 2), slice(max(0, bottom - 2), bottom)):
+            drawn[line, left:right] = colour
+        for line in (slice(left, left + 2), slice(max(0, right - 2), right)):
+            drawn[top:bottom, line] = colour
+    return drawn
+
+
+def _shown(result: Path) -> Bytes:
+    """(H, W, 3), at most `LONGEST` a side."""
+    wide = DEFAULT.changed(input_pixels=DEFAULT.output_pixels)
+    picture = formats.read(result, wide)
+    if picture.space == "rgb" and not picture.alpha and picture.bits == 8:
+        return np.ascontiguousarray(_fit(picture.pixels))
+    gray = np.rint(_fit(luma(picture))).astype(np.uint8)
+    return gray[..., None].repeat(3, 2)
+
+
+def _step(shape: tuple[int, ...]) -> int:
+    return -(-max(shape[:2]) // LONGEST)
+
+
+def _fit(values: np.ndarray) -> np.ndarray:
+    step = _step(values.shape)
+    return values[::step, ::step]

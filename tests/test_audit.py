@@ -1,0 +1,135 @@
+"""The audit: what shrinking cannot see, planted fakes, and what the command prints and writes."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from skimage import data
+
+from reslift import formats
+from reslift.audit import LUMA, audit, audit_files
+from reslift.cli import main
+from reslift.errors import InputError
+from reslift.formats import Picture
+from reslift.pixels import project
+from reslift.pixels.shrink import shrink
+from reslift.upscale import load
+
+SIDE = 48
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """LR and a faithful x4 result, RGB."""
+    hr = np.ascontiguousarray(data.astronaut()[:256, 100:356])
+    lr = shrink(hr, 64, 64, "bicubic", 255).astype(np.uint8)
+    return lr, load("lift-base", 4, backend="torch")(lr)
+
+
+@pytest.fixture
+def files(pair, tmp_path):
+    for name, pixels in zip(("lr.png", "sr.png"), pair, strict=True):
+        formats.write(tmp_path / name, Picture(pixels, "rgb", False))
+    return tmp_path / "lr.png", tmp_path / "sr.png"
+
+
+def gray(pixels):
+    return np.ascontiguousarray(pixels @ LUMA)
+
+
+def glyphs():
+    image = Image.new("L", (SIDE, SIDE), 205)
+    ImageDraw.Draw(image).text((2, 6), "KR4X\nNWH8", fill=40, font=ImageFont.load_default(15))
+    return np.asarray(image, np.float32)
+
+
+def planted(sr, top=16, left=180):
+    fake, where = sr.copy(), np.zeros(sr.shape, bool)
+    where[top : top + SIDE, left : left + SIDE] = True
+    patch = glyphs()
+    fake[where] = (patch - patch.mean() + sr[where].mean()).ravel().clip(0, 255)
+    return fake, where
+
+
+def auroc(inside, outside):
+    ranks = np.argsort(np.argsort(np.concatenate([inside, outside])))
+    return (ranks[: inside.size].sum() - inside.size * (inside.size - 1) / 2) / (
+        inside.size * outside.size
+    )
+
+
+def test_what_shrinking_sees_is_not_called_added(pair):
+    lr = gray(pair[0]) * np.float32(0.5) + 64
+    height, width = lr.shape
+    vertical, horizontal = (project.axis(n, 4).dual for n in (height, width))
+    determined = project.apply(vertical, horizontal, lr)
+    found = audit(lr, determined, 4)
+    assert found.share < 1e-4
+    assert found.contradiction < 1
+    assert found.added.mean() < 0.2
+
+
+def test_added_detail_is_measured(pair):
+    lr, sr = map(gray, pair)
+    plain = audit(lr, sr, 4)
+    checks = (np.indices(sr.shape).sum(0) % 2 * 2 - 1).astype(np.float32)
+    loud = audit(lr, sr + 6 * checks, 4)
+    assert 0 < plain.share < 0.1
+    assert 5 < np.sqrt((loud.added**2).mean() - (plain.added**2).mean()) < 7
+    assert loud.doubtful > 0.5 > plain.doubtful
+    assert loud.contradiction < plain.contradiction + 1
+
+
+def test_the_map_follows_the_true_error(pair):
+    hr = gray(data.astronaut()[:256, 100:356])
+    lr, sr = map(gray, pair)
+    found, error = audit(lr, sr, 4).expected_error, np.abs(sr - hr)
+    ranks = [np.argsort(np.argsort(m.ravel())) for m in (found, error)]
+    assert np.corrcoef(*ranks)[0, 1] > 0.4
+
+
+@pytest.mark.parametrize("way", ["pasted", "consistent"])
+def test_planted_glyphs_are_found(pair, way):
+    lr, sr = map(gray, pair)
+    fake, where = planted(sr)
+    if way == "consistent":
+        target = project.Target(np.ascontiguousarray(lr[:, None]), 4, 255.0, False, 0.0, 255.0)
+        fake = project.bicubic(np.ascontiguousarray(fake[:, None]), target)[0][:, 0]
+    found = audit(lr, fake, 4)
+    assert auroc(found.doubt[where], found.doubt[~where]) > 0.9
+    kinds = {region.kind for region in found.regions}
+    assert ("contradicts" in kinds) == (way == "pasted")
+    middle = [r for r in found.regions if r.left < 204 < r.left + r.width and r.top < 40]
+    assert middle
+
+
+def test_gray_16_bits_and_alpha_are_audited(files, pair, tmp_path):
+    for number, pixels in enumerate(pair):
+        deep = np.dstack([pixels.astype(np.uint16) * 257, np.full(pixels.shape[:2], 65535)])
+        formats.write(tmp_path / f"{number}.tif", Picture(deep.astype(np.uint16), "rgb", True))
+    deep, plain = audit_files(tmp_path / "0.tif", tmp_path / "1.tif"), audit_files(*files)
+    assert deep.share == pytest.approx(plain.share, rel=1e-3)
+
+
+def test_the_command(files, tmp_path, capsys):
+    for name in ("page.html", "map.png"):
+        assert main(["audit", *map(str, files), "-o", str(tmp_path / name)]) == 0
+    out = capsys.readouterr().out
+    assert "determined by the input: 9" in out
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Content-Security-Policy" in page
+    assert "nothing is read or recognised" in page
+    with Image.open(tmp_path / "map.png") as drawn:
+        assert drawn.size == (256, 256)
+    assert main(["audit", str(files[0]), "--model", "lift-base", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert 0 < found["added_share"] < 0.2
+    assert main(["audit", str(files[0])]) == 2
+    assert main(["audit", *map(str, files), "-o", str(tmp_path / "map.gif")]) == 2
+    assert main(["audit", *map(str, files), "-o", str(tmp_path / "map.png")]) == 2
+
+
+def test_what_is_no_enlargement_is_refused(files, tmp_path):
+    with pytest.raises(InputError, match="whole number of times"):
+        audit_files(files[1], files[0])
