@@ -23,6 +23,8 @@ ZOO = Path(__file__).parent / "zoo"
 SUFFIX = ".safetensors"
 DEFAULT_MODEL = "lift-base"
 CARD_KEY = "reslift"
+EXTRA_PREFIX = "extra."
+"""What stands beside the model in its file: tensors that are not the model's own."""
 MAX_HEADER_BYTES = 8 * 2**20
 MAX_ARGUMENT = 4096
 
@@ -43,6 +45,8 @@ class Card(BaseModel):
         parameters: number of learned values.
         version: version of reslift that wrote the file.
         notes: anything a user should know.
+        uncertainty: the scale head's arguments and its calibration, where there is one
+            (``reslift.uncertainty``); its weights lie beside the model's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +64,7 @@ class Card(BaseModel):
     parameters: int = 0
     version: str = ""
     notes: tuple[str, ...] = ()
+    uncertainty: dict[str, Any] = {}
 
 
 def zoo() -> dict[str, Path]:
@@ -205,7 +210,8 @@ def _rebuild(path: Path, card: Card) -> SRModel:
         kind = look_up(card.model, MODELS, "model")
         if any(isinstance(v, int) and v > MAX_ARGUMENT for v in card.arguments.values()):
             raise ValueError(f"an argument over {MAX_ARGUMENT}")
-        weights = load_file(str(path))
+        stored = load_file(str(path))
+        weights = {k: v for k, v in stored.items() if not k.startswith(EXTRA_PREFIX)}
         with torch.device("meta"):
             shapes = {k: v.shape for k, v in kind(**card.arguments).state_dict().items()}
         if shapes != {k: v.shape for k, v in weights.items()}:

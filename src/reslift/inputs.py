@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 RESULT = r"-x[1-9]\d*(\.\d+)?(-crop)?"
+MAP = ".uncertainty"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ class Scan:
         return suffix_of(path) in self.suffixes
 
     def is_result(self, path: Path, stems: Iterable[str]) -> bool:
-        """Whether `path` is named as the result of a file with one of these stems."""
+        """Whether `path` is named as the result of a file with one of these stems, or a map."""
+        if stem_of(path).endswith(MAP):
+            return True
         own = f"|{re.escape(self.ending)}" if self.ending else ""
         match = re.fullmatch(f"(?P<source>.+)({RESULT}{own})", stem_of(path), re.DOTALL)
         return match is not None and match["source"] in stems

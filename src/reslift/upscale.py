@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import torch
 
     from reslift.models import SRModel
+    from reslift.uncertainty import Judge
 
 AnyImage = TypeVar(
     "AnyImage", "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", Image.Image, "torch.Tensor"
@@ -187,6 +188,24 @@ class Upscaler:
         """
         finish = self.finish(lossless=False)
         self._stages.run(planes, out, progress, part=Part(wrap=self.wrap), finish=finish)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What knows how far to trust each pixel (`reslift calibrate`).
+
+        Raises UsageError where the model is not calibrated, or the size is not simply its scale.
+        """
+        from reslift.uncertainty import load_judge
+
+        source, name = self._files[self.card.scale], one_line(self.card.name)
+        if self.size.whole != self.card.scale or self.size.crop:
+            raise UsageError(f"how far to trust pixels is known at ×{self.card.scale} only")
+        found = load_judge(source) if isinstance(source, Path) else None
+        if found is None:
+            raise UsageError(
+                f"the model {name} is not calibrated; `reslift calibrate {name} --data DIR` does it"
+            )
+        return found
 
     def finish(self, *, lossless: bool) -> Finish:
         """How answers are finished where every sample of the result is kept, or is not."""

@@ -25,6 +25,7 @@ from reslift.stitch import Progress
 
 if TYPE_CHECKING:
     from reslift.formats import Picture
+    from reslift.uncertainty import Judge
 
 
 class Host(Enlarger, Protocol):
@@ -39,6 +40,11 @@ class Host(Enlarger, Protocol):
 
     def finish(self, *, lossless: bool) -> Finish:
         """How answers are finished where every sample of the result is kept, or is not."""
+        ...
+
+    @property
+    def judge(self) -> Judge:
+        """What knows how far to trust each pixel; UsageError where the model is not calibrated."""
         ...
 
     def record(self, source: Path, finish: Finish | None = None) -> Record:
@@ -110,6 +116,16 @@ class StillWork(Work):
         formats.check_fits(self._into, width, height, picture)
         make_folder(self.target.parent)
         check_target(self.target, overwrite=self.wishes.overwrite)
+        if self.wishes.uncertainty:
+            self._check_maps(picture)
+
+    def _check_maps(self, picture: Picture) -> None:
+        """Refuse, before any work, maps that cannot be."""
+        from reslift.uncertainty import beside
+
+        beside.check(self.upscaler.judge, Planes(picture.pixels, picture.space, picture.alpha))
+        for path in beside.names(self.target):
+            check_target(path, overwrite=self.wishes.overwrite)
 
     @property
     def _into(self) -> str:
@@ -124,7 +140,19 @@ class StillWork(Work):
         lossless = formats.is_lossless(self._into, picture)
         self.finish = self.upscaler.finish(lossless=lossless)
         self.upscaler.fill(image, out, folder, progress, self.finish)
-        self.picture = replace(picture, pixels=out)
+        self.image, self.picture = image, replace(picture, pixels=out)
+        if self.wishes.uncertainty:
+            self._map_half_widths()
+
+    def _map_half_widths(self) -> None:
+        """Computed with the picture, since only one thread may use the cores."""
+        from reslift.uncertainty import beside
+
+        shape = self.picture.pixels.shape[:2]
+        limit = in_memory(self.upscaler.max_memory)
+        made = canvas(shape, "float32", self.target.parent, in_memory=limit)
+        self.half = self._held.enter_context(made)
+        beside.fill(self.half, self.upscaler.judge, self.image, self.picture.pixels)
 
     def write(self) -> tuple[str, ...]:
         picture, wishes = self.picture, self.wishes
@@ -145,7 +173,16 @@ class StillWork(Work):
         )
         if record is not None and wishes.provenance_file:
             _write_beside(self.target, record, wishes.overwrite)
+        notes += self._maps()
         return (*picture.notes, *self._disagreement(), *notes, *written)
+
+    def _maps(self) -> tuple[str, ...]:
+        if not self.wishes.uncertainty:
+            return ()
+        from reslift.uncertainty import beside
+
+        calibration, overwrite = self.upscaler.judge.calibration, self.wishes.overwrite
+        return (beside.write(self.target, self.half, calibration, overwrite=overwrite),)
 
     def _record(self) -> Record:
         written: dict[str, object] = {"format": self._into}
@@ -168,7 +205,8 @@ class StillWork(Work):
         )
 
     def close(self) -> None:
-        self.__dict__.pop("picture", None)
+        for name in ("picture", "image", "half"):
+            self.__dict__.pop(name, None)
         super().close()
 
 

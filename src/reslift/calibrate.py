@@ -1,0 +1,206 @@
+"""Calibrating a model: pictures whose truth is known → scale head → intervals that hold.
+
+::
+
+    data ── HR ── degradation ── LR ── model ── SR          (cut to the middle, once a picture)
+             │                                  │
+    some of the pictures ─── fit_head ── head ──┤            skipped where the model has a head
+    the others ───────────── Scores ──── q(b) ──┴── checkpoint with head and calibration
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reslift import checkpoint
+from reslift.datasets.folder import find_images, read_rgb
+from reslift.degradations import DEGRADATIONS
+from reslift.errors import InputError, ResliftError, UsageError, one_line
+from reslift.pixels.planes import Floats, Planes
+from reslift.uncertainty import (
+    Calibration,
+    FitPart,
+    Judge,
+    Judged,
+    ScaleHead,
+    Scores,
+    fit_head,
+    half_widths,
+    load_judge,
+    log_scales,
+)
+from reslift.upscale import Upscaler, load
+
+EDGE = 16
+"""HR pixels left out at the border of a cut, where the model sees less than it would."""
+
+Progress = Callable[[int], None]
+
+
+def quiet(done: int) -> None:
+    """Takes the news of progress and keeps it."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How well intervals held on some pictures.
+
+    level: what was promised. covered: share of the samples inside. width: mean half-width, levels
+    of 255. constant: half-width of an interval that is equally wide everywhere and covers as much.
+    """
+
+    level: float
+    covered: float
+    width: float
+    constant: float
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What came of it: the judge, how its intervals held on each held-out picture, what failed."""
+
+    judge: Judge
+    held_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def calibrate(
+    model: str | Path,
+    data: Path,
+    *,
+    scale: int | None = None,
+    new_head: bool = False,
+    hold_out: float = 0.4,
+    crop: int = 1024,
+    fit: FitPart | None = None,
+    exclude: Sequence[str] = (),
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Calibrated:
+    """Fit a scale head where the model has none, and calibrate it, on a folder of pictures.
+
+    Args:
+        model: as for `reslift.load`.
+        data: a folder of HR pictures, which the model should not have been trained on.
+        scale: as for `reslift.load`.
+        new_head: fit a head even where the model has one.
+        hold_out: share of the pictures that the head does not see; the calibration is theirs.
+            Without a head to fit, all pictures are.
+        crop: of each picture the middle, this many HR pixels a side, is used.
+        fit: how the head is trained.
+        exclude: file names or paths below `data` that are left out, with * and ?.
+        seed: of the split.
+        progress: called with the steps just done, of `steps_of`.
+
+    Raises:
+        UsageError: the model is none to enlarge with. InputError: too few pictures, or too small.
+    """
+    upscaler = load(model, scale)
+    found = load_judge(checkpoint.resolve(model, upscaler.card.scale))
+    paths = find_images(data, tuple(exclude))
+    pictures, notes = judged(upscaler, paths, crop, progress)
+    if found is not None and not new_head:
+        head, held_out = found.head, pictures
+    else:
+        learning, held_out = split(pictures, hold_out, seed)
+        head = fit_head(learning, upscaler.card.scale, fit or FitPart(seed=seed), progress)
+    scores = Scores()
+    for picture in held_out:
+        scores.add(*errors_and_scales(head, picture))
+    told = f"{len(held_out)} pictures of {data.name}, {upscaler.card.name}"
+    judge = Judge(head, scores.calibrate(told))
+    return Calibrated(judge, tuple(p.name for p in held_out), tuple(notes))
+
+
+def judged(
+    upscaler: Upscaler, paths: Sequence[Path], crop: int, progress: Progress = quiet
+) -> tuple[list[Judged], list[str]]:
+    """The pictures, degraded and enlarged again, and a line on each that could not be used."""
+    scale = upscaler.card.scale
+    if scale < 2 or upscaler.scale != scale:
+        raise UsageError(f"model {upscaler.card.name} does not enlarge; there is nothing to invent")
+    facts = upscaler.card.recipe.get("degradation") or {"name": "bicubic", "arguments": {}}
+    degradation = DEGRADATIONS[facts["name"]](scale, **facts.get("arguments", {}))
+    pictures, notes = [], []
+    for path in paths:
+        try:
+            hr = read_rgb(path)[None]
+            hr = _middle(hr, crop, scale)
+            lr = degradation(hr)
+            pixels = lr[0].permute(1, 2, 0).contiguous().numpy()
+            sr = upscaler(pixels)
+            pictures.append(Judged(str(path), pixels, sr, hr[0].permute(1, 2, 0).numpy()))
+        except ResliftError as error:
+            notes.append(one_line(error))
+        progress(1)
+    return pictures, notes
+
+
+def _middle(hr: torch.Tensor, crop: int, scale: int) -> torch.Tensor:
+    """The middle of (1, 3, H, W), at most `crop` a side, whole LR pixels."""
+    height, width = (min(side, crop) // scale * scale for side in hr.shape[2:])
+    if min(height, width) < 4 * EDGE:
+        raise InputError(f"{width}x{height} pixels are too few to calibrate with")
+    top, left = (hr.shape[2] - height) // 2, (hr.shape[3] - width) // 2
+    return hr[..., top : top + height, left : left + width]
+
+
+def split(
+    pictures: Sequence[Judged], hold_out: float, seed: int
+) -> tuple[list[Judged], list[Judged]]:
+    """Pictures to learn from and pictures to calibrate on.
+
+    Raises:
+        InputError: one of the two would be empty.
+    """
+    kept = round(hold_out * len(pictures))
+    if not 0 < kept < len(pictures):
+        raise InputError(
+            f"{len(pictures)} pictures with hold_out {hold_out:g} leave none to "
+            f"{'calibrate on' if not kept else 'learn from'}"
+        )
+    held = set(random.Random(seed).sample(range(len(pictures)), kept))
+    parts = ([p for n, p in enumerate(pictures) if (n in held) == side] for side in (False, True))
+    learning, held_out = parts
+    return learning, held_out
+
+
+def errors_and_scales(head: ScaleHead, picture: Judged) -> tuple[Floats, Floats]:
+    """log b (H, W) and |hr − sr| (H, W, 3) of the inside of a picture."""
+    out = np.empty(picture.sr.shape[:2], np.float32)
+    log_scales(head, Planes(picture.lr, "rgb", False), picture.sr, out)
+    error = np.abs(picture.hr.astype(np.float32) - picture.sr.astype(np.float32)) / 255
+    inside = (slice(EDGE, -EDGE), slice(EDGE, -EDGE))
+    return out[inside], error[inside]
+
+
+def coverage(judge: Judge, pictures: Sequence[Judged], level: float = 0.9) -> Coverage:
+    """How the intervals of a level hold on pictures whose truth is known."""
+    inside = total = 0
+    width = 0.0
+    histogram = np.zeros(256, np.int64)
+    for picture in pictures:
+        log_scale, error = errors_and_scales(judge.head, picture)
+        half = half_widths(log_scale, judge.calibration, level)[..., None]
+        inside += int((error <= half).sum())
+        total += error.size
+        width += float(half.sum(dtype=np.float64)) * error.shape[2]
+        histogram += np.bincount(np.rint(error * 255).astype(np.int64).ravel(), minlength=256)
+    covered = inside / total
+    constant = float(np.searchsorted(np.cumsum(histogram), covered * total))
+    return Coverage(level, covered, 255 * width / total, constant)
+
+
+def describe(calibration: Calibration) -> str:
+    """One line for people."""
+    first, last = calibration.centres[0], calibration.centres[-1]
+    return (
+        f"calibrated on {calibration.pictures} pictures, {calibration.samples / 1e6:.1f} million "
+        f"samples, scales from {255 * np.exp(first):.2g} to {255 * np.exp(last):.3g} levels of 255"
+    )

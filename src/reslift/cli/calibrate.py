@@ -1,0 +1,84 @@
+"""`reslift calibrate`: intervals that hold, for a model and a kind of picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reslift.cli import tell
+from reslift.errors import escaped, one_line
+
+WARNED = 20
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Bundled model, file or run folder.")],
+    data: Annotated[Path, typer.Option(help="Folder of sharp pictures the model has not seen.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Checkpoint [default: NAME-calibrated.safetensors]."),
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option(min=2, help="Of a bundled model with several [default: 4].")
+    ] = None,
+    new_head: Annotated[
+        bool, typer.Option("--new-head", help="Learn anew where errors are, not only how large.")
+    ] = False,
+    hold_out: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Share kept from the head, to calibrate on.")
+    ] = 0.4,
+    crop: Annotated[int, typer.Option(min=96, help="HR pixels a side used of a picture.")] = 1024,
+    steps: Annotated[int, typer.Option(min=1, help="Of the head's training.")] = 1500,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Names or paths below --data to leave out: debian__*.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split and of the head.")] = 0,
+    overwrite: Annotated[bool, typer.Option(help="Replace an output that exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the path.")] = False,
+) -> int:
+    """Measure a model's errors on pictures with a truth, so that intervals can be told.
+
+    Writes the model again with its calibration; `reslift upscale --uncertainty` then works with it.
+    """
+    from reslift import checkpoint
+    from reslift.calibrate import calibrate, describe
+    from reslift.cli.progress import progress
+    from reslift.datasets.folder import find_images
+    from reslift.files import check_target
+    from reslift.uncertainty import FitPart, attach
+
+    source = checkpoint.resolve(model, scale or 4)
+    card = checkpoint.card_for(source, scale)
+    target = out or Path(f"{card.name}-calibrated{checkpoint.SUFFIX}")
+    check_target(target, overwrite=overwrite)
+    fits = new_head or not card.uncertainty
+    count = len(find_images(data, tuple(exclude or ())))
+    with progress("calibrate", count + steps * fits) as advance:
+        done = calibrate(
+            source,
+            data,
+            scale=card.scale,
+            new_head=new_head,
+            hold_out=hold_out,
+            crop=crop,
+            fit=FitPart(steps=steps, seed=seed),
+            exclude=tuple(exclude or ()),
+            seed=seed,
+            progress=advance,
+        )
+    attach(source, done.judge, target, overwrite=overwrite)
+    if not quiet:
+        for note in done.notes[:WARNED]:
+            print(f"note: left out: {one_line(note)}", file=sys.stderr)
+        print(f"note: {describe(done.judge.calibration)}", file=sys.stderr)
+        if done.judge.calibration.pictures < WARNED:
+            print(
+                f"warning: {done.judge.calibration.pictures} pictures say little about the next "
+                f"one; {WARNED} or more are wanted",
+                file=sys.stderr,
+            )
+    tell(escaped(target))
+    return 0

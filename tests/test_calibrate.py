@@ -1,0 +1,239 @@
+"""Intervals: that they hold, where they are stored, what stands beside a result."""
+
+import math
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from skimage import data
+
+from reslift import checkpoint
+from reslift.calibrate import calibrate, coverage, errors_and_scales, judged
+from reslift.cli import main
+from reslift.errors import CheckpointError, InputError, UsageError
+from reslift.media import Wishes
+from reslift.pixels.planes import Planes
+from reslift.uncertainty import (
+    LEVELS,
+    Calibration,
+    FitPart,
+    Judge,
+    Judged,
+    ScaleHead,
+    Scores,
+    attach,
+    fit_head,
+    half_widths,
+    load_judge,
+    log_scales,
+)
+from reslift.uncertainty.head import LEAST, negative_log_likelihood
+from reslift.upscale import load
+from small_models import saved, small_lift
+
+SHORT = FitPart(steps=60, batch=4, patch=24)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("astronaut", "coffee", "chelsea", "rocket"):
+        Image.fromarray(getattr(data, name)()[40:232, 60:252]).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def calibrated(photos, tmp_path_factory):
+    """A small model's checkpoint with head and calibration in it."""
+    folder = tmp_path_factory.mktemp("models")
+    source = saved(folder / "plain.safetensors", small_lift(2))
+    done = calibrate(source, photos, crop=192, hold_out=0.5, fit=SHORT)
+    attach(source, done.judge, folder / "judged.safetensors")
+    return folder / "judged.safetensors"
+
+
+def planted(seed, side=96, scale=2):
+    """A picture whose errors are Laplace, of a scale that its brightness tells."""
+    generator = np.random.default_rng(seed)
+    lr = np.repeat(generator.integers(60, 180, (side // 8, side // 8, 1)), 3, 2).astype(np.uint8)
+    lr = lr.repeat(8, 0).repeat(8, 1)
+    sr = lr.repeat(scale, 0).repeat(scale, 1)
+    size = np.where(sr[..., :1] > 120, 12.0, 2.0)
+    error = generator.laplace(0, 1, sr.shape) * size
+    return Judged(f"{seed}", lr, sr, np.clip(np.rint(sr + error), 0, 255).astype(np.uint8))
+
+
+def test_the_likelihood_is_that_of_laplace():
+    error, log_scale = torch.rand(2, 3, 5, 4), torch.randn(2, 1, 5, 4)
+    laplace = torch.distributions.Laplace(torch.zeros(()), log_scale.exp())
+    wanted = -laplace.log_prob(error).mean() - math.log(2)
+    assert torch.allclose(negative_log_likelihood(log_scale, error), wanted, atol=1e-5)
+
+
+def test_a_head_finds_the_scale_that_was_planted():
+    pictures = [planted(seed) for seed in range(4)]
+    head = fit_head(pictures, 2, FitPart(steps=150, batch=8, patch=24, rate=5e-3))
+    fresh = planted(9)
+    log_scale, _ = errors_and_scales(head, fresh)
+    bright = fresh.sr[16:-16, 16:-16, 0] > 120
+    found = [float(255 * np.exp(np.median(log_scale[side]))) for side in (bright, ~bright)]
+    assert found[0] == pytest.approx(12, rel=0.25) and found[1] == pytest.approx(2, rel=0.35)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_interval_holds_what_it_promises_wherever_the_head_is_sure_or_not(level):
+    """Errors of Student's t, which the head's likelihood does not know, at ten scales."""
+    generator = np.random.default_rng(1)
+    scores, checks = Scores(), []
+    for part in range(2):
+        log_scale = np.linspace(-6, -2, 400, dtype=np.float32)[:, None].repeat(600, 1)
+        error = np.abs(generator.standard_t(3, (400, 600, 3))) * np.exp(log_scale)[..., None] * 0.7
+        if part == 0:
+            scores.add(log_scale, error.astype(np.float32))
+        else:
+            half = scores.calibrate().half_width(log_scale, level)
+            checks = [(error[rows] <= half[rows, :, None]).mean() for rows in _fifths(400)]
+    assert np.abs(np.array(checks) - level).max() < 0.012
+
+
+def _fifths(rows):
+    return [slice(rows * n // 5, rows * (n + 1) // 5) for n in range(5)]
+
+
+def test_calibration_of_planted_pictures_holds_on_others():
+    head = fit_head([planted(s) for s in range(3)], 2, FitPart(steps=80, batch=8, patch=24))
+    scores = Scores()
+    for seed in range(3, 6):
+        scores.add(*errors_and_scales(head, planted(seed)))
+    judge = Judge(head, scores.calibrate("planted"))
+    found = coverage(judge, [planted(seed) for seed in range(6, 9)])
+    assert found.covered == pytest.approx(0.9, abs=0.02)
+    assert found.width < 0.92 * found.constant, "no better than one width for all"
+
+
+def test_scales_do_not_depend_on_the_cells():
+    torch.manual_seed(0)
+    head = ScaleHead(2, width=8, blocks=1).eval()
+    torch.nn.init.normal_(head.tail.weight, std=0.2)
+    generator = np.random.default_rng(0)
+    lr = generator.integers(0, 256, (300, 280, 3), np.uint8)
+    sr = generator.integers(0, 256, (600, 560, 3), np.uint8)
+    out = np.empty((600, 560), np.float32)
+    log_scales(head, Planes(lr, "rgb", False), sr, out)
+    tensors = (torch.from_numpy(x.transpose(2, 0, 1).copy())[None] / 255 for x in (lr, sr))
+    with torch.inference_mode():
+        whole = head(*tensors)[0, 0].numpy()
+    assert np.abs(out - whole).max() < 1e-5
+    assert whole.min() >= math.log(LEAST) - 1e-6
+
+
+def test_the_model_itself_stays_as_it_is(calibrated):
+    plain = calibrated.with_name("plain.safetensors")
+    model, card = checkpoint.load(calibrated)
+    other, before = checkpoint.load(plain)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+    assert card.model_copy(update={"uncertainty": {}}) == before
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    assert np.array_equal(load(calibrated)(picture), load(plain)(picture))
+
+
+def test_a_second_calibration_keeps_the_head(calibrated, photos):
+    again = calibrate(calibrated, photos, crop=128)
+    first = load_judge(calibrated)
+    assert first is not None and len(again.held_out) == 4
+    for name, value in first.head.state_dict().items():
+        assert torch.equal(value, again.judge.head.state_dict()[name])
+    assert again.judge.calibration != first.calibration
+
+
+def test_what_cannot_be_calibrated(photos, tmp_path, calibrated):
+    plain = calibrated.with_name("plain.safetensors")
+    with pytest.raises(InputError, match="leave none to calibrate on"):
+        calibrate(plain, photos, crop=128, hold_out=0.01, fit=SHORT)
+    Image.new("RGB", (20, 20)).save(tmp_path / "tiny.png")
+    pictures, notes = judged(load(plain), [tmp_path / "tiny.png"], 100)
+    assert pictures == [] and "20x20 pixels are too few" in notes[0]
+    with pytest.raises(InputError, match="too few to calibrate"):
+        Scores().calibrate()
+    with pytest.raises(InputError, match=r"level 0\.33 was not calibrated"):
+        Calibration(levels=(0.9,), centres=(0.0,), factors=((1.0,),)).half_width(
+            np.zeros(1, np.float32), 0.33
+        )
+
+
+@pytest.mark.parametrize(
+    "broken", [{"head": {}}, {"calibration": 3}, {"head": {"scale": 2, "width": 10**9}}]
+)
+def test_a_damaged_calibration_is_one_line(calibrated, tmp_path, broken):
+    judge = load_judge(calibrated)
+    assert judge is not None
+    attach(calibrated, judge, tmp_path / "m.safetensors")
+    from safetensors.torch import load_file, save_file
+
+    card = checkpoint.read_card(tmp_path / "m.safetensors")
+    card = card.model_copy(update={"uncertainty": {**card.uncertainty, **broken}})
+    tensors = load_file(tmp_path / "m.safetensors")
+    save_file(tensors, tmp_path / "m.safetensors", {checkpoint.CARD_KEY: card.model_dump_json()})
+    with pytest.raises(CheckpointError, match=r"m.safetensors: its calibration is damaged"):
+        load_judge(tmp_path / "m.safetensors")
+
+
+def opened(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_the_maps_beside_a_result(calibrated, tmp_path, mode):
+    picture = Image.fromarray(data.astronaut()[60:130, 60:150]).convert(mode)
+    picture.save(tmp_path / "a.png")
+    upscaler = load(calibrated)
+    notes = upscaler.upscale_file(tmp_path / "a.png", tmp_path / "b.png", Wishes(uncertainty=True))
+    assert any("90% of the samples are expected within" in note for note in notes)
+    values = tifffile.imread(tmp_path / "b.png.uncertainty.tif")
+    heat = opened(tmp_path / "b.png.uncertainty.png")
+    assert values.shape == (140, 180) and values.dtype == np.uint16
+    assert heat.shape == (140, 180, 3)
+    judge = load_judge(calibrated)
+    assert judge is not None
+    lr, sr = (opened(tmp_path / name) for name in ("a.png", "b.png"))
+    half = np.empty((140, 180), np.float32)
+    log_scales(judge.head, Planes(lr, "rgb", False), sr, half)
+    half_widths(half, judge.calibration, 0.9)
+    assert np.abs(values / 65535 - half).max() < 1e-4
+
+
+def test_maps_are_refused_before_any_work(calibrated, tmp_path):
+    Image.new("RGB", (30, 30)).save(tmp_path / "a.png")
+    Image.new("CMYK", (30, 30)).save(tmp_path / "c.jpg")
+    plain = calibrated.with_name("plain.safetensors")
+    wishes = Wishes(uncertainty=True)
+    with pytest.raises(UsageError, match="is not calibrated; `reslift calibrate"):
+        load(plain).upscale_file(tmp_path / "a.png", tmp_path / "b.png", wishes)
+    with pytest.raises(UsageError, match="not CMYK"):
+        load(calibrated).upscale_file(tmp_path / "c.jpg", tmp_path / "c.png", wishes)
+    with pytest.raises(UsageError, match="at ×2 only"):
+        load(calibrated, 1.5).upscale_file(tmp_path / "a.png", tmp_path / "b.png", wishes)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "c.jpg"]
+
+
+def test_command(photos, tmp_path, monkeypatch, capsys, calibrated):
+    monkeypatch.chdir(tmp_path)
+    plain = str(calibrated.with_name("plain.safetensors"))
+    words = ["calibrate", plain, "--data", str(photos), "--crop", "128", "--steps", "20"]
+    assert main([*words, "-o", "judged.safetensors"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "judged.safetensors\n"
+    assert "warning: 2 pictures say little" in said.err
+    assert main([*words, "-o", "judged.safetensors"]) == 2
+    Image.fromarray(data.coffee()[:60, :70]).save("a.png")
+    assert main(["upscale", "a.png", "--model", "judged.safetensors", "--uncertainty"]) == 0
+    made = {p.name for p in tmp_path.iterdir()}
+    assert {"a-x2.png", "a-x2.png.uncertainty.png", "a-x2.png.uncertainty.tif"} <= made
+    assert main(["upscale", ".", "--model", "judged.safetensors", "--skip-existing"]) == 0
+    assert {p.name for p in tmp_path.iterdir()} == made, "maps were taken for pictures"
