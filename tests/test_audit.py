@@ -65,9 +65,9 @@ def test_what_shrinking_sees_is_not_called_added(pair):
     vertical, horizontal = (project.axis(n, 4).dual for n in (height, width))
     determined = project.apply(vertical, horizontal, lr)
     found = audit(lr, determined, 4)
-    assert found.share < 1e-4
+    assert found.share < 1e-3
     assert found.contradiction < 1
-    assert found.added.mean() < 0.2
+    assert found.added.mean() < 0.5
 
 
 def test_added_detail_is_measured(pair):
@@ -77,7 +77,7 @@ def test_added_detail_is_measured(pair):
     loud = audit(lr, sr + 6 * checks, 4)
     assert 0 < plain.share < 0.1
     assert 5 < np.sqrt((loud.added**2).mean() - (plain.added**2).mean()) < 7
-    assert loud.doubtful > 0.5 > plain.doubtful
+    assert loud.doubtful > 0.4 > 4 * plain.doubtful
     assert loud.contradiction < plain.contradiction + 1
 
 
