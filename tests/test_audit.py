@@ -66,8 +66,8 @@ def test_what_shrinking_sees_is_not_called_added(pair):
     determined = project.apply(vertical, horizontal, lr)
     found = audit(lr, determined, 4)
     assert found.share < 1e-3
-    assert found.contradiction < 1
-    assert found.added.mean() < 0.5
+    assert found.contradiction < 2
+    assert found.added.mean() < 1
 
 
 def test_added_detail_is_measured(pair):
