@@ -175,9 +175,9 @@ def errors_and_scales(head: ScaleHead, picture: Judged) -> tuple[Floats, Floats]
     """log b (H, W) and |hr − sr| (H, W, 3) of the inside of a picture."""
     out = np.empty(picture.sr.shape[:2], np.float32)
     log_scales(head, Planes(picture.lr, "rgb", False), picture.sr, out)
-    error = np.abs(picture.hr.astype(np.float32) - picture.sr.astype(np.float32)) / 255
+    error: Floats = np.abs(picture.hr.astype(np.float32) - picture.sr.astype(np.float32))
     inside = (slice(EDGE, -EDGE), slice(EDGE, -EDGE))
-    return out[inside], error[inside]
+    return out[inside], error[inside] / np.float32(255)
 
 
 def coverage(judge: Judge, pictures: Sequence[Judged], level: float = 0.9) -> Coverage:

@@ -56,7 +56,7 @@ def command(
     check_target(target, overwrite=overwrite)
     fits = new_head or not card.uncertainty
     count = len(find_images(data, tuple(exclude or ())))
-    with progress("calibrate", count + steps * fits) as advance:
+    with progress("calibrate", count + steps * fits, quiet=quiet) as advance:
         done = calibrate(
             source,
             data,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from reslift.cli import tell
-from reslift.cli.upscale import progress_bar
+from reslift.cli.progress import progress
 from reslift.errors import escaped, one_line
 
 
@@ -42,7 +42,7 @@ def command(
     sampler = load(model, device=device, tile=tile, max_memory=max_memory)
     folder = out or picture.with_name(f"{picture.stem}-x{sampler.scale}-samples")
     pixels = header.width * header.height * sampler.scale**2
-    with progress_bar((count + 1) * pixels, quiet) as advance:
+    with progress("sample", (count + 1) * pixels, quiet=quiet) as advance:
         notes = sampler.sample_file(
             picture, folder, count, seed=seed, overwrite=overwrite, progress=advance
         )
