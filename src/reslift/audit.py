@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,17 +147,19 @@ def _smooth(x: Floats, spread: float) -> Floats:
     """Gaussian of deviation `spread`, borders repeated."""
     radius = int(3 * spread + 0.5)
     at = np.arange(-radius, radius + 1)
-    weights = np.exp(-(at**2) / (2 * spread**2)).astype(np.float32)
+    weights: Any = np.exp(-(at**2) / (2 * spread**2)).astype(np.float32)
     weights /= weights.sum()
+    found: Any = x
     for axis in (0, 1):
         around = [(radius, radius) if axis == a else (0, 0) for a in (0, 1)]
-        padded = np.pad(x, around, "edge")
-        length = x.shape[axis]
-        x = sum(
+        padded = np.pad(found, around, "edge")
+        length = found.shape[axis]
+        found = sum(
             (w * padded.take(range(i, i + length), axis) for i, w in enumerate(weights)),
-            np.zeros_like(x),
+            np.zeros_like(found),
         )
-    return x
+    smooth: Floats = found
+    return smooth
 
 
 def _regions(doubt: Floats, contradiction: Floats, added: Floats) -> tuple[Region, ...]:
@@ -187,7 +190,7 @@ def _strokes(patch: Floats) -> bool:
         return False
     middle = np.abs(patch - (low + high) / 2) < (high - low) / 5
     edges = [np.abs(np.diff(patch, axis=axis)) > (high - low) / 3 for axis in (0, 1)]
-    return middle.mean() < 0.35 and min(edge.mean() for edge in edges) > 0.03
+    return bool(middle.mean() < 0.35 and min(edge.mean() for edge in edges) > 0.03)
 
 
 def _components(mask: NDArray[np.bool_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:

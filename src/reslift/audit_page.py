@@ -101,9 +101,11 @@ def _shown(result: Path) -> Bytes:
     wide = DEFAULT.changed(input_pixels=DEFAULT.output_pixels)
     picture = formats.read(result, wide)
     if picture.space == "rgb" and not picture.alpha and picture.bits == 8:
-        return np.ascontiguousarray(_fit(picture.pixels))
+        plain: Bytes = np.ascontiguousarray(_fit(picture.pixels))
+        return plain
     gray = np.rint(_fit(luma(picture))).astype(np.uint8)
-    return gray[..., None].repeat(3, 2)
+    shown: Bytes = gray[..., None].repeat(3, 2)
+    return shown
 
 
 def _step(shape: tuple[int, ...]) -> int:

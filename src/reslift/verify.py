@@ -159,7 +159,7 @@ def _alike(small: Picture, large: Picture, what: str) -> _Pair:
         names.append("alpha")
         colours = np.concatenate((colours, small.pixels[..., -1:]), 2)
         enlarged = np.concatenate((enlarged, large.pixels[..., -1:]), 2)
-    elif small.alpha:
+    elif opacity is not None:
         notes.append("the result has no alpha: colours are compared where the source is opaque")
         opacity = np.where(opacity == np.iinfo(small.pixels.dtype).max, opacity, 0)
     if small.bits != large.bits:
@@ -198,8 +198,10 @@ def _measure(pair: _Pair, kernel: Kernel, tolerance: float) -> tuple[tuple[Chann
 
 def _whole_around(visible: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     """Pixels with nothing hidden within the reach of the kernel: hidden colours mean nothing."""
+    found: Any = visible
     for axis in (0, 1):
-        padded = np.pad(visible, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], "edge")
+        padded = np.pad(found, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], "edge")
         windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis)
-        visible = windows.all(-1)
-    return visible
+        found = windows.all(-1)
+    around: NDArray[np.bool_] = found
+    return around

@@ -69,7 +69,7 @@ def axis(size: int, scale: int) -> Axis:
     return Axis(_blocks(down, BLOCK), _blocks(dual, BLOCK * scale))
 
 
-def _blocks(matrix: NDArray[np.float64], step: int) -> Blocks:
+def _blocks(matrix: NDArray[Any], step: int) -> Blocks:
     found = []
     for start in range(0, matrix.shape[0], step):
         rows = matrix[start : start + step]

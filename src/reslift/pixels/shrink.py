@@ -50,7 +50,8 @@ def shrink(
         if kernel == "bicubic":
             half = _fitted(half, top, rounded)
         out[start:stop] = _across(half, width, kernel)
-    return _fitted(out, top, rounded)
+    fitted: Doubles = _fitted(out, top, rounded)
+    return fitted
 
 
 def band(size_in: int, size_out: int, start: int, stop: int, kernel: Kernel) -> tuple[Whole, Any]:
