@@ -148,13 +148,12 @@ def test_what_is_no_picture(tmp_path):
     path.write_bytes(b"")
     refused(path, "the file is empty")
     path.write_bytes(b"plain text that is no picture at all")
-    refused(path, "unknown content; readable are PNG, JPEG, WebP, TIFF, BMP, GIF")
+    refused(path, "unknown content; readable are PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, HEIC, JPEG XL")
     for data, kind in (
         (b"<svg/>", "SVG"),
         (b"%PDF-1.7", "a PDF"),
         (b"%!PS-Adobe", "PostScript"),
-        (b"\0\0\0\x18ftypavif", "AVIF"),
-        (b"\0\0\0\x18ftypheix", "AVIF or HEIC"),
+        (b"\0\0\0\x18ftypmif1", "HEIF of another kind"),
         (b"\0\0\0\x18ftypisom", "a video"),
     ):
         path.write_bytes(data)

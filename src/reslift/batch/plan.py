@@ -113,7 +113,7 @@ def _job(source: Source, request: Request, one_file: bool) -> Job:
     given = (header.width, header.height)
     wanted = request.size.of(*given)
     limits.check("output_pixels", wanted[0] * wanted[1], f"{one_line(source.path)} enlarged")
-    inside = formats.FORMATS[naming.output_format or header.format]
+    inside = formats.result_of(naming.output_format or header.format)
     target = naming.name(source, inside.suffixes, one_file)
     formats.check_fits(naming.output_format or formats.format_of(target), *wanted, header)
     return Job(source.path, target, given, wanted)

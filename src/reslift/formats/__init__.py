@@ -29,10 +29,13 @@ from reslift.errors import (
 from reslift.files import atomic_write
 from reslift.formats import exif as exif_block
 from reslift.formats import fit
+from reslift.formats.avif import Avif
 from reslift.formats.base import Facts, Format, Header, Kind, Picture, causes
 from reslift.formats.bmp import Bmp
 from reslift.formats.gif import Gif
+from reslift.formats.heic import Heic
 from reslift.formats.jpeg import Jpeg
+from reslift.formats.jxl import Jxl
 from reslift.formats.png import Png
 from reslift.formats.tiff import Tiff
 from reslift.formats.webp import Webp
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "READ_ONLY",
     "Format",
     "Header",
     "Picture",
@@ -52,6 +56,7 @@ __all__ = [
     "peek",
     "read",
     "readable_suffixes",
+    "result_of",
     "write",
 ]
 
@@ -62,7 +67,9 @@ FORMATS: dict[str, Format] = {
     "tiff": Tiff(),
     "bmp": Bmp(),
     "gif": Gif(),
+    "avif": Avif(),
 }
+READ_ONLY: dict[str, Format] = {"heic": Heic(), "jxl": Jxl()}
 FOREIGN = {
     b"%PDF": "a PDF",
     b"%!PS": "PostScript",
@@ -70,14 +77,12 @@ FOREIGN = {
     b"<svg": "SVG",
     b"8BPS": "a Photoshop file",
     b"\0\0\1\0": "an icon",
-    b"\xff\x0a": "a JPEG XL",
-    b"\0\0\0\x0cJXL ": "a JPEG XL",
     b"\0\0\0\x0cjP  ": "a JPEG 2000",
     b"SIMP": "FITS",
     b"v/1\x01": "OpenEXR",
     b"PK\3\4": "a zip archive",
 }
-HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+HEIF_BRANDS = (b"mif1", b"msf1", b"miaf")
 SPECIAL = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -108,6 +113,7 @@ def read(path: Path | str, limits: Limits = DEFAULT) -> Picture:
     with _opened(Path(path), limits) as (file, format):
         facts = _facts(format, file, limits)
         pixels, notes = format.decode(file, facts, limits)
+        facts = format.completed(file, facts)
         return _picture(format, facts, pixels, notes)
 
 
@@ -169,6 +175,9 @@ def format_of(path: Path | str) -> str:
     for format in FORMATS.values():
         if suffix in format.suffixes:
             return format.name
+    for format in READ_ONLY.values():
+        if suffix in format.suffixes:
+            raise UsageError(f"{one_line(path)}: {format.label} is read, not written; write .png")
     raise UsageError(
         f"{one_line(path)}: the suffix {one_line(suffix)!r} names no format; "
         f"use one of {', '.join(format.suffixes[0] for format in FORMATS.values())}"
@@ -177,7 +186,13 @@ def format_of(path: Path | str) -> str:
 
 def readable_suffixes() -> frozenset[str]:
     """Suffixes, lower case with their dot, of files that a folder scan should try to read."""
-    return frozenset(suffix for format in FORMATS.values() for suffix in format.suffixes)
+    readable = (*FORMATS.values(), *READ_ONLY.values())
+    return frozenset(suffix for format in readable for suffix in format.suffixes)
+
+
+def result_of(name: str) -> Format:
+    """The format in which a picture that was read as `name` is written: its own, or PNG."""
+    return FORMATS.get(name, FORMATS["png"])
 
 
 @contextmanager
@@ -213,13 +228,14 @@ def _recognised(file: BinaryIO) -> Format:
     head = file.read(64)
     if not head:
         raise InputError("the file is empty")
-    for format in FORMATS.values():
+    readable = (*FORMATS.values(), *READ_ONLY.values())
+    for format in readable:
         if format.recognises(head):
             return format
     kind = next((name for magic, name in FOREIGN.items() if head.startswith(magic)), None)
     if head[4:8] == b"ftyp":
-        kind = "AVIF or HEIC" if head[8:12] in HEIF_BRANDS else "a video"
-    labels = ", ".join(format.label for format in FORMATS.values())
+        kind = "HEIF of another kind" if head[8:12] in HEIF_BRANDS else "a video"
+    labels = ", ".join(format.label for format in readable)
     raise InputError(f"{f'it is {kind}' if kind else 'unknown content'}; readable are {labels}")
 
 

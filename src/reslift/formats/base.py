@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
 
-from reslift.errors import InputError, UsageError, one_line
+from reslift.errors import InputError, OutputError, UsageError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,11 +131,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Holds:
-    """What a format can keep; the rest is converted or dropped, and said so (`fit`)."""
+    """What a format can keep; the rest is converted or dropped, and said so (`fit`).
+
+    depth: bits of a 16-bit sample that are kept.
+    """
 
     spaces: tuple[Space, ...]
     alpha: tuple[Space, ...]
     bits: tuple[int, ...] = (8,)
+    depth: int = 16
     longest: int = 100_000_000
     most_bytes: int | None = None
     exif: bool = True
@@ -162,6 +166,10 @@ class Format(ABC):
     def inspect(self, file: BinaryIO) -> Facts:
         """Read everything but the pixels. Any exception stands for a damaged file."""
 
+    def completed(self, file: BinaryIO, facts: Facts) -> Facts:
+        """`facts` with what only the decoder can tell; called after `decode`."""
+        return facts
+
     @abstractmethod
     def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
         """The pixels as stored, (facts.height, facts.width, facts.bands), and notes on them."""
@@ -172,6 +180,21 @@ class Format(ABC):
 
         Returns notes on metadata that the file could not take.
         """
+
+
+class ReadOnly(Format):
+    """A format that is read and never written; results are PNG, which holds all that it holds."""
+
+    holds = Holds(spaces=(), alpha=(), bits=())
+
+    def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
+        """Nothing to be had: OutputError."""
+        raise OutputError(f"{self.label} is read, not written; write PNG")
+
+
+def lacking(label: str, extra: str) -> InputError:
+    """The refusal of a file whose decoder is not installed."""
+    return InputError(f"reading {label} needs: pip install 'reslift[{extra}]'")
 
 
 def damaged(why: str) -> InputError:

@@ -10,7 +10,7 @@ import struct
 from io import BytesIO
 
 from reslift.errors import InputError
-from reslift.formats.base import Resolution, Unit
+from reslift.formats.base import Picture, Resolution, Unit
 from reslift.formats.ifd import Entry, Structure, Tag, directory_bytes, rational, records
 
 PREFIX = b"Exif\0\0"
@@ -215,6 +215,13 @@ def minimal(resolution: Resolution) -> bytes | None:
     """A block that holds nothing but the resolution."""
     tags = resolution_tags(resolution)
     return block_of(tags, {}) if tags else None
+
+
+def resolution_note(label: str, picture: Picture) -> list[str]:
+    """For a format whose resolution stands in EXIF: a block without it is left as it is."""
+    if picture.exif and picture.resolution and not resolution(picture.exif):
+        return [f"{label} keeps the resolution in EXIF, which has no tag for it here: not kept"]
+    return []
 
 
 def resolution_tags(resolution: Resolution) -> list[Tag]:

@@ -55,6 +55,9 @@ def changes(into: Format, kind: Kind) -> tuple[str, ...]:
         notes.append(f"{into.label} has no alpha: composited on white")
     if kind.bits not in into.holds.bits:
         notes.append(f"{into.label} holds 8 bits a sample: {kind.bits} bits are rounded to 8")
+    elif kind.bits > into.holds.depth:
+        depth = into.holds.depth
+        notes.append(f"{into.label} holds {depth} bits a sample: 16 bits are rounded to {depth}")
     return tuple(notes)
 
 

@@ -72,9 +72,7 @@ class Webp(Format):
         options = {"lossless": True} if lossless else {"Q": quality, "smart_subsample": True}
         data = image.webpsave_buffer(keep="none", exact=True, **options)
         path.write_bytes(_with_chunks(data, picture))
-        if picture.exif and picture.resolution and not exif_block.resolution(picture.exif):
-            return ["WebP keeps the resolution in EXIF, which has no tag for it here: not kept"]
-        return []
+        return exif_block.resolution_note("WebP", picture)
 
 
 def chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

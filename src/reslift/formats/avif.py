@@ -1,0 +1,116 @@
+"""AVIF: boxes are read and written here, pixels by libvips (libheif with AV1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from reslift.formats import boxes, vips
+from reslift.formats import exif as exif_block
+from reslift.formats.base import Facts, Format, Holds, Picture, damaged
+
+if TYPE_CHECKING:
+    from reslift.limits import Limits
+
+BRANDS = (b"avif", b"avis")
+NEUTRAL = (b"mif1", b"miaf", b"msf1", b"1pic")
+DEPTH = 12
+
+
+class Avif(Format):
+    """AVIF: RGB with or without alpha, 8, 10 or 12 bits; written with 8 or 12."""
+
+    name = "avif"
+    label = "AVIF"
+    suffixes = (".avif",)
+    lossless = False
+    holds = Holds(spaces=("rgb",), alpha=("rgb",), bits=(8, 16), depth=DEPTH, longest=16_384)
+
+    def recognises(self, head: bytes) -> bool:
+        """By the brands."""
+        return has_brand(head, BRANDS)
+
+    def inspect(self, file: BinaryIO) -> Facts:
+        """Read the boxes."""
+        return facts_of(boxes.inspect(file))
+
+    def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
+        """10 and 12 bits become 16."""
+        stored = replace(facts, space="rgb")
+        pixels = vips.decode("heifload_source", file, stored, limits)
+        return spread(pixels, facts), []
+
+    def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
+        """Colours at full resolution; pictures of 16 bits with 12."""
+        depth = 8 if picture.bits == 8 else DEPTH
+        if depth > 8:
+            shift = 2 ** (16 - depth)
+            image = image.linear((2**depth - 1) / 65535, 0).rint().linear(shift, 0).cast("ushort")
+            image = image.copy(interpretation="rgb16")
+        sink = BytesIO()
+        options = {"compression": "av1", "subsample_mode": "off", "bitdepth": depth}
+        vips.save(image, "heifsave_target", sink, picture, Q=quality, **options)
+        exif = picture.exif
+        if exif is None and picture.resolution:
+            exif = exif_block.minimal(picture.resolution)
+        path.write_bytes(boxes.with_metadata(sink.getvalue(), picture.icc, exif, picture.xmp))
+        return exif_block.resolution_note("AVIF", picture)
+
+
+def has_brand(head: bytes, brands: tuple[bytes, ...]) -> bool:
+    """Whether a HEIF file is of one of these brands: its own one, or the first that tells."""
+    if head[4:8] != b"ftyp":
+        return False
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    named = [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
+    telling = [name for name in named if name not in NEUTRAL]
+    return bool(telling) and telling[0] in brands
+
+
+def facts_of(found: boxes.Heif) -> Facts:
+    """Its size is that of the picture turned upright, as decoders hand it out."""
+    exif = exif_block.bare(found.exif or b"") or None
+    notes = []
+    if found.bits not in (8, 10, 12, 16):
+        raise damaged(f"HEIF with {found.bits} bits a sample is not supported")
+    if found.bits in (10, 12):
+        notes.append(f"{found.bits} bits a sample become 16")
+    if found.pictures > 1:
+        notes.append(f"{found.pictures} pictures: only the first is used")
+    if found.premultiplied and found.alpha:
+        notes.append("premultiplied alpha is taken for straight")
+    return Facts(
+        found.width,
+        found.height,
+        "gray" if found.channels == 1 else "rgb",
+        found.alpha,
+        8 if found.bits == 8 else 16,
+        icc=found.icc,
+        exif=exif_block.upright(exif) if exif else None,
+        xmp=_upright(found.xmp),
+        resolution=exif_block.resolution(exif),
+        notes=tuple(notes),
+        private={"depth": found.bits},
+    )
+
+
+def spread(pixels: np.ndarray, facts: Facts) -> np.ndarray:
+    """Samples shifted up to 16 bits by a decoder, over the whole range instead; gray out of RGB."""
+    depth = facts.private["depth"]
+    if facts.space == "gray" and pixels.shape[2] > facts.bands:
+        pixels = pixels[..., [0, 3] if facts.alpha else [0]]
+    if 8 < depth < 16:
+        whole = (pixels >> (16 - depth)).astype(np.uint32)
+        top = 2**depth - 1
+        pixels = ((whole * 65535 + top // 2) // top).astype(np.uint16)
+    return np.ascontiguousarray(pixels)
+
+
+def _upright(xmp: bytes | None) -> bytes | None:
+    from reslift.formats.turn import upright_xmp
+
+    return upright_xmp(xmp) if xmp else None
