@@ -94,16 +94,17 @@ def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
 
 def luma(picture: Picture) -> Floats:
     """(H, W) in levels of 256; hidden pixels are gray, ink is dark."""
-    values = picture.pixels.astype(np.float32) * np.float32(255 / (2**picture.bits - 1))
+    values: Any = picture.pixels.astype(np.float32) * np.float32(255 / (2**picture.bits - 1))
     if picture.space == "cmyk":
-        colours = (255 - values[..., :3]) * (255 - values[..., 3:4]) / 255
+        colours: Any = (255 - values[..., :3]) * (255 - values[..., 3:4]) / 255
     else:
         colours = values[..., : 3 if picture.space == "rgb" else 1]
-    plain: Floats = colours @ LUMA if colours.shape[2] == 3 else colours[..., 0]
+    plain: Any = colours @ LUMA if colours.shape[2] == 3 else colours[..., 0]
     if picture.alpha:
         opacity = values[..., -1] / 255
         plain = plain * opacity + 128 * (1 - opacity)
-    return np.ascontiguousarray(plain)
+    whole: Floats = np.ascontiguousarray(plain)
+    return whole
 
 
 def audit(lr: Floats, sr: Floats, scale: int) -> Audit:

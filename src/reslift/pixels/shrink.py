@@ -84,4 +84,5 @@ def _across(half: Doubles, width: int, kernel: Kernel) -> Doubles:
 def _fitted(values: NDArray[Any], top: float, rounded: bool) -> NDArray[Any]:
     if rounded:
         values = np.floor(values + 0.5)
-    return np.clip(values, 0, top)
+    clipped: Doubles = np.clip(values, 0, top)
+    return clipped
