@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reslift.batch import Naming, Request
 from reslift.cli.options import limits_of
 from reslift.limits import Limits
-from reslift.media import Wishes
 from reslift.sizes import Size, parse_crop, parse_sides
+
+if TYPE_CHECKING:
+    from reslift.batch import Request
+    from reslift.media import Wishes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,9 +281,13 @@ class UpscaleOptions(Files, Sizing, Model, Trust, Writing, Rasters, Clips, Medic
 
     def wishes(self) -> Wishes:
         """What a writer is to know."""
+        from reslift.media import Wishes
+
         return Wishes(**{field.name: getattr(self, field.name) for field in fields(Wishes)})
 
     def request(self, size: Size) -> Request:
         """What `batch.plan` is to settle."""
+        from reslift.batch import Naming, Request
+
         naming = Naming(self.out, size.label, self.suffix, self.flat, self.output_format)
         return Request(self.inputs, size, naming, self.overwrite, self.skip_existing, self.limits())
