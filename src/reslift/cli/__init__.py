@@ -52,7 +52,7 @@ SUMMARIES: dict[str, str] = {
     "calibrate": "Measure a model's errors, so that it can say how far to trust it.",
     "export": "Write a model as ONNX, OpenVINO or TorchScript.",
     "models": "List the bundled models, or print the card of one.",
-    "data": "List the data sets that recipes name, or download one.",
+    "data": "List the data sets that recipes name, download one, or check a folder.",
     "doctor": "Say what is installed, usable and missing, and how to get it.",
     "limits": "Print every limit, its value and the option that raises it.",
 }

@@ -1,0 +1,160 @@
+"""Whether a picture was enlarged before: energy missing above a cut-off, and traces of resampling.
+
+Interpolated pixels are smoother the farther they lie from a pixel of the original, so that the
+mean size of a difference, column by column, has the period of the enlargement (Gallagher 2005). Of
+the second difference, and of the third, since where ×2 is centred all pixels lie equally far. The
+period alone may be a pattern in the scene, and missing energy alone a soft lens; a picture is
+called enlarged where both agree. Repeated pixels are counted as they are.
+
+Not to be found: enlargements by networks that invent detail, and those that were compressed hard,
+shrunk or filtered since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reslift.likeness.planes import Bytes
+
+SIDE = 1024
+SMALLEST = 96
+LENGTH = 2048
+LOWEST, EIGHTH = round(0.18 * LENGTH), LENGTH // 8
+WIDTH, GAP, ROUND = 4, 12, 120
+PERIOD, MISSING = 10.0, 4.0
+MIDDLE_SHARE = 0.6
+CENTRED = 0.05
+BLOCK_MARGIN = 3.0
+CELLS_EQUAL, CELLS_DIFFER = 0.98, 0.7
+LOUDEST = 32
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """Traces of an enlargement.
+
+    Attributes:
+        factor: about how many times it was enlarged.
+        other: the other factor that has the same period; equal where there is none.
+        period: how many times the peak of the period stands above its surroundings; 0 where pixels
+            are repeated.
+        missing: dB by which the energy above the cut-off falls below what 1/f² suggests.
+    """
+
+    factor: float
+    other: float
+    period: float
+    missing: float
+
+
+def find_enlargement(plane: Bytes) -> Enlarged | None:
+    """Traces in (H, W) luma at its full size; the middle 1024 pixels are looked at."""
+    if min(plane.shape) < SMALLEST:
+        return None
+    cut = tuple(slice(max(0, (size - SIDE) // 2), (size + SIDE) // 2) for size in plane.shape)
+    values = plane[cut].astype(np.float64)
+    repeated = _repeated(values)
+    if repeated:
+        return Enlarged(float(repeated), float(repeated), 0.0, 0.0)
+    peaks = np.maximum(*(_both_axes(values, lambda one, n=n: _heights(one, n)) for n in (2, 3)))
+    at = LOWEST + int(peaks[LOWEST:].argmax())
+    if abs(at - LENGTH // 2) <= WIDTH and peaks[LENGTH // 4] >= PERIOD:
+        at = LENGTH // 4
+    if peaks[at] < PERIOD or _is_blocks(peaks, at):
+        return None
+    factor, missing = _factor(values, at / LENGTH)
+    if missing < MISSING:
+        return None
+    other = factor / (factor - 1) if abs(factor - 2) > CENTRED else factor
+    return Enlarged(factor, other, float(peaks[at]), missing)
+
+
+def _factor(values: Numbers, frequency: float) -> tuple[float, float]:
+    """Of the two factors with a period of this frequency, the likelier, and what is missing."""
+    short, long = 1 / (1 - frequency), 1 / frequency
+    powers = [_power(one) for one in (values, values.T)]
+    if abs(long - 2) <= CENTRED:
+        return 2.0, min(_missing(one, 2.0, (0.575, 0.97)) for one in powers)
+    top = min(1.15 / short, 0.94)
+    middle = min(_missing(one, long, (1.15 / long, 0.9 / short)) for one in powers)
+    above = min(_missing(one, long, (top, 1.0)) for one in powers)
+    if middle > MIDDLE_SHARE * above:
+        return long, max(middle, above)
+    return short, min(_missing(one, short, (top, 1.0)) for one in powers)
+
+
+def _both_axes(values: Numbers, measure: Callable[[Numbers], Numbers]) -> Numbers:
+    """What holds for rows and for columns."""
+    return np.minimum(measure(values), measure(values.T))
+
+
+def _heights(values: Numbers, order: int) -> Numbers:
+    """Height of each frequency of the profile of differences, over the median around it."""
+    sizes = np.minimum(np.abs(np.diff(values, n=order, axis=1)), LOUDEST).mean(0)
+    profile = np.log(sizes + 0.05)
+    smooth = np.convolve(np.pad(profile, 8, mode="reflect"), np.ones(17) / 17, "valid")
+    amplitudes = np.abs(np.fft.rfft((profile - smooth) * np.hanning(len(profile)), LENGTH))
+    spread = np.lib.stride_tricks.sliding_window_view(np.pad(amplitudes, WIDTH), 2 * WIDTH + 1)
+    around = np.pad(amplitudes, ROUND, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(around, 2 * ROUND + 1)
+    sides = np.concatenate([windows[:, : ROUND - GAP], windows[:, ROUND + GAP + 1 :]], axis=1)
+    return np.asarray(spread.max(1) / (np.median(sides, axis=1) + 1e-9))
+
+
+def _is_blocks(peaks: Numbers, at: int) -> bool:
+    """Whether a period of 2, 8/3 or 4 comes with one of 8, as the blocks of JPEG have them."""
+    if all(abs(at - part * EIGHTH) > WIDTH for part in (2, 3, 4)):
+        return False
+    others = [peaks[part * EIGHTH] for part in (1, 3) if abs(at - part * EIGHTH) > WIDTH]
+    return bool(peaks[at] < BLOCK_MARGIN * max(others))
+
+
+def _missing(power: Numbers, factor: float, band: tuple[float, float]) -> float:
+    """Fall of the power from below the cut-off of ``factor`` to ``band``, less that of 1/f², in dB.
+
+    ``band`` is in parts of the highest frequency.
+    """
+    steps = len(power) - 1
+    low = slice(max(1, round(0.35 * steps / factor)), round(0.7 * steps / factor))
+    high = slice(round(band[0] * steps), max(round(band[0] * steps) + 1, round(band[1] * steps)))
+    places = np.maximum(np.arange(steps + 1), 1)
+    expected = 20 * (np.log10(places[high]).mean() - np.log10(places[low]).mean())
+    return float(power[low].mean() - power[high].mean() - expected)
+
+
+def _power(values: Numbers) -> Numbers:
+    """Mean power along rows, dB, at 129 frequencies from 0 to 0.5."""
+    length = min(256, values.shape[1])
+    window = np.hanning(length)
+    parts = []
+    for start in range(0, values.shape[1] - length + 1, length // 2):
+        part = values[:, start : start + length]
+        part = (part - part.mean(1, keepdims=True)) * window
+        parts.append((np.abs(np.fft.rfft(part, 256)) ** 2).mean(0))
+    return np.asarray(10 * np.log10(np.mean(parts, axis=0) / (window**2).sum() + 1e-6))
+
+
+def _repeated(values: Numbers) -> int:
+    """2 to 4 where pixels are repeated so often in both directions, else 0."""
+    for times in (4, 3, 2):
+        if all(_in_cells(one, times) for one in (values, values.T)):
+            return times
+    return 0
+
+
+def _in_cells(values: Numbers, times: int) -> bool:
+    """Whether neighbours are equal but for every ``times``-th pair of columns."""
+    changed = np.diff(values, axis=1) != 0
+    busy = changed[changed.any(1)]
+    if len(busy) < SMALLEST // 2:
+        return False
+    equal = 1 - busy.mean(0)
+    phases = np.array([equal[start::times].mean() for start in range(times)])
+    across = int(phases.argmin())
+    inside = np.delete(phases, across).min()
+    return bool(inside >= CELLS_EQUAL and phases[across] <= CELLS_DIFFER)

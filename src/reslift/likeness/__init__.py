@@ -1,0 +1,103 @@
+"""Copies of pictures: resized, recompressed, brightened, flipped, turned or cropped ones.
+
+    signatures ─► candidates (wholes, spots) ─► laid on each other, compared ─► Alike
+
+A candidate is believed only when detail agrees where both lie; what has no detail, a plain sky or a
+gradient, is never called a copy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reslift.likeness.align import Likeness, compare
+from reslift.likeness.candidates import Candidate, by_spots, by_wholes
+from reslift.likeness.planes import luma, within
+from reslift.likeness.signature import THUMBNAIL, Signature, sign, turn
+
+__all__ = [
+    "DETAIL",
+    "THUMBNAIL",
+    "Alike",
+    "Likeness",
+    "Signature",
+    "find_alike",
+    "luma",
+    "sign",
+    "within",
+]
+
+DETAIL = 0.7
+OVERLAP = 0.3
+MOST_A_PICTURE = 20
+TURNS = (
+    "",
+    "mirrored",
+    "upside down and mirrored",
+    "turned by 180°",
+    "transposed",
+    "turned by 90°",
+    "turned by 90°",
+    "transposed",
+)
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Two pictures that are one.
+
+    Attributes:
+        one, other: their numbers, the lower first.
+        likeness: how well they agree.
+        turn: how other lies, in words; empty where upright.
+    """
+
+    one: int
+    other: int
+    likeness: Likeness
+    turn: str = ""
+
+
+def find_alike(
+    signatures: Sequence[Signature], sides: Sequence[int] | None = None, *, across: bool = False
+) -> list[Alike]:
+    """All pairs of pictures that show the same, in the order of their numbers.
+
+    At most 20 candidates a picture, the likeliest first, are compared in each of the two ways.
+
+    Args:
+        signatures: one a picture.
+        sides: the split of each picture.
+        across: only pairs of different splits.
+    """
+    if len(signatures) < 2:
+        return []
+    splits = np.zeros(len(signatures), np.int64) if sides is None else np.asarray(sides)
+    found: dict[tuple[int, int], Alike] = {}
+    refused: set[tuple[int, int, int]] = set()
+    for source in (by_wholes, by_spots):
+        most = MOST_A_PICTURE * len(signatures)
+        for candidate in itertools.islice(source(signatures, splits, across), most):
+            pair = (candidate.one, candidate.other)
+            key = (*pair, candidate.turn)
+            if pair in found or (source is by_wholes and key in refused):
+                continue
+            alike = _judged(signatures, candidate)
+            if alike is None:
+                refused.add(key)
+            else:
+                found[pair] = alike
+    return [found[pair] for pair in sorted(found)]
+
+
+def _judged(signatures: Sequence[Signature], candidate: Candidate) -> Alike | None:
+    one = signatures[candidate.one].thumbnail
+    other = turn(signatures[candidate.other].thumbnail, candidate.turn)
+    likeness = compare(one, other, candidate.place)
+    if likeness is None or likeness.detail < DETAIL or likeness.overlap < OVERLAP:
+        return None
+    return Alike(candidate.one, candidate.other, likeness, TURNS[candidate.turn])
