@@ -34,7 +34,6 @@ LAYERS = {
         "datacheck",
         "export",
         "verify",
-        "datacheck",
         "dial",
         "replay",
         "audit",
