@@ -1,4 +1,4 @@
-"""Arrays that are looked at, or filled, through a frame: read and set by two slices, never copied."""
+"""Arrays looked at, or filled, through a frame: read and set by two slices, never copied."""
 
 from __future__ import annotations
 
