@@ -108,7 +108,7 @@ def test_strips_are_decoded_once_a_row_of_cells_and_again_where_it_goes_back(tmp
 def test_what_is_not_taken(tmp_path, monkeypatch):
     floats = tmp_path / "f.tif"
     tifffile.imwrite(floats, np.random.default_rng(0).random((150, 170), np.float32))
-    assert media.of(floats) is None
+    assert media.of(floats) is media.MEDIA["tiff-pages"]
     path = saved(tmp_path / "a.tif", picture())
     with pytest.raises(LimitError, match=r"a\.tif.*--max-input-pixels"):
         LARGE.peek(path, DEFAULT.changed(input_pixels=20_000))

@@ -7,6 +7,7 @@ and those for EXIF, GPS, XMP, ICC and resolution, and the header is turned to it
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -39,9 +40,12 @@ SPACES: dict[int, Space] = {0: "gray", 1: "gray", 2: "rgb", 3: "rgb", 5: "cmyk",
 EXTRAS = {"IPTC": IPTC, "Photoshop": PHOTOSHOP}
 ASSOCIATED, STRAIGHT = 1, 2
 REDUCED, MASK = 1, 4
+RESOLUTIONS = (exif_block.X_RESOLUTION, exif_block.Y_RESOLUTION, exif_block.RESOLUTION_UNIT)
 MOST_PAGES = 100_000
 MOST_STRIPS = 4_000_000
 CLASSIC_BYTES = 2**32 - 2**26
+Page = tuple[int, int]
+"""Number of a directory in the file, and where it lies."""
 SETTINGS = {"compression": "deflate", "predictor": "horizontal"}
 
 
@@ -60,8 +64,15 @@ class Tiff(Format):
     def inspect(self, file: BinaryIO) -> Facts:
         """Read the first directory; every strip or tile it names must lie within the file."""
         structure = Structure(file)
-        tags, following = structure.directory(structure.first)
-        layout = _layout(structure, tags)
+        facts = self.inspect_page(structure, (0, structure.first))
+        count = len(pages(structure))
+        notes = (f"{count} pages: only the first is used",) if count > 1 else ()
+        return replace(facts, notes=(*facts.notes, *notes))
+
+    def inspect_page(self, structure: Structure, page: Page) -> Facts:
+        """Read the directory of one of `pages`."""
+        tags, _ = structure.directory(page[1])
+        layout = _layout(structure, tags) | {"index": page[0]}
         _check_extent(structure, tags, layout)
         icc, xmp = (_blob(structure, tags.get(tag)) for tag in (ICC, XMP))
         orientation = structure.integers(tags.get(ORIENTATION))
@@ -82,18 +93,13 @@ class Tiff(Format):
                 for name, tag in EXTRAS.items()
                 if (blob := _blob(structure, tags.get(tag)))
             ),
-            notes=_changes(layout, _pages(structure, following), GEO_KEYS in tags),
+            notes=_changes(layout, GEO_KEYS in tags),
             private=layout,
         )
 
     def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
         """Integers of 8 and 16 bits as they are, everything else mapped to 16 bits."""
-        layout = facts.private
-        limits.check("input_pixels", layout["tile"], "a tile of the TIFF")
-        if layout["foreign"]:
-            pixels = _decode_otherwise(file, facts)
-        else:
-            pixels = vips.decode("tiffload_source", file, facts, limits, unlimited=True)
+        pixels = samples(file, facts, limits)
         notes: list[str] = []
         if pixels.dtype.name not in ("uint8", "uint16"):
             pixels, note = _to_16_bits(pixels, facts.alpha)
@@ -182,22 +188,41 @@ def _exif(structure: Structure, tags: dict[int, Entry]) -> bytes | None:
     return exif_block.block_of([*main, *turned], below)
 
 
-def _pages(structure: Structure, following: int) -> int:
-    """Pages in the file, up to a damaged or a repeated one; overviews and masks are none."""
-    seen, pages = {structure.first}, 1
-    while following and following not in seen and len(seen) < MOST_PAGES:
-        seen.add(following)
+def pages(structure: Structure, *, strict: bool = False) -> list[Page]:
+    """Pages in the file, up to a damaged or a repeated one; overviews and masks are none.
+
+    Raises InputError, where `strict`, if there is such a one.
+    """
+    offset, seen, found = structure.first, set[int](), list[Page]()
+    while offset and offset not in seen and len(seen) < MOST_PAGES:
+        seen.add(offset)
         try:
-            following, first = structure.following(following)
+            following, first = structure.following(offset)
             (tag,) = struct.unpack_from(structure.order + "H", first)
             (kind,) = struct.unpack_from(structure.order + "I", first, 12 if structure.big else 8)
-        except Exception:
+        except Exception as error:
+            if strict:
+                raise damaged(f"truncated: page {len(found) + 1} cannot be read") from error
             break
-        pages += tag != SUBFILE or not kind & (REDUCED | MASK)
-    return pages
+        if not found or tag != SUBFILE or not kind & (REDUCED | MASK):
+            found.append((len(seen) - 1, offset))
+        offset = following
+    if strict and offset in seen:
+        raise damaged("pages of the TIFF that follow each other in a circle")
+    return found or [(0, structure.first)]
 
 
-def _changes(layout: dict[str, Any], pages: int, geo: bool) -> tuple[str, ...]:
+def samples(file: BinaryIO, facts: Facts, limits: Limits) -> np.ndarray:
+    """The samples of a page as they are stored: whole numbers or floats, alpha straight."""
+    layout = facts.private
+    limits.check("input_pixels", layout["tile"], "a tile of the TIFF")
+    if layout["foreign"]:
+        return _decode_otherwise(file, facts)
+    options = {"unlimited": True, "page": layout["index"]}
+    return vips.decode("tiffload_source", file, facts, limits, **options)
+
+
+def _changes(layout: dict[str, Any], geo: bool) -> tuple[str, ...]:
     notes = []
     if layout["photometric"] == PALETTE:
         notes.append(f"palette image becomes 8-bit {'RGBA' if layout['alpha'] else 'RGB'}")
@@ -207,8 +232,6 @@ def _changes(layout: dict[str, Any], pages: int, geo: bool) -> tuple[str, ...]:
         notes.append("premultiplied alpha becomes straight alpha")
     elif layout["alpha"] and layout["extra"] != STRAIGHT:
         notes.append("the unnamed extra channel is taken for alpha")
-    if pages > 1:
-        notes.append(f"{pages} pages: only the first is used")
     if geo:
         notes.append("the georeference (GeoTIFF tags) is not kept")
     return tuple(notes)
@@ -231,12 +254,12 @@ def _decode_otherwise(file: BinaryIO, facts: Facts) -> np.ndarray:
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     file.seek(0)
     with tifffile.TiffFile(file, name="picture.tif") as opened:
-        samples = opened.pages[0].asarray()
-    if samples.shape == (facts.bands, facts.height, facts.width) and layout["separate"]:
-        samples = np.moveaxis(samples, 0, -1)
-    if samples.size != facts.height * facts.width * facts.bands:
-        raise damaged(f"samples of the shape {samples.shape}")
-    pixels = np.ascontiguousarray(samples).reshape(facts.height, facts.width, facts.bands)
+        stored = opened.pages[layout["index"]].asarray()
+    if stored.shape == (facts.bands, facts.height, facts.width) and layout["separate"]:
+        stored = np.moveaxis(stored, 0, -1)
+    if stored.size != facts.height * facts.width * facts.bands:
+        raise damaged(f"samples of the shape {stored.shape}")
+    pixels = np.ascontiguousarray(stored).reshape(facts.height, facts.width, facts.bands)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     return _straight(pixels) if layout["extra"] == ASSOCIATED else pixels
 
@@ -287,23 +310,34 @@ def _straight(pixels: np.ndarray) -> np.ndarray:
     return divided
 
 
-def graft(file: Any, picture: Picture) -> None:
-    """Append the directory that also names the metadata, and turn the header to it.
+def graft(file: Any, *pages: Picture) -> None:
+    """Append directories that also name the metadata of each page, and link them in place of those
+    that are there.
 
-    file: a whole little-endian TIFF, open to read and write; picture: its pixels are not looked at.
+    file: a whole little-endian TIFF, open to read and write; pages: their pixels are not looked at.
     """
     structure = Structure(file)
-    tags, _ = structure.directory(structure.first)
-    kept = {}
-    for tag, entry in tags.items():
-        if tag in (exif_block.X_RESOLUTION, exif_block.Y_RESOLUTION, exif_block.RESOLUTION_UNIT):
-            continue
-        file.seek(entry.record)
-        kept[tag] = file.read(20 if structure.big else 12)
-    main, below = _metadata(picture)
-    offset = exif_block.graft(file, main, below, kept, structure.big)
-    file.seek(8 if structure.big else 4)
-    file.write(struct.pack("<Q" if structure.big else "<I", offset))
+    link, offset = (8 if structure.big else 4), structure.first
+    for picture in pages:
+        tags, offset_after = structure.directory(offset)
+        kept = {}
+        for tag, entry in tags.items():
+            if tag in RESOLUTIONS:
+                continue
+            file.seek(entry.record)
+            kept[tag] = file.read(20 if structure.big else 12)
+        main, below = _metadata(picture)
+        placed = exif_block.graft(file, main, below, kept, structure.big)
+        file.seek(link)
+        file.write(struct.pack("<Q" if structure.big else "<I", placed))
+        link, offset = _end(file, placed, structure.big), offset_after
+
+
+def _end(file: Any, offset: int, big: bool) -> int:
+    """Where the directory at `offset` says which one follows."""
+    file.seek(offset)
+    (count,) = struct.unpack("<Q" if big else "<H", file.read(8 if big else 2))
+    return int(offset + (8 + 20 * count if big else 2 + 12 * count))
 
 
 def _metadata(picture: Picture) -> tuple[list[Tag], dict[int, list[Tag]]]:

@@ -18,6 +18,7 @@ from reslift.media.dicom import Dicom
 from reslift.media.geotiff import GeoTiff
 from reslift.media.large_tiff import LargeTiff
 from reslift.media.nifti import Nifti
+from reslift.media.tiff_pages import TiffPages
 from reslift.media.video import Video
 
 __all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "is_meant", "of", "suffixes"]
@@ -27,6 +28,7 @@ MEDIA: dict[str, Medium] = {
     "dicom": Dicom(),
     "nifti": Nifti(),
     "geotiff": GeoTiff(),
+    "tiff-pages": TiffPages(),
     "large-tiff": LargeTiff(),
     "video": Video(),
 }

@@ -113,7 +113,9 @@ class Animation(Medium):
             _, after = _inspected(target, limits)
         except UsageError:
             return ("the result is no animation",)
-        found = []
+        found, small, large = [], _sides(before), _sides(after)
+        if large[0] % small[0] or large != tuple(side * (large[0] // small[0]) for side in small):
+            found.append(f"{small[0]}×{small[1]} pixels became {large[0]}×{large[1]}")
         if len(before.durations) != len(after.durations):
             found.append(f"{len(before.durations)} frames became {len(after.durations)}")
         elif before.durations != after.durations:

@@ -1,0 +1,307 @@
+"""TIFFs that a single picture of 8 or 16 bits cannot stand for: several pages, and measured values.
+
+page ──► 8 and 16 bits as they are ─────────────► network ──┐
+    └──► floats, signed, 32 bits ──► intensities ───────────┴──► page of the same kind
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift import formats
+from reslift.errors import InputError, LimitError, OutputError, ResliftError, one_line
+from reslift.files import atomic_write
+from reslift.formats import exif, tiff, turn
+from reslift.formats.base import COLOURS, Facts, Picture, causes
+from reslift.formats.ifd import Structure
+from reslift.limits import Limits
+from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.intensities import Census, enlarge
+from reslift.pixels.planes import Planes
+
+TIFF = tiff.Tiff()
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3
+PHOTOMETRICS = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated"}
+CLASSIC_BYTES = 2**32 - 2**26
+Samples = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A page before it is decoded."""
+
+    facts: Facts
+
+    @property
+    def measured(self) -> bool:
+        """Whether its samples are values, and not shades of 8 or 16 bits."""
+        return _is_measured(self.facts.private)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Width and height, upright."""
+        width, height = self.facts.width, self.facts.height
+        return (height, width) if self.facts.orientation >= turn.SWAPS_SIDES else (width, height)
+
+
+class TiffPages(Medium):
+    """TIFF of several pages, each with its size, depth, profile and resolution, or of values."""
+
+    name = "tiff-pages"
+    label = "a TIFF of several pages or of measured values"
+    suffixes = TIFF.suffixes
+    extra = ""
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        if not TIFF.recognises(head):
+            return False
+        try:
+            with path.open("rb") as file:
+                structure = Structure(file)
+                pages = tiff.pages(structure)
+                facts = TIFF.inspect_page(structure, pages[0])
+                return len(pages) > 1 or _is_measured(facts.private)
+        except (ResliftError, OSError, ValueError, OverflowError, struct.error):
+            return False
+
+    def peek(self, path: Path, limits: Limits) -> Extent:
+        sides = [sheet.sides for sheet in _sheets(path, limits)]
+        width, height = max(sides, key=lambda pair: pair[0] * pair[1])
+        return Extent(width, height, len(sides))
+
+    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
+        if extent.frames > 1:
+            super().check_target(target, extent, scale)
+        else:
+            formats.format_of(target)
+
+    def upscale(
+        self,
+        enlarger: Enlarger,
+        source: Path,
+        target: Path,
+        wishes: Wishes,
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        sheets, limits, scale = _sheets(source, enlarger.limits), enlarger.limits, enlarger.scale
+        for sheet in sheets:
+            wide, high = sheet.sides
+            what = f"{one_line(source)} enlarged"
+            limits.check("output_pixels", wide * high * scale**2, what)
+        self.check_target(target, Extent(*sheets[0].sides, len(sheets)), scale)
+        if formats.format_of(target) != TIFF.name:
+            return _as_still(enlarger, source, target, wishes, progress)
+        metas = [_meta(sheet, scale, wishes) for sheet in sheets]
+        with atomic_write(target, overwrite=wishes.overwrite) as temporary, _writing(target):
+            with _writer(temporary, sheets, scale) as writer:
+                for sheet in sheets:
+                    result = _enlarged(enlarger, sheet, _decoded(source, sheet, limits), progress)
+                    _append(writer, result, sheet.facts)
+            with temporary.open("r+b") as file:
+                tiff.graft(file, *metas)
+        notes = [note for sheet in sheets for note in sheet.facts.notes]
+        return tuple(dict.fromkeys(notes))
+
+    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
+        limits = Limits().changed(input_pixels=10**12, file_bytes=10**12)
+        before, after = _sheets(source, limits), _sheets(target, limits)
+        if len(before) != len(after):
+            return (f"{len(before)} pages became {len(after)}",)
+        found, scale = [], after[0].sides[0] // before[0].sides[0]
+        for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
+            if new.sides != tuple(side * scale for side in old.sides) or not scale:
+                found.append(f"page {number} is of another size")
+            elif _kind(old) != _kind(new):
+                found.append(f"page {number} has samples of another kind")
+            elif old.measured and not _covers(old, new, (source, target), limits):
+                found.append(f"page {number} has values outside the range of the original")
+        return tuple(found)
+
+
+def _kind(sheet: Sheet) -> tuple[object, ...]:
+    facts = sheet.facts
+    sample = facts.private["sample"], facts.private["bits"]
+    return facts.space, facts.alpha, facts.bits, sample if sheet.measured else None
+
+
+def _covers(old: Sheet, new: Sheet, paths: tuple[Path, Path], limits: Limits) -> bool:
+    """Whether all values lie between the least and the most of the original."""
+    before, after = (
+        _decoded(path, sheet, limits) for path, sheet in zip(paths, (old, new), strict=True)
+    )
+    known = before[np.isfinite(before)]
+    found = after[np.isfinite(after)]
+    if not known.size:
+        return not found.size
+    return bool(found.size and known.min() <= found.min() and found.max() <= known.max())
+
+
+def _is_measured(layout: dict[str, Any]) -> bool:
+    if layout["photometric"] not in (0, 1, 2, 5):
+        return False
+    kind, bits = layout["sample"], layout["bits"]
+    return kind in (SIGNED, FLOAT) or (kind == UNSIGNED and bits in (32, 64))
+
+
+def _sheets(path: Path, limits: Limits) -> list[Sheet]:
+    with _reading(path), path.open("rb") as file:
+        limits.check("file_bytes", file.seek(0, 2), "the file")
+        structure = Structure(file)
+        pages = tiff.pages(structure, strict=True)
+        limits.check("frames", len(pages), "the pages")
+        sheets = []
+        for page in pages:
+            facts = TIFF.inspect_page(structure, page)
+            if facts.width < 1 or facts.height < 1:
+                raise InputError(f"page {len(sheets) + 1} has no pixels")
+            what = f"page {len(sheets) + 1}, {facts.width}×{facts.height}"
+            limits.check("input_pixels", facts.width * facts.height, what)
+            sheets.append(Sheet(facts))
+        return sheets
+
+
+def _decoded(path: Path, sheet: Sheet, limits: Limits) -> Samples:
+    """The samples, upright; those of a picture in 8 or 16 bits."""
+    with _reading(path), path.open("rb") as file:
+        if sheet.measured:
+            pixels = tiff.samples(file, sheet.facts, limits)
+        else:
+            pixels, _ = TIFF.decode(file, sheet.facts, limits)
+        return turn.upright(pixels, sheet.facts.orientation)
+
+
+def _enlarged(
+    enlarger: Enlarger, sheet: Sheet, pixels: Samples, progress: Progress | None
+) -> Samples:
+    scale, facts = enlarger.scale, sheet.facts
+    height, width, bands = pixels.shape
+    out = np.empty((height * scale, width * scale, bands), pixels.dtype)
+    if not sheet.measured:
+        enlarger.run(Planes(pixels, facts.space, facts.alpha), out, progress)
+        return out
+    together = 3 if facts.space == "rgb" else 1
+    for first in range(0, bands, together):
+        last = min(first + together, bands)
+        out[..., first:last] = _values(enlarger, pixels[..., first:last])
+        together = 1 if first else together
+    if progress:
+        progress(out.shape[0] * out.shape[1])
+    return out
+
+
+def _values(enlarger: Enlarger, values: Samples) -> Samples:
+    """(h, w, C) → (sh, sw, C) within the range of the input; what is no number stays so."""
+    colours = values.shape[2] == 3
+    flat = values if colours else values[..., 0]
+    missing = ~np.isfinite(values).all(2)
+    census = Census(values.shape[0] * values.shape[1])
+    census.add(flat, missing if missing.any() else None)
+    padding = missing if missing.any() else None
+    result = enlarge(enlarger, flat, census.window(), padding)
+    return result.reshape(*result.shape[:2], -1)
+
+
+@contextmanager
+def _writer(path: Path, sheets: list[Sheet], scale: int) -> Iterator[Any]:
+    import tifffile
+
+    size = sum(
+        sheet.facts.width * sheet.facts.height * scale**2 * sheet.facts.bands * _bytes(sheet)
+        for sheet in sheets
+    )
+    with tifffile.TiffWriter(path, bigtiff=size > CLASSIC_BYTES, byteorder="<") as writer:
+        yield writer
+
+
+def _bytes(sheet: Sheet) -> int:
+    return max(sheet.facts.bits, int(sheet.facts.private["bits"])) // 8
+
+
+def _append(writer: Any, pixels: Samples, facts: Facts) -> None:
+    kind = PHOTOMETRICS[facts.space]
+    whole = pixels.dtype.kind in "iu" and pixels.itemsize <= 2
+    writer.write(
+        pixels if pixels.shape[2] > 1 else pixels[..., 0],
+        photometric=kind,
+        planarconfig="contig" if pixels.shape[2] > 1 else None,
+        extrasamples=["unassalpha"] if facts.alpha else None,
+        compression="zlib",
+        predictor=whole,
+        metadata=None,
+        software=False,
+        contiguous=False,
+    )
+
+
+def _meta(sheet: Sheet, scale: int, wishes: Wishes) -> Picture:
+    """Metadata of a page, on a single pixel."""
+    facts, bare = sheet.facts, wishes.strip_metadata
+    width, height = (side * scale for side in sheet.sides)
+    block, xmp, resolution = facts.exif, facts.xmp, facts.resolution
+    if facts.orientation != 1:
+        block = exif.upright(block) if block else None
+        xmp = turn.upright_xmp(xmp) if xmp else None
+        if resolution and facts.orientation >= turn.SWAPS_SIDES:
+            resolution = (resolution[1], resolution[0], resolution[2])
+    return Picture(
+        np.zeros((1, 1, COLOURS[facts.space] + facts.alpha), np.uint8),
+        facts.space,
+        facts.alpha,
+        facts.icc,
+        exif.sized(block, width, height) if block and not bare else None,
+        None if bare else xmp,
+        resolution,
+        TIFF.name,
+        extra=() if bare else facts.extra,
+    )
+
+
+def _as_still(
+    enlarger: Enlarger, source: Path, target: Path, wishes: Wishes, progress: Progress | None
+) -> tuple[str, ...]:
+    """A single page of values as a picture of 16 bits."""
+    picture = formats.read(source, enlarger.limits)
+    height, width, bands = picture.pixels.shape
+    shape = (height * enlarger.scale, width * enlarger.scale, bands)
+    out = np.empty(shape, picture.pixels.dtype)
+    enlarger.run(Planes(picture.pixels, picture.space, picture.alpha), out, progress)
+    picture = replace(picture, pixels=out)
+    if wishes.strip_metadata:
+        picture = replace(picture, exif=None, xmp=None, extra=())
+    options: dict[str, Any] = {"quality": wishes.quality, "overwrite": wishes.overwrite}
+    return (*picture.notes, *formats.write(target, picture, **options))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    name = one_line(path)
+    try:
+        yield
+    except LimitError as error:
+        raise LimitError(f"{name}: {one_line(error)}") from error
+    except InputError as error:
+        raise InputError(f"cannot use {name}: {one_line(error)}") from error
+    except ResliftError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"cannot use {name}: damaged or not supported ({causes(error)})"
+        ) from error
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ResliftError, MemoryError):
+        raise
+    except Exception as error:
+        raise OutputError(f"cannot write {one_line(target)}: {causes(error)}") from error

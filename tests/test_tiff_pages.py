@@ -1,0 +1,157 @@
+"""TIFFs of several pages and of measured values, reopened by tifffile."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import formats_samples as make
+from reslift import formats, media
+from reslift.errors import InputError, LimitError, UsageError
+from reslift.limits import Limits
+from reslift.media.base import Wishes
+from reslift.media.tiff_pages import TiffPages
+from small_models import bicubic_lift, made
+
+PAGES = [
+    (make.noise(7, 13, 3), "rgb", None, 300),
+    (make.noise(20, 9, 1)[..., 0], "minisblack", None, 72),
+    (make.noise(5, 6, 4, bits=16), "rgb", ["unassalpha"], 150),
+    (np.linspace(-4, 9, 8 * 11).reshape(8, 11).astype(np.float32), "minisblack", None, 100),
+]
+
+
+class Doubled:
+    scale, identity = 2, "doubled"
+
+    def __init__(self, limits=None):
+        self.limits = limits or Limits()
+
+    def run(self, planes, out, progress=None):
+        out[...] = planes.pixels.repeat(2, 0).repeat(2, 1)
+
+
+def write(path, **more):
+    with tifffile.TiffWriter(path, **more) as writer:
+        for number, (pixels, photometric, extra, dots) in enumerate(PAGES):
+            writer.write(
+                pixels,
+                photometric=photometric,
+                extrasamples=extra,
+                resolution=(dots, 2 * dots),
+                resolutionunit="inch",
+                iccprofile=make.SRGB if number == 0 else None,
+                description=f"page {number}",
+                metadata=None,
+                contiguous=False,
+            )
+    return path
+
+
+def run(source, target, enlarger=None, **wishes):
+    return TiffPages().upscale(enlarger or Doubled(), source, target, Wishes(**wishes))
+
+
+@pytest.mark.parametrize("options", [{}, {"bigtiff": True}, {"byteorder": ">"}])
+def test_every_page_with_all_that_belongs_to_it(tmp_path, options):
+    path = write(tmp_path / "a.tif", **options)
+    assert media.of(path).name == "tiff-pages"
+    extent = TiffPages().peek(path, Limits())
+    assert (extent.width, extent.height, extent.frames) == (9, 20, 4)
+    assert run(path, tmp_path / "b.tif") == ()
+    assert TiffPages().verify(path, tmp_path / "b.tif") == ()
+    assert TiffPages().verify(tmp_path / "b.tif", path)
+    with tifffile.TiffFile(tmp_path / "b.tif") as opened:
+        assert len(opened.pages) == len(PAGES)
+        for number, (page, (pixels, _, _, dots)) in enumerate(
+            zip(opened.pages, PAGES, strict=True)
+        ):
+            found, expected = page.asarray(), pixels.repeat(2, 0).repeat(2, 1)
+            assert found.dtype == expected.dtype
+            np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+            assert page.tags[282].value == (dots, 1) and page.tags[283].value == (2 * dots, 1)
+            assert page.tags[270].value == f"page {number}"
+            assert (34675 in page.tags) == (number == 0)
+    with Image.open(tmp_path / "b.tif") as image:
+        assert image.n_frames == 4 and image.info["icc_profile"] == make.SRGB
+
+
+@pytest.mark.parametrize("layout", [{}, {"tile": (16, 16)}, {"bigtiff": True}])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i4", "u4"])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_values_stay_values(tmp_path, bands, dtype, layout):
+    low = 0 if dtype[0] == "u" else -300
+    values = np.random.default_rng(0).uniform(
+        low, 70000 if dtype != "i2" else 3000, (20, 24, bands)
+    )
+    values = values.astype(dtype)
+    stored = values if bands > 1 else values[..., 0]
+    options = {"photometric": "rgb" if bands > 1 else "minisblack", "metadata": None, **layout}
+    if bands == 4:
+        options["extrasamples"] = ["unassalpha"]
+    big = options.pop("bigtiff", False)
+    tifffile.imwrite(tmp_path / "a.tif", stored, bigtiff=big, **options)
+    run(tmp_path / "a.tif", tmp_path / "b.tif")
+    found = tifffile.imread(tmp_path / "b.tif")
+    assert found.dtype == stored.dtype
+    expected = stored.repeat(2, 0).repeat(2, 1).astype(float)
+    assert np.abs(found - expected).max() <= (1 if dtype[0] in "iu" else 0.01)
+
+
+def test_values_are_not_clipped_and_what_is_no_number_stays(tmp_path):
+    y, x = np.mgrid[0:24, 0:30]
+    values = (1000 + 40 * np.sin(x / 4) + 3 * y).astype(np.float32)
+    values[5, 7] = np.nan
+    values[20, 3] = 90000.0
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    made(bicubic_lift(2)).upscale_file(tmp_path / "a.tif", tmp_path / "b.tif")
+    found = tifffile.imread(tmp_path / "b.tif")
+    assert found.dtype == np.float32 and found.shape == (48, 60)
+    assert np.isnan(found[10:12, 14:16]).all() and np.isnan(found).sum() == 4
+    assert found[40:42, 6:8].max() > 50000
+    smooth = np.s_[2:30, 30:58]
+    assert np.abs(found[smooth] - values.repeat(2, 0).repeat(2, 1)[smooth]).max() < 12
+
+
+def test_a_page_of_values_as_another_format(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.linspace(0, 1, 99, dtype="f4").reshape(9, 11))
+    notes = run(tmp_path / "a.tif", tmp_path / "b.png")
+    assert "float32 samples become 16 bits" in notes[0]
+    assert np.asarray(Image.open(tmp_path / "b.png")).shape == (18, 22)
+
+
+def test_pages_are_turned_upright(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for orientation in (6, 1):
+            tag = (274, 3, 1, orientation, True)
+            writer.write(make.noise(7, 13), extratags=[tag], metadata=None, contiguous=False)
+    run(tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as opened:
+        assert [page.shape for page in opened.pages] == [(26, 14), (14, 26)]
+        assert all(274 not in p.tags or p.tags[274].value == 1 for p in opened.pages)
+
+
+def test_limits_targets_and_damage(tmp_path):
+    path = write(tmp_path / "a.tif")
+    for limit, match in ((Limits(frames=3), "frames"), (Limits(input_pixels=99), "input_pixels")):
+        with pytest.raises(LimitError, match=match):
+            TiffPages().peek(path, limit)
+    with pytest.raises(LimitError, match="output_pixels"):
+        run(path, tmp_path / "b.tif", Doubled(Limits(output_pixels=500)))
+    with pytest.raises(UsageError, match="written as one of"):
+        run(path, tmp_path / "b.png")
+    data = path.read_bytes()
+    for part in range(1, 12):
+        (tmp_path / "bad.tif").write_bytes(data[: len(data) * part // 12])
+        if media.of(tmp_path / "bad.tif") is not None:
+            with pytest.raises(InputError, match=r"bad\.tif"):
+                run(tmp_path / "bad.tif", tmp_path / "b.tif")
+    assert not (tmp_path / "b.tif").exists()
+    with tifffile.TiffFile(path) as opened:
+        second = opened.pages[1].offset
+    (tmp_path / "bad.tif").write_bytes(data.replace(second.to_bytes(4, "little"), b"\xff" * 4))
+    assert media.of(tmp_path / "bad.tif") is None
+    with pytest.raises(InputError, match="damaged"):
+        formats.read(tmp_path / "bad.tif")
