@@ -3,12 +3,13 @@
     min-delta         early stopping cannot see the progress that is still possible
     shared-person     a person is on both sides of a split
     shared-picture    so is a picture, file for file
+    near-picture      so is a picture that was resized, recompressed, flipped or cropped
     narrow-code       the code holds fewer numbers than LR does
     bounded-output    whatever the code says, the output stays within a bound: an activation clips
     constant-output   SR is the same everywhere, or for every picture
 
-All look at what the model does and at what the pictures are, never at names. An accuracy, which a
-regression does not have, is refused by the recipe itself.
+They look at what the model does and at what the pictures are; at names only where a folder lies as
+Labeled Faces in the Wild. An accuracy, which a regression does not have, is refused by the recipe.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ import torch
 from torch import Tensor
 
 from reslift.datasets.base import ImageSet, Splits
+from reslift.datasets.persons import shared_labels
 from reslift.degradations import Degradation
 from reslift.errors import InputError, one_line
+from reslift.likeness.across import copies_across
 from reslift.models import SRModel
 from reslift.models.base import pad_to_multiple
 from reslift.recipe import WatchPart
@@ -84,6 +87,7 @@ def before(
         min_delta(watch, bicubic, "of bicubic"),
         shared_persons(splits),
         shared_pictures(splits),
+        near_pictures(splits),
         narrow_code(model, pairs[0], degradation),
         bounded_output(model, pairs),
     ]
@@ -142,10 +146,24 @@ def shared_persons(splits: Splits) -> Advice | None:
                 f"(persons: {len(set(seen))})"
             )
     if not told:
-        return None
+        return _shared_by_layout(splits)
     return Advice(
         "shared-person",
         f"{'; '.join(told)}, which flatters a model that knows their faces",
+        'set data.split_by = "label", which keeps each person on one side',
+    )
+
+
+def _shared_by_layout(splits: Splits) -> Advice | None:
+    """The same for any folder that lies as LFW does, ``NAME/NAME_0001.jpg``."""
+    held = [Path(name) for _, one in _held_out(splits) for name in one.names]
+    shared, personal = shared_labels(map(Path, splits.train.names), held)
+    if not personal:
+        return None
+    return Advice(
+        "shared-person",
+        f"{len(shared)} persons, by the names of folders and files ({shared[0]}), are in training "
+        f"and held out, which flatters a model that knows their faces",
         'set data.split_by = "label", which keeps each person on one side',
     )
 
@@ -165,6 +183,25 @@ def shared_pictures(splits: Splits) -> Advice | None:
         f"{held_count} held-out picture{'s are' if held_count > 1 else ' is'} in training too "
         f"({'; '.join(twins)})",
         "remove the copies, or name them in data.exclude",
+    )
+
+
+def near_pictures(splits: Splits) -> Advice | None:
+    """Pictures on both sides that are one without being the same file; at most 2,000 a side."""
+    sets = [one for _, one in _held_out(splits)]
+    copies = copies_across(splits.train, sets)
+    same = {pair for one in sets for pair in _twins(splits.train, one)}
+    near = [(mine, other) for mine, other, _ in copies.pairs if (mine, other) not in same]
+    if not near:
+        return None
+    looked = f" among the {copies.looked:,} of {copies.of:,} that were compared"
+    count = len({mine for mine, _ in near})
+    return Advice(
+        "near-picture",
+        f"{count} held-out picture{'s are' if count > 1 else ' is'} in training too, resized, "
+        f"recompressed, flipped or cropped ({_short(near[0][0])} is {_short(near[0][1])})"
+        f"{looked if copies.looked < copies.of else ''}",
+        "remove the copies, or name them in data.exclude; `reslift data check` lists all",
     )
 
 

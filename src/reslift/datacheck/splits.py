@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reslift.datacheck.finding import Finding
 from reslift.datacheck.look import Look
+from reslift.datasets.persons import shared_labels
 from reslift.likeness import DETAIL, Alike, find_alike
 
-PERSONS = 0.5
-FEWEST_MATCHING = 0.9
 MOST_NAMED = 4
 
 
@@ -71,47 +69,21 @@ def _near(one: Member, other: Member, pair: Alike) -> Finding:
     return Finding(kind, files, text, round(likeness.detail, 3), DETAIL)
 
 
-def find_identities(sides: Sequence[Iterable[Path]]) -> list[Finding]:
+def find_identities(sides: Sequence[Sequence[Path]]) -> list[Finding]:
     """Persons, by LFW's layout ``NAME/NAME_0001.jpg``, with pictures in both splits.
 
-    Folders count as persons where most of their names are two words, each with a capital; other
-    names, as of classes, are only noted.
+    Other labels, as of classes, are only noted.
 
     Args:
         sides: the files of the training and of the held-out split.
     """
-    labelled = [_labels(list(files)) for files in sides]
-    if not all(labelled):
-        return []
-    train, held = labelled
-    shared = sorted(train.keys() & held.keys())
+    shared, personal = shared_labels(*sides)
     if not shared:
         return []
-    everyone = [*train.values(), *held.values()]
-    personal = sum(_is_person(label) for label in everyone) > PERSONS * len(everyone)
-    named = ", ".join(train[key] for key in shared[:MOST_NAMED])
+    named = ", ".join(shared[:MOST_NAMED])
     more = f" and {len(shared) - MOST_NAMED} more" if len(shared) > MOST_NAMED else ""
-    files = tuple(sorted({train[key] for key in shared}))
     if personal:
-        text = f"{len(shared)} of {len(held)} held-out persons are in training too: {named}{more}"
-        return [Finding("identity-leak", files, text, len(shared), 0)]
+        text = f"{len(shared)} persons are in training and held out: {named}{more}"
+        return [Finding("identity-leak", tuple(shared), text, len(shared), 1)]
     text = f"{len(shared)} labels are in both splits: {named}{more}; a leak if they are persons"
-    return [Finding("label-on-both-sides", files, text, len(shared), 0)]
-
-
-def _labels(files: list[Path]) -> dict[str, str]:
-    """Folded name → folder name, where nearly all files lie as LFW's do; else nothing."""
-    found = [file.parent.name for file in files if _is_labelled(file)]
-    if not files or len(found) < FEWEST_MATCHING * len(files):
-        return {}
-    return {re.sub(r"[\s_-]+", "_", name).casefold(): name for name in found}
-
-
-def _is_labelled(file: Path) -> bool:
-    folder = re.escape(file.parent.name)
-    return re.fullmatch(rf"{folder}[_-]\d{{1,6}}", file.stem, re.IGNORECASE) is not None
-
-
-def _is_person(label: str) -> bool:
-    words = [word for word in re.split(r"[\s_-]+", label) if word]
-    return len(words) > 1 and all(word[0].isupper() or word[0].islower() is False for word in words)
+    return [Finding("label-on-both-sides", tuple(shared), text, len(shared), 1)]

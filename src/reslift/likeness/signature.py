@@ -1,8 +1,8 @@
 """What is kept of a picture so that its copies can be found: a thumbnail, a whole, spots.
 
-    luma ─► thumbnail ─┬─► whole: 143 low frequencies of the DCT, whitened       resized, recompressed,
-                       │                                                        flipped, turned copies
-                       └─► spots: blobs of the scale space, 160 bits a patch    crops
+    luma ─► thumbnail ─┬─► whole: 143 low frequencies, whitened      resized, recompressed,
+                       │                                             flipped, turned copies
+                       └─► spots: blobs, 160 bits a patch            crops
 
 The whole is what perceptual hashes round to bits (Zauner 2010). Spots are extrema of differences
 of Gaussians (Lowe 2004), upright; a patch of 8×8 samples, its size that of the blob, is rounded to
