@@ -9,6 +9,7 @@ import itertools
 import math
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -168,3 +169,31 @@ def test_histogram_counts_every_value():
     chart = report.histogram([-1.0, 0.0, 0.1, 2.0], x_label="gain", bins=10)
     counts = [int(t) for t in re.findall(r"<title>[^<]*: (\d+)</title>", chart)]
     assert sum(counts) == 4
+
+
+def test_the_best_choices_are_those_that_nothing_cheaper_beats():
+    choices = [
+        report.Choice("cheap", 1, 28.0),
+        report.Choice("beaten", 5, 27.0),
+        report.Choice("ours", 10, 31.0, ours=True),
+        report.Choice("same cost, worse", 10, 30.0),
+        report.Choice("dear", 1000, 32.0),
+    ]
+    assert [c.label for c in report.best_choices(choices)] == ["cheap", "ours", "dear"]
+
+
+def test_a_pareto_chart_names_every_choice_and_joins_the_best():
+    names = ["<a>", "b", "a long name of a slow thing"]
+    choices = [report.Choice(n, 10.0**i, 28.0 + i, n == "b") for i, n in enumerate(names)]
+    chart = report.pareto_chart(choices, x_label="ms", y_label="dB")
+    svg = ElementTree.fromstring(re.search("<svg.*</svg>", chart, re.DOTALL)[0])
+    texts = [element.text for element in svg.iter("text")]
+    assert set(names) <= set(texts) and {"1", "10", "100"} <= set(texts)
+    assert len(list(svg.iter("circle"))) == 3
+    labels = [e for e in svg.iter("text") if e.text in names]
+    spots = [(float(e.get("x")), float(e.get("y")), 6.2 * len(e.text)) for e in labels]
+    for n, (x, y, width) in enumerate(spots):
+        assert x >= 0 and x + width <= 640, "a label leaves the chart"
+        for other_x, other_y, other_width in spots[n + 1 :]:
+            apart = x + width < other_x or other_x + other_width < x
+            assert apart or abs(y - other_y) >= 13, "labels cover one another"
