@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from reslift import formats
-from reslift.datacheck.compression import file_quality, find_comb
+from reslift.datacheck.compression import Comb, file_quality, find_comb
 from reslift.datacheck.finding import Finding
-from reslift.datacheck.resampling import MISSING, find_enlargement
+from reslift.datacheck.resampling import MISSING, Enlarged, find_enlargement
 from reslift.errors import ResliftError, UsageError, one_line
 from reslift.formats import Picture
 from reslift.likeness import THUMBNAIL, Signature, luma, sign, within
@@ -61,7 +61,10 @@ def look(path: Path, name: str, limits: Limits = DEFAULT) -> Look:
     plane = luma(picture.pixels)
     findings = [*_modes(path, name, picture), *_extent(name, plane)]
     if not findings or all(one.kind not in ("single-colour", "too-small") for one in findings):
-        findings += [*_compression(name, plane, quality), *_enlargement(name, plane)]
+        comb = find_comb(_middle(plane))
+        findings += _compression(name, comb, quality)
+        blocks = quality is not None or comb is not None
+        findings += _enlargement(name, find_enlargement(plane, blocks))
     return Look(path, digest, sign(within(plane, THUMBNAIL)), tuple(findings))
 
 
@@ -109,13 +112,12 @@ def _extent(name: str, plane: Bytes) -> list[Finding]:
     return found
 
 
-def _compression(name: str, plane: Bytes, quality: int | None) -> list[Finding]:
+def _compression(name: str, comb: Comb | None, quality: int | None) -> list[Finding]:
     """By the tables of a JPEG file, by the pixels of any: a JPEG may have been one before."""
     found = []
     if quality is not None and quality < LOWEST_QUALITY:
         text = f"JPEG of quality {quality}, by its tables"
         found.append(Finding("jpeg", (name,), text, quality, LOWEST_QUALITY))
-    comb = find_comb(_middle(plane))
     before = 101 if quality is None else quality - BETTER
     if comb and comb.quality < min(LOWEST_QUALITY, before):
         down, right = comb.grid
@@ -131,8 +133,7 @@ def _middle(plane: Bytes) -> Bytes:
     return plane[starts[0] : starts[0] + CROP, starts[1] : starts[1] + CROP]
 
 
-def _enlargement(name: str, plane: Bytes) -> list[Finding]:
-    trace = find_enlargement(plane)
+def _enlargement(name: str, trace: Enlarged | None) -> list[Finding]:
     if trace is None:
         return []
     or_else = f" (or {trace.other:.2g})" if trace.other != trace.factor else ""

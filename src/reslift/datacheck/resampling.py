@@ -52,8 +52,12 @@ class Enlarged:
     missing: float
 
 
-def find_enlargement(plane: Bytes) -> Enlarged | None:
-    """Traces in (H, W) luma at its full size; the middle 1024 pixels are looked at."""
+def find_enlargement(plane: Bytes, blocks: bool = False) -> Enlarged | None:
+    """Traces in (H, W) luma at its full size; the middle 1024 pixels are looked at.
+
+    ``blocks`` says that the picture is or was a JPEG, whose blocks have periods of their own: of
+    ×4/3, ×2, ×8/3 and ×4 the traces then have to be three times as strong.
+    """
     if min(plane.shape) < SMALLEST:
         return None
     cut = tuple(slice(max(0, (size - SIDE) // 2), (size + SIDE) // 2) for size in plane.shape)
@@ -65,7 +69,9 @@ def find_enlargement(plane: Bytes) -> Enlarged | None:
     at = LOWEST + int(peaks[LOWEST:].argmax())
     if abs(at - LENGTH // 2) <= WIDTH and peaks[LENGTH // 4] >= PERIOD:
         at = LENGTH // 4
-    if peaks[at] < PERIOD or _is_blocks(peaks, at):
+    on_grid = any(abs(at - part * EIGHTH) <= WIDTH for part in (2, 3, 4))
+    least = PERIOD * BLOCK_MARGIN if on_grid and blocks else PERIOD
+    if peaks[at] < least or (on_grid and _is_blocks(peaks, at)):
         return None
     factor, missing = _factor(values, at / LENGTH)
     if missing < MISSING:
@@ -108,8 +114,6 @@ def _heights(values: Numbers, order: int) -> Numbers:
 
 def _is_blocks(peaks: Numbers, at: int) -> bool:
     """Whether a period of 2, 8/3 or 4 comes with one of 8, as the blocks of JPEG have them."""
-    if all(abs(at - part * EIGHTH) > WIDTH for part in (2, 3, 4)):
-        return False
     others = [peaks[part * EIGHTH] for part in (1, 3) if abs(at - part * EIGHTH) > WIDTH]
     return bool(peaks[at] < BLOCK_MARGIN * max(others))
 
