@@ -11,6 +11,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from recording import Recording
 from reslift.checkpoint import Card
 from reslift.limits import DEFAULT
 
@@ -18,7 +19,7 @@ SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
 SLANTED = [0.8, 0.6, 0.0, -0.48, 0.64, 0.6]
 
 
-class Cubic:
+class Cubic(Recording):
     """As an `Upscaler` to a medium: bicubic, clipped to [0, 1], and it notes what it was shown."""
 
     limits = DEFAULT

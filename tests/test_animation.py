@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 import formats_samples as make
+from recording import Recording
 from reslift import media
 from reslift.errors import InputError, LimitError, OutputError, UsageError
 from reslift.formats import png
@@ -27,7 +28,7 @@ SAVE = {"gif": "GIF", "png": "PNG", "webp": "WEBP"}
 DISPOSALS = (0, 1, 2)
 
 
-class Doubled:
+class Doubled(Recording):
     """An enlarger whose results are known: every pixel four times."""
 
     scale, identity = 2, "doubled"

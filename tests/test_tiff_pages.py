@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image
 
 import formats_samples as make
+from recording import Recording
 from reslift import formats, media
 from reslift.errors import InputError, LimitError, UsageError
 from reslift.limits import Limits
@@ -23,7 +24,7 @@ PAGES = [
 ]
 
 
-class Doubled:
+class Doubled(Recording):
     scale, identity = 2, "doubled"
 
     def __init__(self, limits=None):

@@ -214,6 +214,7 @@ def test_repeated_frames_are_computed_once(tmp_path):
 
     class Counting:
         scale, limits, card, identity = 2, upscaler.limits, upscaler.card, "counted"
+        record, finish = upscaler.record, upscaler.finish
 
         def __call__(self, image):
             calls.append(image)

@@ -34,6 +34,7 @@ parts.FEWEST = parts.MOST = 8
 upscaler = made(small_lift(2))
 class Slow:
     scale, limits, card, identity = 2, upscaler.limits, upscaler.card, upscaler.identity
+    record, finish = upscaler.record, upscaler.finish
     def __call__(self, image):
         time.sleep(0.03)
         return upscaler(image)
@@ -59,6 +60,7 @@ class Failing:
         self.upscaler, self.at, self.calls = upscaler, at, 0
         self.scale, self.limits, self.card = upscaler.scale, upscaler.limits, upscaler.card
         self.identity = upscaler.identity
+        self.record, self.finish = upscaler.record, upscaler.finish
 
     def __call__(self, image):
         if self.calls == self.at:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reslift import checkpoint, formats
+from reslift import checkpoint, formats, media
 from reslift.errors import InputError, one_line
 from reslift.limits import DEFAULT, Limits
 from reslift.media import Wishes
@@ -72,9 +72,15 @@ def replay(
         out: where the repetition is kept; None drops it.
 
     Raises:
-        InputError: no record, or `source` is not the input that it names. CheckpointError,
+        InputError: no record, no still picture, or `source` is not what it names. CheckpointError,
         UnknownName: the model is not here. OutputError: it cannot be written.
     """
+    medium = media.of(source) or media.of(result)
+    if medium is not None:
+        raise InputError(
+            f"{one_line(result)}: reslift replays still pictures, not {medium.label}; enlarge the "
+            "input again and compare the files"
+        )
     record = find_record(result, limits)
     if sha256(source) != record.input_sha256:
         raise InputError(

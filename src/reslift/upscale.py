@@ -29,7 +29,7 @@ from reslift.media import Wishes
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.shrink import check_kernel
 from reslift.provenance import Record, sha256
-from reslift.sizes import Size, first_scale, wanted_size
+from reslift.sizes import Size, first_scale, steps, wanted_size
 from reslift.stages import Part, Stages
 from reslift.stitch import Progress, Stitcher
 from reslift.work import MediumWork, StillWork, Work, in_memory
@@ -226,7 +226,7 @@ class Upscaler:
         return Record(
             sha256(source),
             self.card.name,
-            {str(scale): _weights_digest(self._files[scale]) for scale in self._stages.started},
+            {str(scale): _weights_digest(self._files[scale]) for scale in self._used},
             engine.name,
             engine.precision,
             engine.device,
@@ -240,6 +240,13 @@ class Upscaler:
             is_faithful(self.card.recipe),
             {"kernel": finish.kernel, **error} if error else {},
         )
+
+    @property
+    def _used(self) -> list[int]:
+        """Scales whose models make the result, where that is known before they are started too."""
+        whole = self.size.whole
+        chain = steps(whole, self._stages.scales) if whole else ()
+        return sorted({*self._stages.started, *chain})
 
     def dial(self, image: AnyImage) -> Dial[AnyImage]:
         """`image` at any strength, each of them without running the model again."""

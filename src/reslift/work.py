@@ -18,6 +18,7 @@ from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import atomic_write, check_target
 from reslift.finish import Finish
 from reslift.media import Enlarger, Medium, Wishes
+from reslift.media.recorded import in_xmp, record_of
 from reslift.pixels.planes import Pixels, Planes
 from reslift.provenance import Record
 from reslift.sizes import Size
@@ -38,17 +39,9 @@ class Host(Enlarger, Protocol):
         """(H', W', C) of the result for pixels (H, W, C); LimitError where that is too large."""
         ...
 
-    def finish(self, *, lossless: bool) -> Finish:
-        """How answers are finished where every sample of the result is kept, or is not."""
-        ...
-
     @property
     def judge(self) -> Judge:
         """What knows how far to trust each pixel; UsageError where the model is not calibrated."""
-        ...
-
-    def record(self, source: Path, finish: Finish | None = None) -> Record:
-        """How the result for the file `source` is made."""
         ...
 
     def fill(
@@ -161,7 +154,7 @@ class StillWork(Work):
         record = self._record() if wishes.provenance or wishes.provenance_file else None
         notes: tuple[str, ...] = ()
         if record is not None and wishes.provenance and not wishes.strip_metadata:
-            picture, notes = _told(picture, record, self._into)
+            picture, notes = in_xmp(picture, record, self._into)
         elif not wishes.provenance:
             picture = replace(picture, xmp=provenance.without(picture.xmp))
         written = formats.write(
@@ -221,6 +214,11 @@ class MediumWork(Work):
         self.notes: tuple[str, ...] = ()
 
     def read(self) -> None:
+        if self.wishes.uncertainty:
+            raise UsageError(
+                f"{one_line(self.source)}: --uncertainty maps still pictures, not "
+                f"{self.medium.label}; leave it out"
+            )
         extent = self.medium.peek(self.source, self.upscaler.limits)
         scale = whole_scale(self.medium, self.upscaler.size, self.source)
         self.medium.check_target(self.target, extent, scale)
@@ -233,6 +231,10 @@ class MediumWork(Work):
         )
 
     def write(self) -> tuple[str, ...]:
+        if self.wishes.provenance_file:
+            exact = self.medium.exact
+            record = record_of(self.upscaler, self.source, self.wishes, exact=exact)
+            _write_beside(self.target, record, self.wishes.overwrite)
         return self.notes
 
 
@@ -260,16 +262,6 @@ def make_folder(folder: Path) -> None:
             f"cannot make the folder {one_line(folder)}: {error.strerror or repr(error)}; "
             "choose another place with -o"
         ) from error
-
-
-def _told(picture: Picture, record: Record, format: str) -> tuple[Picture, tuple[str, ...]]:
-    """The picture with the record in its XMP, where the format has such and it takes it."""
-    if not formats.FORMATS[format].holds.xmp:
-        return picture, ()
-    xmp = provenance.into_xmp(picture.xmp, record)
-    if xmp is None:
-        return picture, ("the XMP cannot be added to: how the result was made is not in it",)
-    return replace(picture, xmp=xmp), ()
 
 
 def _write_beside(target: Path, record: Record, overwrite: bool) -> None:

@@ -25,6 +25,8 @@ SIGNATURES = (b"GIF87a", b"GIF89a")
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
 CONTROL, COMMENT, APPLICATION = 0xF9, 0xFE, 0xFF
 LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+RECORD = "record"
+"""Name of a comment that is written whatever the picture was before."""
 XMP_ID, XMP_TAIL = b"XMP DataXMP", 257
 TABLE = 0x80
 KEEP, BACKGROUND, PREVIOUS = 1, 2, 3
@@ -189,7 +191,8 @@ def canvases(file: BinaryIO, blocks: Blocks) -> Iterator[np.ndarray]:
 
 def add_comments(file: BinaryIO, picture: Picture) -> None:
     """Put the comments of a GIF into another, `file`, before its end."""
-    texts = [data for name, data in picture.extra if picture.format == "gif" and name == "comment"]
+    kept = {RECORD, "comment"} if picture.format == "gif" else {RECORD}
+    texts = [data for name, data in picture.extra if name in kept]
     if not texts:
         return
     file.seek(-1, io.SEEK_END)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reslift.checkpoint import Card
+    from reslift.finish import Finish
     from reslift.pixels.planes import Planes
+    from reslift.provenance import Record
 
 HEAD = 4096
 Progress = Callable[[int], None]
@@ -39,6 +41,14 @@ class Enlarger(Protocol):
 
     def run(self, planes: Planes, out: NDArray[Any], progress: Progress | None = None) -> None:
         """Fill out (sH, sW, C); both may be windows on files that are read and set by slices."""
+        ...
+
+    def finish(self, *, lossless: bool) -> Finish:
+        """How answers are finished where every sample of the result is kept, or is not."""
+        ...
+
+    def record(self, source: Path, finish: Finish | None = None) -> Record:
+        """How the result for the file `source` is made; without `finish`, as by `run`."""
         ...
 
 
@@ -120,7 +130,8 @@ class Medium(ABC):
     """One kind of file. `label` is for people; `suffixes`, lower case with their dot, are scanned
     for in folders and may be written, the first by default; `reads` are scanned for and never
     written; `nameless`: such files often have no suffix, so that scans look into those without;
-    `extra` installs what it needs."""
+    `extra` installs what it needs; `exact`: frames come from calling the enlarger, not from `run`.
+    """
 
     name: ClassVar[str]
     label: ClassVar[str]
@@ -128,6 +139,7 @@ class Medium(ABC):
     reads: ClassVar[tuple[str, ...]] = ()
     nameless: ClassVar[bool] = False
     extra: ClassVar[str]
+    exact: ClassVar[bool] = False
 
     @abstractmethod
     def recognises(self, path: Path, head: bytes) -> bool:

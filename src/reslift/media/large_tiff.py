@@ -19,6 +19,7 @@ from reslift.formats.tiff import HEIGHT, WIDTH, Tiff, graft
 from reslift.limits import Limits
 from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.mosaic import Mosaic
+from reslift.media.recorded import in_xmp, told
 from reslift.media.tiff_tiles import SIDE, TileFile
 from reslift.pixels.planes import Pixels, Planes
 
@@ -84,10 +85,12 @@ class LargeTiff(Medium):
                 tiles = TileFile(made, width, height, facts)
                 sheet = Sheet(tiles, facts.bands, window.dtype)
                 enlarger.run(planes, cast(Any, sheet), progress)
+                record = told(enlarger, source, wishes)
+                meta, notes = in_xmp(_metadata(facts, width, height, wishes), record, TIFF.name)
                 with _writing(target):
                     tiles.finish()
-                    graft(made, _metadata(facts, width, height, wishes))
-        return facts.notes
+                    graft(made, meta)
+        return (*facts.notes, *notes)
 
 
 class Window:

@@ -25,6 +25,7 @@ from reslift.formats.ifd import Structure
 from reslift.limits import Limits
 from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.intensities import Census, enlarge
+from reslift.media.recorded import in_xmp, told
 from reslift.pixels.planes import Planes
 
 TIFF = tiff.Tiff()
@@ -100,6 +101,7 @@ class TiffPages(Medium):
         if formats.format_of(target) != TIFF.name:
             return _as_still(enlarger, source, target, wishes, progress)
         metas = [_meta(sheet, scale, wishes) for sheet in sheets]
+        metas[0], lost = in_xmp(metas[0], told(enlarger, source, wishes), TIFF.name)
         with atomic_write(target, overwrite=wishes.overwrite) as temporary, _writing(target):
             with _writer(temporary, sheets, scale) as writer:
                 for sheet in sheets:
@@ -107,7 +109,7 @@ class TiffPages(Medium):
                     _append(writer, result, sheet.facts)
             with temporary.open("r+b") as file:
                 tiff.graft(file, *metas)
-        notes = [note for sheet in sheets for note in sheet.facts.notes]
+        notes = [*lost, *(note for sheet in sheets for note in sheet.facts.notes)]
         return tuple(dict.fromkeys(notes))
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
@@ -276,8 +278,10 @@ def _as_still(
     picture = replace(picture, pixels=out)
     if wishes.strip_metadata:
         picture = replace(picture, exif=None, xmp=None, extra=())
+    record = told(enlarger, source, wishes)
+    picture, lost = in_xmp(picture, record, formats.format_of(target))
     options: dict[str, Any] = {"quality": wishes.quality, "overwrite": wishes.overwrite}
-    return (*picture.notes, *formats.write(target, picture, **options))
+    return (*picture.notes, *lost, *formats.write(target, picture, **options))
 
 
 @contextmanager

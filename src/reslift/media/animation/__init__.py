@@ -28,6 +28,7 @@ from reslift.media.animation.clip import Clip, Frame, Source, Writer, checked, o
 from reslift.media.animation.gif import GifClip
 from reslift.media.animation.webp import WebpClip, WebpWriter
 from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.recorded import in_comment, in_xmp, told
 from reslift.pixels.planes import Planes
 
 SOURCES: tuple[Source, ...] = (GifClip(), ApngClip(), WebpClip())
@@ -94,6 +95,9 @@ class Animation(Medium):
         into = formats.format_of(target)
         notes = [*clip.notes, *formats.check_fits(into, width, height, meta)]
         notes += fit.losses(formats.FORMATS[into], meta)
+        record = told(enlarger, source, wishes)
+        meta, lost = (in_comment(meta, record), ()) if into == "gif" else in_xmp(meta, record, into)
+        notes += lost
         shown = closing(_shown(source, kind, clip, enlarger.limits))
         with shown as frames, _writing(target, wishes) as temporary:
             results = Results(enlarger, meta, progress)

@@ -19,6 +19,7 @@ from reslift.media.dicom import geometry, identity, mark
 from reslift.media.dicom.sniff import PREAMBLE
 from reslift.media.dicom.source import EXPLICIT_LITTLE, IMPLICIT, Image, damage_named
 from reslift.media.intensities import Bounds, Census, Window, enlarge
+from reslift.media.recorded import told
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -117,6 +118,9 @@ def _bring_over(
         extremes += [int(frame.min()), int(frame.max())]
     options = [f"window {wishes.window}"] * (wishes.window is not None)
     options += ["marked"] * wishes.not_for_diagnosis
+    record = told(enlarger, image.path, wishes)
+    if record is not None and len(record.as_json()) > identity.LONGEST_DESCRIPTION:
+        record, notes = None, (*notes, "how the result was made is too long to be in it")
     identity.make_derived(
         elements,
         enlarger,
@@ -124,6 +128,7 @@ def _bring_over(
         pixels=digest.hexdigest(),
         extremes=(min(extremes), max(extremes)) if image.is_gray else None,
         syntax=image.syntax,
+        record=record,
     )
     return notes
 

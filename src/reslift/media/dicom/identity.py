@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from reslift.checkpoint import Card
     from reslift.media.base import Enlarger
+    from reslift.provenance import Record
 
 STALE = (
     "IconImageSequence",
@@ -54,6 +55,7 @@ def make_derived(
     pixels: str,
     extremes: tuple[int, int] | None,
     syntax: str,
+    record: Record | None = None,
 ) -> None:
     """Rename the instance, say what it was derived from and how, and drop what is no longer true.
 
@@ -64,6 +66,7 @@ def make_derived(
         pixels: digest of the new pixels, so that other pixels have another name.
         extremes: smallest and largest new stored value.
         syntax: transfer syntax of the source.
+        record: how the result was made, within 1024 characters: what our equipment contributed.
     """
     from pydicom.uid import UID
 
@@ -80,7 +83,7 @@ def make_derived(
         elements.file_meta.MediaStorageSOPClassUID = UID(kind)
     for dataset in elements, *_frame_types(elements):
         _mark_derived(dataset)
-    _describe(elements, card, scale)
+    _describe(elements, card, scale, record)
     _keep_loss(elements, syntax)
     for keyword in STALE:
         if keyword in elements:
@@ -133,7 +136,7 @@ def _name_source(elements: Dataset, kind: str, source: str) -> None:
     elements.SourceImageSequence = [item, *(elements.get("SourceImageSequence") or ())]
 
 
-def _describe(elements: Dataset, card: Card, scale: int) -> None:
+def _describe(elements: Dataset, card: Card, scale: int, record: Record | None) -> None:
     from pydicom.dataset import Dataset
     from pydicom.sr.codedict import codes
 
@@ -153,7 +156,7 @@ def _describe(elements: Dataset, card: Card, scale: int) -> None:
     machine.Manufacturer = "reslift"
     machine.ManufacturerModelName = card.name[:LONGEST_LINE]
     machine.SoftwareVersions = __version__
-    machine.ContributionDescription = what
+    machine.ContributionDescription = what if record is None else record.as_json()
     machine.PurposeOfReferenceCodeSequence = [_code(codes.DCM.ProcessingEquipment)]
     others = list(elements.get("ContributingEquipmentSequence") or ())
     elements.ContributingEquipmentSequence = [*others, machine]

@@ -24,6 +24,7 @@ DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "flo
 MEBI = 2**20
 CACHE = (64 * MEBI, 512 * MEBI)
 OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_PROFILE", "RPC")
+RECORD = "RESLIFT"
 STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
 SIDE_FILES = (".aux.xml", ".msk", ".ovr")
 
@@ -220,7 +221,11 @@ def _copy_tags(source: Any, target: Any, number: int = 0) -> None:
             # rasterio hands out such a domain whole, but can only set "name=value".
             name, _, value = tags[domain].partition("=")
             tags = {name: value}
-        tags = {name: value for name, value in tags.items() if not name.startswith(STALE)}
+        tags = {
+            name: value
+            for name, value in tags.items()
+            if name != RECORD and not name.startswith(STALE)
+        }
         if tags:
             target.update_tags(number, ns=domain, **tags)
 

@@ -19,6 +19,7 @@ from reslift.media.geotiff import layout as layouts
 from reslift.media.geotiff.plan import Work, windows
 from reslift.media.geotiff.windows import Band, Result, Source, coarser, finer, repeat
 from reslift.media.mosaic import Mosaic
+from reslift.media.recorded import told
 from reslift.pixels import tiles
 from reslift.pixels.planes import Planes
 from reslift.pixels.tiles import Box
@@ -66,12 +67,15 @@ def _plain(
 
     raster = work.raster
     options = layouts.creation(raster, work.layout, work.scale, wishes.quality)
+    record = told(enlarger, raster.path, wishes)
     with files.writing(work.target):
         target = rasterio.open(path, "w", **options)
     try:
         with files.writing(work.target):
             files.copy_georeference(raster.dataset, target, work.scale)
             files.copy_metadata(raster.dataset, target)
+            if record is not None:
+                target.update_tags(**{files.RECORD: record.as_json()})
         for bands in work.passes:
             _enlarge(work, bands, enlarger, target, progress)
         if work.has_mask:

@@ -16,10 +16,13 @@ from reslift.canvas import canvas
 from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.intensities import Bounds, Census, Mask, Window, enlarge
+from reslift.media.nifti.extension import with_comment
 from reslift.media.nifti.volume import Volume, damage_named
+from reslift.media.recorded import told
 
 LONGEST_DESCRIPTION = 79
 LEVEL = 6
+NO_PLACE = "the bytes before its voxels are no extensions: how the result was made is not in it"
 COLOURS = Window(0.0, 255.0, 0.0, 255.0)
 
 
@@ -49,14 +52,17 @@ def enlarge_volume(
                 progress(after.shape[0] * after.shape[1])
         with damage_named(volume.path):
             header = enlarged_header(volume, scale, enlarger.card.name)
+            record = told(enlarger, volume.path, wishes)
+            prefix = with_comment(volume.prefix, record, header.endianness)
+            header["vox_offset"] = len(header.binaryblock) + len(prefix)
         with (
             atomic_write(target, overwrite=wishes.overwrite) as temporary,
             _opened(temporary, target) as file,
         ):
-            file.write(header.binaryblock + volume.prefix)
+            file.write(header.binaryblock + prefix)
             for part in out:
                 file.write(np.ascontiguousarray(part).data)
-    return ()
+    return (NO_PLACE,) if record is not None and prefix == volume.prefix else ()
 
 
 def survey(volume: Volume, stored: NDArray[Any], wanted: tuple[float, float] | None) -> Window:

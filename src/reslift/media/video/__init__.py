@@ -24,6 +24,7 @@ class Video(Medium):
     suffixes = (".mkv", ".mp4", ".mov", ".webm", ".m4v")
     reads = (".avi",)
     extra = "video"
+    exact = True
 
     def recognises(self, path: Path, head: bytes) -> bool:
         """By the first bytes of ISO base media, Matroska or AVI."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
+    from reslift.provenance import Record
+
 MILLISECOND = Fraction(1, 1000)
 COARSE = ("matroska", "webm")
 
@@ -46,10 +48,12 @@ def join(
     target: Path,
     cut: Cut,
     strip: bool = False,
+    record: Record | None = None,
 ) -> list[str]:
     """Write the result to the path `into`; `target` only names it. Returns notes.
 
-    `strip` leaves out all tags but language and title of a stream.
+    `strip` leaves out all tags but language and title of a stream; `record` becomes a tag of the
+    file.
 
     Raises:
         InputError: the source cannot be read again. OutputError: the container refuses.
@@ -60,6 +64,7 @@ def join(
         picture = picture_stream(source, clip.path)
         others, notes = streams.copyable(source, picture, muxer)
         tags = {} if strip else streams.file_tags(source)
+        notes += streams.tell(tags, record, muxer)
         ticks = [clip.time_base, *(stream.time_base for stream in others)]
         output = _open(into, muxer, streams.muxer_options(tags, muxer, ticks))
         stack.callback(_close_quietly, output)

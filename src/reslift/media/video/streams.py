@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from reslift.errors import one_line
+from reslift.media.recorded import is_record
 from reslift.media.video.probe import COVER
 
 if TYPE_CHECKING:
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
+    from reslift.provenance import Record
+
 MADE_BY_MUXERS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 OF_THE_OLD_PICTURE = (
     *("encoder", "rotate", "alpha_mode", "bps", "duration", "number_of_", "_statistics_"),
 )
 QUICKTIME_KEY = "com."
+PLACES = {"mp4": ("comment", "description", "synopsis"), "mov": ("comment", "keywords")}
+"""Tags for text that these containers know; Matroska takes any."""
+OWN_PLACE = ("RESLIFT",)
 HARMLESS = {"language", "title", "filename", "mimetype", "alpha_mode"}
 FASTEST_CLOCK = 2**31 - 1
 QUICKTIME_LANGUAGES = {
@@ -144,8 +150,22 @@ def strip_tags(output: OutputContainer) -> None:
 def file_tags(source: InputContainer) -> dict[str, str]:
     """Tags of the file, without those that a muxer writes itself."""
     return {
-        key: value for key, value in source.metadata.items() if key.lower() not in MADE_BY_MUXERS
+        key: value
+        for key, value in source.metadata.items()
+        if key.lower() not in MADE_BY_MUXERS and not is_record(value)
     }
+
+
+def tell(tags: dict[str, str], record: Record | None, muxer: str) -> list[str]:
+    """Add the record to the tags of the file, where one is free for it; a note where none is."""
+    if record is None:
+        return []
+    taken = {key.lower() for key in tags}
+    free = [key for key in PLACES.get(muxer, OWN_PLACE) if key.lower() not in taken]
+    if not free:
+        return ["no tag is free: how the result was made is not in it"]
+    tags[free[0]] = record.as_json()
+    return []
 
 
 def muxer_options(

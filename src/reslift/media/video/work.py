@@ -20,6 +20,7 @@ from reslift import __version__
 from reslift.errors import InputError, UsageError, one_line
 from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
+from reslift.media.recorded import told
 from reslift.media.video.color import Words
 from reslift.media.video.encode import Encoding, choose
 from reslift.media.video.frames import Frames, Selection, Shot, Tally
@@ -79,6 +80,7 @@ def enlarge(
                 target,
                 _cut(selection),
                 wishes.strip_metadata,
+                told(enlarger, source, wishes, exact=True),
             )
     parts.remove()
     _log.info("%s: %s, %s", one_line(source), frames.tally, seconds)

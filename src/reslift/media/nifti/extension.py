@@ -1,0 +1,58 @@
+"""Extensions between a NIfTI header and its voxels: size, code, text; each of n · 16 bytes."""
+
+from __future__ import annotations
+
+import struct
+
+from reslift.media.recorded import is_record
+from reslift.provenance import Record
+
+MARK = 4
+HEAD = 8
+UNIT = 16
+COMMENT = 6
+
+
+def with_comment(prefix: bytes, record: Record | None, order: str) -> bytes:
+    """The record as a comment (code 6) behind all others, in place of an earlier record.
+
+    Args:
+        prefix: what lies between header and voxels: 4 bytes that say whether there are extensions,
+            and those.
+        order: "<" or ">", the byte order of the header.
+
+    Returns:
+        As long as it must be for voxels to begin at a multiple of 16; `prefix` itself where there
+        is nothing to change, or where what lies there are no extensions.
+    """
+    found = _extensions(prefix, order)
+    if found is None:
+        return prefix
+    kept = [part for part in found if not _is_ours(part, order)]
+    if record is not None:
+        kept.append(_comment(record.as_json().encode(), order))
+    elif len(kept) == len(found):
+        return prefix
+    return bytes((bool(kept), 0, 0, 0)) + b"".join(kept)
+
+
+def _extensions(prefix: bytes, order: str) -> list[bytes] | None:
+    """Each with its head; None where other bytes stand among them."""
+    found, at = [], MARK
+    while prefix[:1] not in (b"", b"\0") and len(prefix) - at >= HEAD:
+        (size,) = struct.unpack_from(f"{order}i", prefix, at)
+        if size < HEAD or size % UNIT or at + size > len(prefix):
+            break
+        found.append(prefix[at : at + size])
+        at += size
+    return None if any(prefix[at:]) else found
+
+
+def _comment(text: bytes, order: str) -> bytes:
+    size = -(-(HEAD + len(text)) // UNIT) * UNIT
+    return struct.pack(f"{order}ii", size, COMMENT) + text.ljust(size - HEAD, b"\0")
+
+
+def _is_ours(extension: bytes, order: str) -> bool:
+    (code,) = struct.unpack_from(f"{order}i", extension, MARK)
+    return code == COMMENT and is_record(extension[HEAD:].rstrip(b"\0").decode("latin-1"))

@@ -1,0 +1,81 @@
+"""How a result of a medium was made, for the place that its format has for it.
+
+wishes ──┐
+source ──┴─ Enlarger.record ── told ──► XMP, tag, header extension, comment of a writer
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reslift import formats, provenance
+from reslift.formats.gif import RECORD
+from reslift.media.base import Enlarger, Wishes
+from reslift.provenance import Record
+
+if TYPE_CHECKING:
+    from reslift.formats import Picture
+
+ABOUT_THE_FILES = {"overwrite", "output_format", "provenance", "provenance_file", "uncertainty"}
+"""Wishes that change no sample of a result."""
+
+
+def record_of(enlarger: Enlarger, source: Path, wishes: Wishes, *, exact: bool = False) -> Record:
+    """How the result for `source` is made, whether or not it is to say so.
+
+    Args:
+        exact: its frames come from calling the enlarger, which keeps every sample, not from `run`.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    finish = enlarger.finish(lossless=True) if exact else None
+    changed = {
+        entry.name: list(value) if isinstance(value, tuple) else value
+        for entry in fields(Wishes)
+        if entry.name not in ABOUT_THE_FILES
+        and (value := getattr(wishes, entry.name)) != entry.default
+    }
+    return enlarger.record(source, finish).with_options(**changed)
+
+
+def told(enlarger: Enlarger, source: Path, wishes: Wishes, *, exact: bool = False) -> Record | None:
+    """The record that goes into the result; None where none is wished for. As `record_of`."""
+    if not wishes.provenance or wishes.strip_metadata:
+        return None
+    return record_of(enlarger, source, wishes, exact=exact)
+
+
+def in_xmp(picture: Picture, record: Record | None, format: str) -> tuple[Picture, tuple[str, ...]]:
+    """The picture with the record in its XMP in place of an earlier one, and notes.
+
+    Without a record an earlier one goes. A format that has no XMP gets none.
+    """
+    if record is None:
+        return replace(picture, xmp=provenance.without(picture.xmp)), ()
+    if not formats.FORMATS[format].holds.xmp:
+        return picture, ()
+    xmp = provenance.into_xmp(picture.xmp, record)
+    if xmp is None:
+        return picture, ("the XMP cannot be added to: how the result was made is not in it",)
+    return replace(picture, xmp=xmp), ()
+
+
+def in_comment(picture: Picture, record: Record | None) -> Picture:
+    """The picture, for a GIF, with the record as a comment in place of an earlier one."""
+    kept = tuple(
+        (name, data) for name, data in picture.extra if not is_record(data.decode("latin-1"))
+    )
+    added = ((RECORD, record.as_json().encode()),) if record is not None else ()
+    return replace(picture, extra=kept + added)
+
+
+def is_record(text: str) -> bool:
+    """Whether a comment is a record that an earlier result was given."""
+    try:
+        Record.parse(text)
+    except ValueError:
+        return False
+    return True
