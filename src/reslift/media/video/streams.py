@@ -24,9 +24,9 @@ OF_THE_OLD_PICTURE = (
     *("encoder", "rotate", "alpha_mode", "bps", "duration", "number_of_", "_statistics_"),
 )
 QUICKTIME_KEY = "com."
-PLACES = {"mp4": ("comment", "description", "synopsis"), "mov": ("comment", "keywords")}
-"""Tags for text that these containers know; Matroska takes any."""
-OWN_PLACE = ("RESLIFT",)
+PLACES = {"mp4": ("comment", "description", "synopsis"), "mov": ("comment",)}
+"""Tags for text that these containers know; Matroska takes any, and so do QuickTime's own keys."""
+OWN_PLACE = "RESLIFT"
 HARMLESS = {"language", "title", "filename", "mimetype", "alpha_mode"}
 FASTEST_CLOCK = 2**31 - 1
 QUICKTIME_LANGUAGES = {
@@ -161,7 +161,9 @@ def tell(tags: dict[str, str], record: Record | None, muxer: str) -> list[str]:
     if record is None:
         return []
     taken = {key.lower() for key in tags}
-    free = [key for key in PLACES.get(muxer, OWN_PLACE) if key.lower() not in taken]
+    free = [key for key in PLACES.get(muxer, ()) if key not in taken]
+    if muxer not in PLACES or any(key.startswith(QUICKTIME_KEY) for key in tags):
+        free.append(OWN_PLACE)
     if not free:
         return ["no tag is free: how the result was made is not in it"]
     tags[free[0]] = record.as_json()
