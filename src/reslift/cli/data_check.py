@@ -15,7 +15,7 @@ from reslift.errors import escaped, one_line
 if TYPE_CHECKING:
     from reslift.datacheck import Finding, Report
 
-MOST_FILES = 4
+MOST_FILES, MOST_LINES = 4, 20
 TITLES = {"fault": "FAULTS", "warning": "WARNINGS", "note": "NOTES"}
 
 
@@ -50,8 +50,8 @@ def _print(report: Report) -> None:
         found = [one for one in report.findings if one.severity == severity]
         if found:
             tell(f"{TITLES[severity]} ({len(found)})")
-            for one in found:
-                tell(_line(one))
+            for line in _lines(found):
+                tell(line)
     for note in report.notes:
         print(f"note: {one_line(note)}", file=sys.stderr)
     counts = ", ".join(f"{amount} {kind}" for kind, amount in report.counts().items())
@@ -59,12 +59,21 @@ def _print(report: Report) -> None:
     tell(f"{report.pictures} pictures{pairs}: {counts or 'nothing found'}")
 
 
+def _lines(found: list[Finding]) -> Iterator[str]:
+    """A line a finding, at most 20 of a kind."""
+    for kind in dict.fromkeys(one.kind for one in found):
+        same = [one for one in found if one.kind == kind]
+        yield from map(_line, same[:MOST_LINES])
+        if len(same) > MOST_LINES:
+            yield f"  {kind:<20}and {len(same) - MOST_LINES} more; --json FILE has all"
+
+
 def _line(finding: Finding) -> str:
     files = [escaped(name) for name in finding.files[:MOST_FILES]]
     if len(finding.files) > MOST_FILES:
         files.append(f"and {len(finding.files) - MOST_FILES} more")
     limit = "" if finding.threshold is None else f" [threshold {finding.threshold:g}]"
-    return f"  {finding.kind:<18}{', '.join(files)}: {one_line(finding.text)}{limit}"
+    return f"  {finding.kind:<20}{', '.join(files)}: {one_line(finding.text)}{limit}"
 
 
 @contextmanager

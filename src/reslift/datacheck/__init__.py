@@ -26,7 +26,8 @@ __all__ = ["KINDS", "SEVERITIES", "Finding", "Report", "check_data"]
 
 PARALLEL_FROM = 200
 CHUNK = 16
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 Progress = Callable[[str, int, int], None]
 
 

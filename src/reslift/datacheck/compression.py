@@ -38,7 +38,7 @@ ZIGZAG = np.array(
     sorted(range(64), key=lambda n: (s := n // 8 + n % 8, n // 8 if s % 2 else n % 8))
 )
 FREQUENCIES = [n for n in ZIGZAG[1:] if n // 8 + n % 8 <= 3]
-MOST_BLOCKS = 800
+MOST_BLOCKS = 500
 LARGEST_STEP = 24.0
 AWAY = ((4, 4), (0, 4), (4, 0))
 FEWEST = 24
@@ -66,7 +66,8 @@ class Comb:
 def table_of(quality: float) -> Table:
     """The (8, 8) luma table that libjpeg uses at a quality of 1 to 100."""
     factor = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((BASE * int(factor) + 50) // 100, 1, 255)
+    table: Table = np.clip((BASE * int(factor) + 50) // 100, 1, 255)
+    return table
 
 
 def file_quality(path: Path) -> int | None:
@@ -145,7 +146,7 @@ def _luma_table(head: bytes) -> Table | None:
 
 
 def _blocks(plane: Bytes, grid: tuple[int, int]) -> Plane:
-    """(N, 64) frequencies of at most 800 blocks, spread over the picture, clipped ones left out."""
+    """(N, 64) frequencies of at most 500 blocks, spread over the picture, clipped ones left out."""
     rows, columns = ((size - first) // 8 for size, first in zip(plane.shape, grid, strict=True))
     cut = plane[grid[0] : grid[0] + rows * 8, grid[1] : grid[1] + columns * 8]
     blocks = cut.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
@@ -155,7 +156,7 @@ def _blocks(plane: Bytes, grid: tuple[int, int]) -> Plane:
     blocks = blocks[(low > 0) & (high < 255) & (high > low)]
     matrix = cosines(8)
     spectrum = matrix @ (blocks.astype(np.float32) - 128) @ matrix.T
-    return spectrum.reshape(len(spectrum), 64)
+    return np.asarray(spectrum.reshape(len(spectrum), 64), np.float32)
 
 
 def _scores(spectrum: Plane) -> npt.NDArray[np.float64] | None:
@@ -171,7 +172,7 @@ def _scores(spectrum: Plane) -> npt.NDArray[np.float64] | None:
         for step in np.unique(steps[steps > 1]):
             beyond = values[values > step / 2]
             of_step = steps == step
-            sums[of_step] += float(np.cos(2 * np.pi / step * beyond).sum())
+            sums[of_step] += float(np.cos(float(2 * np.pi / step) * beyond).sum())
             counts[of_step] += len(beyond)
     if counts.max() < FEWEST * len(FREQUENCIES):
         return None

@@ -22,7 +22,7 @@ SMALLEST_SIDE = 32
 FLATTEST = 2.0
 LOWEST_QUALITY = 90
 BETTER = 5
-CROP = 1536
+CROP = 1024
 PALETTE = 3
 
 
@@ -61,7 +61,8 @@ def look(path: Path, name: str, limits: Limits = DEFAULT) -> Look:
     plane = luma(picture.pixels)
     findings = [*_modes(path, name, picture), *_extent(name, plane)]
     if not findings or all(one.kind not in ("single-colour", "too-small") for one in findings):
-        comb = find_comb(_middle(plane))
+        known = quality is not None and quality < LOWEST_QUALITY
+        comb = None if known else find_comb(_middle(plane))
         findings += _compression(name, comb, quality)
         blocks = quality is not None or comb is not None
         findings += _enlargement(name, find_enlargement(plane, blocks))
@@ -128,7 +129,7 @@ def _compression(name: str, comb: Comb | None, quality: int | None) -> list[Find
 
 
 def _middle(plane: Bytes) -> Bytes:
-    """At most 1536 pixels a side, cut on the grid of 8."""
+    """At most 1024 pixels a side, cut on the grid of 8."""
     starts = [max(0, (size - CROP) // 2) // 8 * 8 for size in plane.shape]
     return plane[starts[0] : starts[0] + CROP, starts[1] : starts[1] + CROP]
 

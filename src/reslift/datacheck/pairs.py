@@ -81,10 +81,10 @@ def _compared(one: Plane, other: Plane, names: tuple[str, str]) -> list[Finding]
     shift = measure_shift(torch.from_numpy(one), torch.from_numpy(other)) or (0.0, 0.0)
     start = Place(1.0, -shift[0], 1.0, -shift[1])
     place = register(one, other, start) or register(one, other, HERE)
-    best = max(agreement(*detail, at) for at in (place, HERE, start) if at is not None)
+    best = max(agreement(detail[0], detail[1], at) for at in (place, HERE, start) if at is not None)
     if best < SAME:
         coarse = [levels[0] - levels[1] for levels in (blurs(one, COARSE), blurs(other, COARSE))]
-        again = max(agreement(*coarse, at) for at in (place, HERE) if at is not None)
+        again = max(agreement(coarse[0], coarse[1], at) for at in (place, HERE) if at is not None)
         if again >= SAME:
             return []
         text = f"LR shows something else: detail correlates by {best:.2f} where it fits best"

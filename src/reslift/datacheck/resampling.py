@@ -12,7 +12,6 @@ shrunk or filtered since.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +64,7 @@ def find_enlargement(plane: Bytes, blocks: bool = False) -> Enlarged | None:
     repeated = _repeated(values)
     if repeated:
         return Enlarged(float(repeated), float(repeated), 0.0, 0.0)
-    peaks = np.maximum(*(_both_axes(values, lambda one, n=n: _heights(one, n)) for n in (2, 3)))
+    peaks = np.maximum(*(_both_axes(values, n) for n in (2, 3)))
     at = LOWEST + int(peaks[LOWEST:].argmax())
     if abs(at - LENGTH // 2) <= WIDTH and peaks[LENGTH // 4] >= PERIOD:
         at = LENGTH // 4
@@ -94,9 +93,9 @@ def _factor(values: Numbers, frequency: float) -> tuple[float, float]:
     return short, min(_missing(one, short, (top, 1.0)) for one in powers)
 
 
-def _both_axes(values: Numbers, measure: Callable[[Numbers], Numbers]) -> Numbers:
-    """What holds for rows and for columns."""
-    return np.minimum(measure(values), measure(values.T))
+def _both_axes(values: Numbers, order: int) -> Numbers:
+    """Heights that hold for rows and for columns."""
+    return np.minimum(_heights(values, order), _heights(values.T, order))
 
 
 def _heights(values: Numbers, order: int) -> Numbers:

@@ -125,7 +125,7 @@ def _same_grain(one: Bytes, other: Bytes, place: Place) -> tuple[Bytes, Bytes, P
 
 def _refine(one: Plane, other: Plane, at: Numbers, rounds: int) -> Numbers | None:
     """Gauss–Newton on the four numbers of a place; None where the overlap is lost."""
-    slope_y, slope_x = np.gradient(other)
+    slope_y, slope_x = (np.asarray(slope, np.float32) for slope in np.gradient(other))
     for _ in range(rounds):
         overlap = _overlap(one, other, at)
         if overlap is None:

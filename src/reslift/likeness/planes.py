@@ -100,4 +100,4 @@ def cosines(size: int) -> Plane:
     place = np.arange(size) + 0.5
     matrix = np.cos(np.pi * np.arange(size)[:, None] * place / size) * np.sqrt(2 / size)
     matrix[0] /= np.sqrt(2)
-    return matrix.astype(np.float32)
+    return np.asarray(matrix, np.float32)

@@ -70,7 +70,7 @@ def turned(whole: Plane) -> Plane:
     odd = np.where(np.arange(LOW) % 2, -1, 1).astype(np.float32)
     answers = []
     for turn_number in range(8):
-        one = grid.transpose(0, 2, 1) if turn_number & 4 else grid
+        one: Plane = grid.transpose(0, 2, 1) if turn_number & 4 else grid
         one = one * odd[:, None] if turn_number & 2 else one
         one = one * odd if turn_number & 1 else one
         answers.append(one.reshape(len(whole), -1)[:, 1:])
@@ -117,14 +117,14 @@ def _extrema(levels: Plane) -> Plane:
     strength = np.abs(bands)
     middle = strength[1:-1, 1:-1, 1:-1]
     peak = middle > CONTRAST
-    for level in range(3):
-        for row in range(3):
-            for column in range(3):
-                if (level, row, column) != (1, 1, 1):
+    for i in range(3):
+        for j in range(3):
+            for k in range(3):
+                if (i, j, k) != (1, 1, 1):
                     other = strength[
-                        level : level + middle.shape[0],
-                        row : row + middle.shape[1],
-                        column : column + middle.shape[2],
+                        i : i + middle.shape[0],
+                        j : j + middle.shape[1],
+                        k : k + middle.shape[2],
                     ]
                     peak &= middle >= other
     at = np.argwhere(peak) + 1
@@ -162,9 +162,9 @@ def _patches(levels: Plane, spots: Plane) -> Plane:
     right = (spots[:, 1, None] + steps * reach)[:, None, :].repeat(PATCH, 1)
     wanted = np.clip(np.rint(3 * np.log2(spots[:, 2] / SIGMAS[0])), 0, len(SIGMAS) - 1)
     answer = np.zeros((len(spots), PATCH, PATCH), np.float32)
-    for level in np.unique(wanted):
-        of_level = wanted == level
-        answer[of_level] = sample(levels[int(level)], down[of_level], right[of_level])
+    for blurred in np.unique(wanted):
+        of_level = wanted == blurred
+        answer[of_level] = sample(levels[int(blurred)], down[of_level], right[of_level])
     return answer
 
 
