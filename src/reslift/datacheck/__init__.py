@@ -106,11 +106,11 @@ def _look(job: tuple[Path, str, Limits]) -> Look:
     return look(*job)
 
 
-def _check_pair(job: tuple[PairPlace, tuple[str, str], Limits]) -> list[Finding]:
+def _check_pair(job: tuple[PairPlace, tuple[str, ...], Limits]) -> list[Finding]:
     pair, names, limits = job
     if pair.lr is None:
         return [Finding("no-partner", names[:1], pair.missing)]
-    return check_pair(pair.hr, pair.lr, pair.scale, names, limits)
+    return check_pair(pair.hr, pair.lr, pair.scale, (names[0], names[1]), limits)
 
 
 def _done(

@@ -66,11 +66,11 @@ def turned(whole: Plane) -> Plane:
     """
     grid = np.zeros((len(whole), LOW * LOW), np.float32)
     grid[:, 1:] = whole
-    grid = grid.reshape(-1, LOW, LOW)
+    square: Plane = grid.reshape(-1, LOW, LOW)
     odd = np.where(np.arange(LOW) % 2, -1, 1).astype(np.float32)
     answers = []
     for turn_number in range(8):
-        one: Plane = grid.transpose(0, 2, 1) if turn_number & 4 else grid
+        one: Plane = square.transpose(0, 2, 1) if turn_number & 4 else square
         one = one * odd[:, None] if turn_number & 2 else one
         one = one * odd if turn_number & 1 else one
         answers.append(one.reshape(len(whole), -1)[:, 1:])
