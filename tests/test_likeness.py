@@ -8,9 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageEnhance
 from skimage import data
 
+from reslift.advice import near_pictures
+from reslift.datasets.base import ImageSet, Splits
 from reslift.likeness import THUMBNAIL, Signature, find_alike, luma, sign, within
 from reslift.likeness.signature import turn, turned
 
@@ -114,3 +117,18 @@ def test_flat_pictures_are_like_nothing() -> None:
     tiny = [sign(np.full(shape, 7, np.uint8)) for shape in ((1, 1), (1, 300), (3, 2))]
     assert find_alike([*flat, *tiny]) == []
     assert find_alike(flat[:1]) == []
+
+
+def test_training_warns_of_a_changed_copy_that_is_held_out() -> None:
+    def images(pictures: list[Image.Image], side: str) -> ImageSet:
+        tensors = [torch.from_numpy(np.asarray(one).copy()).permute(2, 0, 1) for one in pictures]
+        return ImageSet(tuple(f"{side}{n}" for n in range(len(tensors))), tensors.__getitem__)
+
+    train = images([photo(name) for name in PHOTOS[:4]], "train")
+    clean = images([photo(PHOTOS[5])], "held")
+    changed = images([as_jpeg(photo(PHOTOS[2]).transpose(0), 70), photo(PHOTOS[5])], "held")
+    assert near_pictures(Splits(train, clean)) is None
+    found = near_pictures(Splits(train, changed))
+    assert found is not None
+    assert found.code == "near-picture"
+    assert "held0 is train2" in found.text
