@@ -208,6 +208,50 @@ def test_the_maps_beside_a_result(calibrated, tmp_path, mode):
     assert np.abs(values / 65535 - half).max() < 1e-4
 
 
+@pytest.mark.parametrize("bands", [1, 3])
+def test_half_widths_beside_a_geotiff(calibrated, tmp_path, bands):
+    rasterio = pytest.importorskip("rasterio")
+    values = data.astronaut()[60:100, 60:110, :bands].transpose(2, 0, 1) * np.uint16(37)
+    values[:, :4, :5] = 9
+    profile = {"height": 40, "width": 50, "count": bands, "dtype": "uint16", "nodata": 9}
+    place = rasterio.Affine(10.0, 0, 5e5, 0, -10.0, 42e5)
+    options = {"crs": "EPSG:32618", "transform": place, "photometric": "RGB" if bands > 1 else None}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", **profile, **options) as dataset:
+        dataset.write(values)
+    upscaler, wishes = load(calibrated), Wishes(uncertainty=True)
+    notes = upscaler.upscale_file(tmp_path / "a.tif", tmp_path / "b.tif", wishes)
+    assert any("not on such data" in note for note in notes)
+    with (
+        rasterio.open(tmp_path / "b.tif") as large,
+        rasterio.open(tmp_path / "b.tif.uncertainty.tif") as map_,
+    ):
+        assert (map_.bounds, map_.crs, map_.shape) == (large.bounds, large.crs, large.shape)
+        assert map_.dtypes == ("float32",) * bands
+        half, result = map_.read(), large.read()
+    assert np.isnan(half[:, :8, :10]).all()
+    assert not np.isnan(half).sum() > bands * 80
+    judge = load_judge(calibrated)
+    assert judge is not None
+    valid = values[:, 4:]
+    low, span = float(valid.min()), float(valid.max()) - float(valid.min())
+    space = "rgb" if bands > 1 else "gray"
+    lr, sr = (((v - low) / span).astype(np.float32).transpose(1, 2, 0) for v in (values, result))
+    expected = np.empty((80, 100), np.float32)
+    log_scales(judge.head, Planes(lr, space, False), sr, expected)
+    half_widths(expected, judge.calibration, 0.9)
+    far = (slice(40, None), slice(50, None))
+    assert np.allclose(half[(-1, *far)], expected[far] * span, rtol=1e-3)
+
+
+def test_a_geotiff_needs_a_calibrated_model(calibrated, tmp_path):
+    pytest.importorskip("rasterio")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, 7), np.uint16), planarconfig="contig")
+    plain = load(calibrated.with_name("plain.safetensors"))
+    with pytest.raises(UsageError, match="is not calibrated"):
+        plain.upscale_file(tmp_path / "a.tif", tmp_path / "b.tif", Wishes(uncertainty=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
 def test_maps_are_refused_before_any_work(calibrated, tmp_path):
     Image.new("RGB", (30, 30)).save(tmp_path / "a.png")
     Image.new("CMYK", (30, 30)).save(tmp_path / "c.jpg")

@@ -26,7 +26,6 @@ from reslift.stitch import Progress
 
 if TYPE_CHECKING:
     from reslift.formats import Picture
-    from reslift.uncertainty import Judge
 
 
 class Host(Enlarger, Protocol):
@@ -37,11 +36,6 @@ class Host(Enlarger, Protocol):
 
     def shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
         """(H', W', C) of the result for pixels (H, W, C); LimitError where that is too large."""
-        ...
-
-    @property
-    def judge(self) -> Judge:
-        """What knows how far to trust each pixel; UsageError where the model is not calibrated."""
         ...
 
     def fill(
@@ -215,15 +209,23 @@ class MediumWork(Work):
 
     def read(self) -> None:
         if self.wishes.uncertainty:
-            raise UsageError(
-                f"{one_line(self.source)}: --uncertainty maps still pictures, not "
-                f"{self.medium.label}; leave it out"
-            )
+            self._check_maps()
         extent = self.medium.peek(self.source, self.upscaler.limits)
         scale = whole_scale(self.medium, self.upscaler.size, self.source)
         self.medium.check_target(self.target, extent, scale)
         make_folder(self.target.parent)
         check_target(self.target, overwrite=self.wishes.overwrite)
+
+    def _check_maps(self) -> None:
+        maps = self.medium.maps(self.target)
+        if not maps:
+            raise UsageError(
+                f"{one_line(self.source)}: --uncertainty maps still pictures and GeoTIFF, not "
+                f"{self.medium.label}; leave it out"
+            )
+        _ = self.upscaler.judge  # a model that is not calibrated is refused here
+        for path in maps:
+            check_target(path, overwrite=self.wishes.overwrite)
 
     def enlarge(self, progress: Progress | None = None) -> None:
         self.notes = self.medium.upscale(

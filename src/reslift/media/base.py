@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reslift.finish import Finish
     from reslift.pixels.planes import Planes
     from reslift.provenance import Record
+    from reslift.uncertainty import Judge
 
 HEAD = 4096
 Progress = Callable[[int], None]
@@ -43,6 +44,11 @@ class Enlarger(Protocol):
         """Fill out (sH, sW, C); both may be windows on files that are read and set by slices."""
         ...
 
+    @property
+    def judge(self) -> Judge:
+        """What knows how far to trust each pixel; UsageError where the model is not calibrated."""
+        ...
+
     def finish(self, *, lossless: bool) -> Finish:
         """How answers are finished where every sample of the result is kept, or is not."""
         ...
@@ -65,7 +71,7 @@ class Wishes:
         strip_metadata: leave out what says where, when and by whom a picture was made.
         provenance: the result says how it was made (`reslift.provenance`).
         provenance_file: so does RESULT.provenance.json.
-        uncertainty: beside a still picture stand maps of how far each pixel can be trusted.
+        uncertainty: beside a still picture or a GeoTIFF stand maps of how far to trust each pixel.
         layout: of a GeoTIFF: "cog", "tiles" or "strips"; None is like the source.
         compression: of a GeoTIFF, like "deflate" or "none"; None is like the source.
         overviews: whether a GeoTIFF gets smaller copies; None is like the source.
@@ -189,6 +195,10 @@ class Medium(ABC):
         A sentence for each finding; none where there is nothing to say. Raises InputError where
         either cannot be read.
         """
+        return ()
+
+    def maps(self, target: Path) -> tuple[Path, ...]:
+        """Files of half-widths beside `target` (`Wishes.uncertainty`); () where there are none."""
         return ()
 
     def check_target(self, target: Path, extent: Extent, scale: int) -> None:

@@ -17,8 +17,10 @@ from reslift.formats.ifd import Structure
 from reslift.limits import Limits
 from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.geotiff import file as files
+from reslift.media.geotiff import halves
 from reslift.media.geotiff import plan as planning
 from reslift.media.geotiff import write as writer
+from reslift.media.geotiff.plan import Work
 
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 GEO_TAGS = {33550, 33922, 34264, 34735, 42112, 42113, 50844}
@@ -67,6 +69,9 @@ class GeoTiff(Medium):
             planning.check(raster)
         return extent
 
+    def maps(self, target: Path) -> tuple[Path, ...]:
+        return (halves.beside(target),)
+
     def upscale(
         self,
         enlarger: Enlarger,
@@ -81,10 +86,17 @@ class GeoTiff(Medium):
             with atomic_write(target, overwrite=wishes.overwrite) as temporary:
                 try:
                     writer.write(work, enlarger, temporary, wishes, progress)
+                    trust = _map(work, enlarger, temporary, wishes)
                     files.move_side_files(temporary, target)
                 finally:
                     files.remove_side_files(temporary)
-            return work.notes
+            return (*work.notes, *trust)
+
+
+def _map(work: Work, enlarger: Enlarger, made: Path, wishes: Wishes) -> tuple[str, ...]:
+    if not wishes.uncertainty:
+        return ()
+    return (halves.write(work, enlarger.judge, made, overwrite=wishes.overwrite),)
 
 
 def world_file(path: Path) -> Path | None:
