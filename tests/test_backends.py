@@ -23,7 +23,7 @@ from reslift.needs import Needs
 from reslift.pixels.planes import Planes
 from reslift.stitch import Stitcher
 from reslift.upscale import Upscaler, load
-from small_models import VARIANTS, lively, saved, small, small_lift
+from small_models import VARIANTS, card_of, lively, saved, small, small_lift
 
 pytest.importorskip("onnx")
 INSTALLED = [name for name in BACKENDS if not backends.lacking(name)]
@@ -180,7 +180,7 @@ def test_auto_takes_the_first_that_is_installed(monkeypatch):
 
 def test_a_wrong_engine_or_device_is_one_line():
     with pytest.raises(UnknownName, match="did you mean openvino"):
-        Upscaler(small_lift(2), None, backend="openvin")
+        Upscaler(small_lift(2), card_of(small_lift(2)), backend="openvin")
     for name in GRAPHS:
         with pytest.raises(UsageError, match=f"backend {name} runs on the CPU, not on cuda"):
             backends.start(small_lift(2), name, "cuda")

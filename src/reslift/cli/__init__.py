@@ -41,10 +41,10 @@ COMMANDS: dict[str, str] = {
 SUMMARIES: dict[str, str] = {
     "upscale": "Make pictures larger, or bring them to an exact size.",
     "plan": "Say what an upscaling would take: sizes, cells, memory, time.",
-    "verify": "Compare an enlarged picture, shrunk again, with its original.",
-    "compare": "Show models and bicubic side by side on a picture.",
-    "audit": "Say what of a result its input determines, and where to doubt it.",
-    "replay": "Make a result again from what it says about itself.",
+    "verify": "Shrink OUT by a stated kernel and compare it with IN, channel by channel.",
+    "compare": "Show models and bicubic side by side on a part of a picture.",
+    "audit": "Split OUT into what IN determines and what was added; needs no truth.",
+    "replay": "Make OUT again from IN, as OUT says it was made, and compare the two.",
     "sample": "Draw plausible enlargements of a picture, and show where they differ.",
     "evaluate": "Measure models on pictures, bicubic beside them.",
     "train": "Train a model as a recipe says, or resume a run.",
@@ -52,7 +52,7 @@ SUMMARIES: dict[str, str] = {
     "calibrate": "Measure a model's errors, so that it can say how far to trust it.",
     "export": "Write a model as ONNX, OpenVINO or TorchScript.",
     "models": "List the bundled models, or print the card of one.",
-    "data": "List the data sets that recipes name, download one, or check a folder.",
+    "data": "List the data sets that recipes name, download one, or check a folder of pictures.",
     "doctor": "Say what is installed, usable and missing, and how to get it.",
     "limits": "Print every limit, its value and the option that raises it.",
 }

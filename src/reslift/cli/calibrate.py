@@ -39,9 +39,10 @@ def command(
     overwrite: Annotated[bool, typer.Option(help="Replace an output that exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the path.")] = False,
 ) -> int:
-    """Measure a model's errors on pictures with a truth, so that intervals can be told.
+    """Measure a model's errors, so that it can say how far to trust it.
 
-    Writes the model again with its calibration; `reslift upscale --uncertainty` then works with it.
+    The pictures need to be sharp: they are shrunk, enlarged again and compared. Writes
+    the model again with its calibration; `reslift upscale --uncertainty` then works with it.
     """
     from reslift import checkpoint
     from reslift.calibrate import calibrate, describe
