@@ -148,7 +148,8 @@ def test_what_is_no_picture(tmp_path):
     path.write_bytes(b"")
     refused(path, "the file is empty")
     path.write_bytes(b"plain text that is no picture at all")
-    refused(path, "unknown content; readable are PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, HEIC, JPEG XL")
+    readable = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, HEIC, JPEG XL"
+    refused(path, f"unknown content; readable are {readable}")
     for data, kind in (
         (b"<svg/>", "SVG"),
         (b"%PDF-1.7", "a PDF"),

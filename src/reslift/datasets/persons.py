@@ -13,8 +13,8 @@ PERSONS = 0.5
 def shared_labels(train: Iterable[Path], held: Iterable[Path]) -> tuple[list[str], bool]:
     """Folder names that have pictures on both sides, and whether they are persons.
 
-    No names where fewer than 90 % of the files of a side lie so. Folders count as persons where most
-    names are two words and more, each with a capital, as classes are rarely named.
+    No names where fewer than 90 % of the files of a side lie so. Folders count as persons where
+    most names are two words and more, each with a capital, as classes are rarely named.
     """
     ours, theirs = _labels(list(train)), _labels(list(held))
     shared = sorted(ours[key] for key in ours.keys() & theirs.keys())
