@@ -207,7 +207,8 @@ def _values(enlarger: Enlarger, values: Samples) -> Samples:
     census = Census(values.shape[0] * values.shape[1])
     census.add(flat, missing if missing.any() else None)
     padding = missing if missing.any() else None
-    result = enlarge(enlarger, flat, census.window(), padding)
+    with np.errstate(invalid="ignore"):
+        result = enlarge(enlarger, flat, census.window(), padding)
     return result.reshape(*result.shape[:2], -1)
 
 

@@ -23,6 +23,7 @@ from reslift.media.geotiff import write as writer
 from reslift.media.geotiff.plan import Work
 
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MOST_BANDS = 1000
 GEO_TAGS = {33550, 33922, 34264, 34735, 42112, 42113, 50844}
 SAMPLES, EXTRA_SAMPLES = 277, 338
 WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld")
@@ -64,6 +65,8 @@ class GeoTiff(Medium):
             size = path.stat().st_size
         limits.check("file_bytes", size, one_line(path))
         with files.opened(path) as raster:
+            if raster.count > MOST_BANDS:
+                raise InputError(f"cannot use {one_line(path)}: {raster.count:,} bands")
             extent = Extent(raster.width, raster.height, runs=planning.runs(raster))
             limits.check("input_pixels", extent.pixels, one_line(path))
             planning.check(raster)
