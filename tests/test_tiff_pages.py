@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image
 
 import formats_samples as make
+import fuzz
 from recording import Recording
 from reslift import formats, media
 from reslift.errors import InputError, LimitError, UsageError
@@ -156,3 +157,10 @@ def test_limits_targets_and_damage(tmp_path):
     assert media.of(tmp_path / "bad.tif") is None
     with pytest.raises(InputError, match="damaged"):
         formats.read(tmp_path / "bad.tif")
+
+
+def test_a_text_with_a_zero_in_it_leaves_a_readable_result(tmp_path):
+    (data,) = (d for _, d in fuzz.mutants(1, first=65))
+    (tmp_path / "a.tif").write_bytes(data)
+    formats.write(tmp_path / "b.tif", formats.read(tmp_path / "a.tif"))
+    assert formats.read(tmp_path / "b.tif").pixels.shape == (24, 32, 3)

@@ -40,6 +40,7 @@ SPACES: dict[int, Space] = {0: "gray", 1: "gray", 2: "rgb", 3: "rgb", 5: "cmyk",
 EXTRAS = {"IPTC": IPTC, "Photoshop": PHOTOSHOP}
 ASSOCIATED, STRAIGHT = 1, 2
 REDUCED, MASK = 1, 4
+ASCII, COPYRIGHT = 2, 33432
 RESOLUTIONS = (exif_block.X_RESOLUTION, exif_block.Y_RESOLUTION, exif_block.RESOLUTION_UNIT)
 MOST_PAGES = 100_000
 MOST_STRIPS = 4_000_000
@@ -348,6 +349,7 @@ def _metadata(picture: Picture) -> tuple[list[Tag], dict[int, list[Tag]]]:
     if picture.exif and exif_block.readable(picture.exif):
         structure = Structure(BytesIO(picture.exif))
         main, below = exif_block.tags_of(structure, structure.directory(structure.first)[0])
+        main = [_ended(tag) for tag in main]
     if picture.resolution:
         main += exif_block.resolution_tags(picture.resolution)
     blobs = [(XMP, 1, picture.xmp), (ICC, 7, picture.icc)]
@@ -355,3 +357,11 @@ def _metadata(picture: Picture) -> tuple[list[Tag], dict[int, list[Tag]]]:
         blobs += [(EXTRAS[name], 1, data) for name, data in picture.extra]
     main += [Tag(tag, kind, len(data), data) for tag, kind, data in blobs if data]
     return main, below
+
+
+def _ended(tag: Tag) -> Tag:
+    """A text that ends at its first zero: libtiff complains of others, and its readers refuse."""
+    if tag.kind != ASCII or tag.tag == COPYRIGHT:
+        return tag
+    text = tag.data.split(b"\0")[0] + b"\0"
+    return Tag(tag.tag, tag.kind, len(text), text)
