@@ -264,7 +264,7 @@ def _check_data(file: BinaryIO, meta: Meta) -> None:
 
 
 def _item(file: BinaryIO, meta: Meta, item: int) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     for construction, offset, length in meta.extents.get(item, []):
         if length > MOST_ITEM or len(parts) > 1000:
             raise damaged(f"HEIF metadata of {length:,} bytes")

@@ -159,7 +159,7 @@ def _sheets(path: Path, limits: Limits) -> list[Sheet]:
         structure = Structure(file)
         pages = tiff.pages(structure, strict=True)
         limits.check("frames", len(pages), "the pages")
-        sheets = []
+        sheets: list[Sheet] = []
         for page in pages:
             facts = TIFF.inspect_page(structure, page)
             if facts.width < 1 or facts.height < 1:
@@ -203,7 +203,7 @@ def _values(enlarger: Enlarger, values: Samples) -> Samples:
     """(h, w, C) → (sh, sw, C) within the range of the input; what is no number stays so."""
     colours = values.shape[2] == 3
     flat = values if colours else values[..., 0]
-    missing = ~np.isfinite(values).all(2)
+    missing = np.asarray(~np.isfinite(values).all(axis=2))
     census = Census(values.shape[0] * values.shape[1])
     census.add(flat, missing if missing.any() else None)
     padding = missing if missing.any() else None

@@ -8,7 +8,7 @@ APNG and WebP are written without loss, unless the source was a lossy WebP.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -216,7 +216,7 @@ def _inspected(path: Path, limits: Limits) -> tuple[Source, Clip]:
         return source, checked(source.inspect(file), limits)
 
 
-def _shown(path: Path, source: Source, clip: Clip, limits: Limits) -> Iterator[Frame]:
+def _shown(path: Path, source: Source, clip: Clip, limits: Limits) -> Generator[Frame, None, None]:
     """Every frame, upright."""
     with opened(path, limits) as file:
         for frame in source.frames(file, clip, limits):
