@@ -133,3 +133,12 @@ def test_the_command(files, tmp_path, capsys):
 def test_what_is_no_enlargement_is_refused(files, tmp_path):
     with pytest.raises(InputError, match="whole number of times"):
         audit_files(files[1], files[0])
+
+
+def test_an_animation_is_refused_and_not_judged_by_its_first_frame(tmp_path, capsys):
+    frames = [Image.new("L", (8, 8), level) for level in (0, 200)]
+    for name, side in (("a.gif", 8), ("b.gif", 16)):
+        large = [frame.resize((side, side)) for frame in frames]
+        large[0].save(tmp_path / name, save_all=True, append_images=large[1:])
+    assert main(["audit", str(tmp_path / "a.gif"), str(tmp_path / "b.gif")]) == 1
+    assert "still pictures" in capsys.readouterr().err

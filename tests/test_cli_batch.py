@@ -349,6 +349,8 @@ def test_pipes(run, pipes):
         (("-", "a.png"), b"x", 2, "alone"),
         (("in", "-o", "-"), b"", 2, "not one file"),
         (("-", "--max-file-bytes", "3"), b"12345", 1, "--max-file-bytes"),
+        (("-", "--provenance-file"), b"x", 2, "--provenance-file"),
+        (("a.png", "-o", "-", "--uncertainty"), b"", 2, "--uncertainty"),
     ],
 )
 def test_pipes_that_cannot_be(run, pipes, words, content, code, says):
@@ -356,3 +358,27 @@ def test_pipes_that_cannot_be(run, pipes, words, content, code, says):
     sink = pipes(content)
     found, _, err = run(*words)
     assert found == code and says in err[0] and sink.getvalue() == b""
+
+
+def test_a_summary_names_pipes_as_pipes(run, pipes):
+    content = picture("a.png").read_bytes()
+    pipes(content)
+    assert run("-", "--summary", "sum.json")[0] == 0
+    (record,) = json.loads(Path("sum.json").read_text())["files"]
+    assert (record["input"], record["output"], record["state"]) == ("-", "-", "done")
+    pipes(content)
+    assert run("-", "-o", "b.png", "--summary", "sum.json")[0] == 0
+    (record,) = json.loads(Path("sum.json").read_text())["files"]
+    assert (record["input"], record["output"]) == ("-", "b.png")
+
+
+def test_what_cannot_be_done_as_asked_is_said(run):
+    picture("a.png", 12, 20)
+    _, _, err = run("a.png", "--crop", "15,5,10,20", "-o", "b.png")
+    assert any("cut to 5x7" in line for line in err)
+    _, _, err = run("a.png", "--crop", "15,5,5,7", "-o", "c.png")
+    assert not any("cut to" in line for line in err)
+    _, _, err = run("a.png", "--scale", "1.7", "--consistent", "-o", "d.png")
+    assert any("--consistent has no effect" in line for line in err)
+    _, _, err = run("a.png", "--consistent", "-o", "e.png")
+    assert not any("has no effect" in line for line in err)

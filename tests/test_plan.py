@@ -90,3 +90,11 @@ def test_words():
     assert duration(250) == "4 min 10 s"
     assert duration(3 * 3600 + 299) == "3 h 4 min"
     assert (amount(1_200_000_000), amount(5_000_000)) == ("1.2 GB", "5 MB")
+
+
+def test_a_failure_names_its_file_once_and_makes_no_table(tmp_path, capsys, model):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert main(["plan", str(broken), "--model", model, "--backend", "torch"]) == 1
+    streams = capsys.readouterr()
+    assert streams.out == "" and streams.err.count("broken.png") == 1

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reslift import formats
+from reslift import formats, media
 from reslift.errors import InputError, one_line
 from reslift.formats import Picture
 from reslift.limits import DEFAULT, Limits
@@ -79,8 +79,15 @@ def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
     """Audit a result of any tool.
 
     Raises:
-        InputError: a file cannot be read, or the result is not a whole number of times as large.
+        InputError: a file cannot be read or is no still picture, or the result is not a whole
+        number of times as large.
     """
+    medium = media.of(source) or media.of(result)
+    if medium is not None:
+        raise InputError(
+            f"{one_line(result)}: reslift audits still pictures, not {medium.label}; "
+            "`reslift verify` compares them"
+        )
     small = formats.read(source, limits)
     large = formats.read(result, limits.changed(input_pixels=limits.output_pixels))
     scale, rest = divmod(large.width, small.width)

@@ -33,6 +33,7 @@ class Host(Enlarger, Protocol):
 
     size: Size
     max_memory: int | None
+    consistent: bool | None
 
     def shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
         """(H', W', C) of the result for pixels (H, W, C); LimitError where that is too large."""
@@ -183,6 +184,8 @@ class StillWork(Work):
         """A note where the input does not come back as near as it should."""
         tally, kernel = self.finish.tally, self.finish.kernel
         limit = 0.0 if kernel == "box" else 1.0
+        if self.upscaler.consistent and tally is not None and not tally.count:
+            return ("--consistent has no effect: no model goes straight to this size",)
         if kernel is None or tally is None or tally.largest <= limit + 1e-3:
             return ()
         return (

@@ -121,17 +121,24 @@ class Batch:
         if outcome.work is None:
             return
         started = time.perf_counter()
-        outcome.notes = (*outcome.work.write(), *self._shape_note(outcome.job))
+        outcome.notes = (*outcome.work.write(), *self._size_notes(outcome.job))
         if self._resumable:
             self._journal.finish(outcome.job)
         outcome.state = "done"
         outcome.seconds += time.perf_counter() - started
 
-    def _shape_note(self, job: Job) -> tuple[str, ...]:
-        if not self.upscaler.size.stretches(*job.given):
-            return ()
+    def _size_notes(self, job: Job) -> tuple[str, ...]:
+        size, notes = self.upscaler.size, []
         before, after = (f"{width}x{height}" for width, height in (job.given, job.wanted))
-        return (f"its shape is changed, {before} to {after}",)
+        if size.stretches(*job.given):
+            notes.append(f"its shape is changed, {before} to {after}")
+        if size.crop is not None:
+            box = size.box(*job.given)
+            if (box.width, box.height) != size.crop[2:]:
+                notes.append(
+                    f"--crop goes beyond its {before} pixels: cut to {box.width}x{box.height}"
+                )
+        return tuple(notes)
 
     def _close(self, outcome: Outcome) -> None:
         work, outcome.work = outcome.work, None

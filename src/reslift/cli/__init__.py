@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -176,6 +178,13 @@ def tell(text: str = "") -> None:
         raise
     except OSError as error:
         raise OutputError(f"cannot write to standard output: {one_line(error.strerror)}") from error
+
+
+def failure_line(path: Path, reason: str) -> str:
+    """``failed: NAME: reason``, with the name once where the reason has it already."""
+    name, text = one_line(path), one_line(reason)
+    named = re.match(f"(cannot use )?{re.escape(name)}( enlarged)?: ", text)
+    return f"failed: {text}" if named else f"failed: {name}: {text}"
 
 
 def explain(error: Exception) -> str:

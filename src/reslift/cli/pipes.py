@@ -33,6 +33,11 @@ class Piped:
             return text
         return text.replace(one_line(self.standard_in), "standard input")
 
+    def names(self, path: Path) -> str:
+        """`path`, or - where it stands for a pipe."""
+        piped = path == self.standard_in or (self.folder is not None and path.parent == self.folder)
+        return PIPE if piped else str(path)
+
     def send(self) -> None:
         """What was made, if standard output was asked for, goes there."""
         if self.folder is None:
@@ -62,6 +67,9 @@ def piped(options: UpscaleOptions) -> Iterator[Piped]:
         raise UsageError("standard output is a terminal: redirect it, or name a file with -o")
     if comes and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("standard input is a terminal: send a picture to it, or name a file")
+    if goes and (options.uncertainty or options.provenance_file):
+        option = "--uncertainty" if options.uncertainty else "--provenance-file"
+        raise UsageError(f"{option} writes beside the result: name a file with -o")
     with tempfile.TemporaryDirectory(prefix="reslift-") as place:
         source, folder = Path(place, "input"), Path(place, "result")
         folder.mkdir()

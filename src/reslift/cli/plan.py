@@ -6,9 +6,10 @@ import sys
 from dataclasses import dataclass
 
 from reslift import machine
+from reslift.cli import failure_line
 from reslift.cli.options import command_of
 from reslift.cli.upscale_options import Files, Guards, Model, Sizing, UpscaleOptions
-from reslift.errors import ResliftError, UsageError, escaped, one_line
+from reslift.errors import ResliftError, UsageError, escaped
 from reslift.limits import parse_amount
 from reslift.sizes import wanted_size
 
@@ -52,7 +53,7 @@ def plan(options: PlanOptions) -> int:
     found, failed = estimates(Probe(upscaler, options.limits()), jobs.jobs)
     failures = [*((f.path, f.reason) for f in jobs.failures), *failed]
     for path, reason in failures:
-        print(f"failed: {one_line(path)}: {one_line(reason)}", file=sys.stderr)
+        print(failure_line(path, reason), file=sys.stderr)
     rows = [
         (
             escaped(e.job.source),
@@ -65,7 +66,8 @@ def plan(options: PlanOptions) -> int:
         )
         for e in found
     ]
-    print_table([COLUMNS, *rows])
+    if rows:
+        print_table([COLUMNS, *rows])
     seconds = start + sum(e.seconds for e in found)
     if found:
         print(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reslift.cli import INTERRUPTED, explain, tell
+from reslift.cli import INTERRUPTED, explain, failure_line, tell
 from reslift.cli.options import command_of
 from reslift.cli.pipes import Piped, piped
 from reslift.cli.upscale_options import UpscaleOptions
@@ -95,7 +94,7 @@ class Run:
 
     def go(self, prepare: Callable[[], Upscaler]) -> int:
         """Upscale every job, one failing or not, and return the exit code."""
-        report, quiet = Report(self.options, self.plan), self.options.quiet
+        report, quiet = Report(self.options, self.plan, self.pipes.names), self.options.quiet
         self.kept = len(self.plan.skipped)
         for failure in self.plan.failures:
             self._fail(failure.path, failure.reason)
@@ -150,11 +149,7 @@ class Run:
 
     def _fail(self, path: Path, reason: str) -> None:
         self.failed += 1
-        name = one_line(path)
-        text = one_line(reason)
-        named = re.match(f"(cannot use )?{re.escape(name)}( enlarged)?: ", text)
-        line = text if named else f"{name}: {text}"
-        print(f"failed: {self.pipes.named(line)}", file=sys.stderr)
+        print(self.pipes.named(failure_line(path, reason)), file=sys.stderr)
 
 
 def _end_at_once(work: Batch) -> None:

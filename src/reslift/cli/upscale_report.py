@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +27,14 @@ class Report:
 
     options: UpscaleOptions
     plan: Plan
+    names: Callable[[Path], str] = str
     engine: str | None = None
     _told: dict[Path, Record] = field(default_factory=dict)
     _started: float = field(default_factory=time.perf_counter)
 
     def add(self, outcome: Outcome) -> None:
         """What became of a job."""
-        record = _record(outcome.job, outcome.state)
+        record = self._record(outcome.job, outcome.state)
         record["seconds"] = round(outcome.seconds, 3)
         record["notes"] = [one_line(note) for note in outcome.notes]
         record["error"] = None if outcome.error is None else one_line(outcome.error)
@@ -42,10 +44,17 @@ class Report:
         """The whole file at once; jobs that were not come to are "missing"."""
         if self.options.summary is None:
             return
-        records = [_record(job, "kept") for job in self.plan.skipped]
-        records += [self._told.get(job.source, _record(job, "missing")) for job in self.plan.jobs]
+        records = [self._record(job, "kept") for job in self.plan.skipped]
         records += [
-            {"input": str(f.path), "output": None, "state": "failed", "error": one_line(f.reason)}
+            self._told.get(job.source, self._record(job, "missing")) for job in self.plan.jobs
+        ]
+        records += [
+            {
+                "input": self.names(f.path),
+                "output": None,
+                "state": "failed",
+                "error": one_line(f.reason),
+            }
             for f in self.plan.failures
         ]
         states = [record["state"] for record in records]
@@ -60,20 +69,19 @@ class Report:
         with atomic_write(Path(self.options.summary), overwrite=True) as temporary:
             temporary.write_text(json.dumps(whole, indent=2) + "\n", encoding="ascii")
 
-
-def _record(job: Job, state: str) -> Record:
-    return {
-        "input": str(job.source),
-        "output": str(job.target),
-        "state": state,
-        "input_size": list(job.given),
-        "output_size": list(job.wanted),
-        "frames": job.frames,
-        "output_bytes": _bytes(job.target) if state in ("done", "kept") else None,
-        "seconds": None,
-        "notes": [],
-        "error": None,
-    }
+    def _record(self, job: Job, state: str) -> Record:
+        return {
+            "input": self.names(job.source),
+            "output": self.names(job.target),
+            "state": state,
+            "input_size": list(job.given),
+            "output_size": list(job.wanted),
+            "frames": job.frames,
+            "output_bytes": _bytes(job.target) if state in ("done", "kept") else None,
+            "seconds": None,
+            "notes": [],
+            "error": None,
+        }
 
 
 def _bytes(path: Path) -> int | None:
