@@ -202,3 +202,17 @@ def test_progress_adds_up_over_stages(tmp_path):
     out = np.empty((76, 63, 3), np.float32)
     upscaler.run(Planes(image(), "rgb", False), out, told.append)
     assert sum(told) == 76 * 63 and min(told) > 0
+
+
+def test_seamless_is_refused_for_pixels_that_are_read_in_windows():
+    class Windows:
+        def __init__(self, pixels):
+            self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
+
+        def __getitem__(self, area):
+            return self.pixels[area]
+
+    lr = image(8, 8)
+    out = np.empty((16, 16, 3), np.float32)
+    with pytest.raises(UsageError, match="--wrap"):
+        made(small_lift(2), wrap=True).run(Planes(Windows(lr), "rgb", False), out)

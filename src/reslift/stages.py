@@ -241,6 +241,8 @@ class Stages:
             return
         if stitcher.needs.is_global or stitcher.needs.size:
             raise UsageError("this model looks at the whole image: it cannot make it seamless")
+        if not isinstance(image.pixels, np.ndarray):
+            raise UsageError("--wrap is not for rasters that are read in windows; leave it out")
         margin = stitcher.context
         framed: Any = Wrapped(image.pixels, margin)
         inner: Any = Inner(out, margin * scale)
