@@ -16,6 +16,7 @@ from reslift import checkpoint
 from reslift.checkpoint import Card, read_card
 from reslift.datasets.pairs import find_test_set
 from reslift.evaluate import evaluate, load_models
+from reslift.uncertainty import attach, load_judge
 
 SETS = ("Set5", "Set14", "BSD100")
 README = Path(__file__).parents[1] / "README.md"
@@ -38,10 +39,12 @@ def measure(path: Path, scale: int, root: Path) -> dict[str, dict[str, float]]:
 def add(run: Path, root: Path, data: str, notes: list[str]) -> Path:
     """Write ``zoo/NAME.safetensors`` from a run folder or checkpoint; gives its path."""
     model, card = checkpoint.load(run)
+    judge = load_judge(checkpoint.resolve(run))
     checkpoint.ZOO.mkdir(exist_ok=True)
     target = checkpoint.ZOO / f"{card.name}{checkpoint.SUFFIX}"
     kept = {key: value for key, value in card.scores.items() if key == "validation"}
     fields = {**card.model_dump(), "notes": (*card.notes, *notes), "scores": kept}
+    fields["uncertainty"] = {}
     if "init" in card.recipe:
         start = read_card(checkpoint.resolve(card.recipe["init"], card.scale)).name
         fields["recipe"] = {**card.recipe, "init": start}
@@ -51,6 +54,8 @@ def add(run: Path, root: Path, data: str, notes: list[str]) -> Path:
     checkpoint.save(target, model, Card(**fields), half=True)
     fields["scores"] = {**kept, **measure(target, card.scale, root)}
     checkpoint.save(target, model, Card(**fields), half=True)
+    if judge is not None:
+        attach(target, judge, target, overwrite=True)
     return target
 
 
