@@ -10,14 +10,15 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from reslift.errors import InputError, LimitError, OutputError, ResliftError, one_line
+from reslift.errors import InputError, ResliftError, one_line
 from reslift.files import atomic_write
 from reslift.formats import exif, vips
-from reslift.formats.base import Facts, Picture, causes
+from reslift.formats.base import Facts, Picture
 from reslift.formats.ifd import Structure
 from reslift.formats.tiff import HEIGHT, WIDTH, Tiff, graft
 from reslift.limits import Limits
 from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.boundary import reading, writing
 from reslift.media.mosaic import Mosaic
 from reslift.media.recorded import in_xmp, told
 from reslift.media.tiff_tiles import SIDE, TileFile
@@ -56,7 +57,7 @@ class LargeTiff(Medium):
         return plain and not layout["foreign"]
 
     def peek(self, path: Path, limits: Limits) -> Extent:
-        with _reading(path):
+        with reading(path):
             size = path.stat().st_size
         limits.check("file_bytes", size, one_line(path))
         with _opened(path) as (_, facts):
@@ -87,7 +88,7 @@ class LargeTiff(Medium):
                 enlarger.run(planes, cast(Any, sheet), progress)
                 record = told(enlarger, source, wishes)
                 meta, notes = in_xmp(_metadata(facts, width, height, wishes), record, TIFF.name)
-                with _writing(target):
+                with writing(target):
                     tiles.finish()
                     graft(made, meta)
         return (*facts.notes, *notes)
@@ -112,7 +113,7 @@ class Window:
 
     def _open(self, top: int = 0) -> None:
         access = "random" if self._is_tiled else "sequential"
-        with _reading(self._path):
+        with reading(self._path):
             self._image = vips.aside(lambda: vips.opened_tiff(self._file, access))
             self._region = vips.library().Region.new(self._image)
         self._rows: NDArray[Any] = np.empty((0, *self.shape[1:]), self.dtype)
@@ -133,7 +134,7 @@ class Window:
 
     def _fetch(self, left: int, top: int, right: int, bottom: int) -> Pixels:
         wide, high = right - left, bottom - top
-        with _reading(self._path):
+        with reading(self._path):
             data = vips.aside(
                 lambda: self._region.fetch(left, top, wide, high),
                 stop=lambda: self._image.set_kill(True),
@@ -175,37 +176,9 @@ def _metadata(facts: Facts, width: int, height: int, wishes: Wishes) -> Picture:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, Facts]]:
-    with _reading(path):
+    with reading(path):
         file = path.open("rb")
     with file:
-        with _reading(path):
+        with reading(path):
             facts = TIFF.inspect(file)
         yield file, facts
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except LimitError:
-        raise
-    except InputError as error:
-        text = one_line(error)
-        named = text.startswith("cannot use ")
-        raise InputError(text if named else f"cannot use {one_line(path)}: {text}") from error
-    except ResliftError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"cannot use {one_line(path)}: damaged or not supported ({causes(error)})"
-        ) from error
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ResliftError):
-        raise
-    except Exception as error:
-        raise OutputError(f"cannot write {one_line(path)}: {causes(error)}") from error

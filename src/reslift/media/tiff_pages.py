@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslift import formats
-from reslift.errors import InputError, LimitError, OutputError, ResliftError, one_line
+from reslift.errors import InputError, ResliftError, one_line
 from reslift.files import atomic_write
 from reslift.formats import exif, tiff, turn
-from reslift.formats.base import COLOURS, Facts, Picture, causes
+from reslift.formats.base import COLOURS, Facts, Picture
 from reslift.formats.ifd import Structure
 from reslift.limits import Limits
 from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.boundary import reading, writing
 from reslift.media.intensities import Census, enlarge
 from reslift.media.recorded import in_xmp, told
 from reslift.pixels.planes import Planes
@@ -102,7 +103,7 @@ class TiffPages(Medium):
             return _as_still(enlarger, source, target, wishes, progress)
         metas = [_meta(sheet, scale, wishes) for sheet in sheets]
         metas[0], lost = in_xmp(metas[0], told(enlarger, source, wishes), TIFF.name)
-        with atomic_write(target, overwrite=wishes.overwrite) as temporary, _writing(target):
+        with atomic_write(target, overwrite=wishes.overwrite) as temporary, writing(target):
             with _writer(temporary, sheets, scale) as writer:
                 for sheet in sheets:
                     result = _enlarged(enlarger, sheet, _decoded(source, sheet, limits), progress)
@@ -154,7 +155,7 @@ def _is_measured(layout: dict[str, Any]) -> bool:
 
 
 def _sheets(path: Path, limits: Limits) -> list[Sheet]:
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         limits.check("file_bytes", file.seek(0, 2), "the file")
         structure = Structure(file)
         pages = tiff.pages(structure, strict=True)
@@ -172,7 +173,7 @@ def _sheets(path: Path, limits: Limits) -> list[Sheet]:
 
 def _decoded(path: Path, sheet: Sheet, limits: Limits) -> Samples:
     """The samples, upright; those of a picture in 8 or 16 bits."""
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         if sheet.measured:
             pixels = tiff.samples(file, sheet.facts, limits)
         else:
@@ -283,30 +284,3 @@ def _as_still(
     picture, lost = in_xmp(picture, record, formats.format_of(target))
     options: dict[str, Any] = {"quality": wishes.quality, "overwrite": wishes.overwrite}
     return (*picture.notes, *lost, *formats.write(target, picture, **options))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    name = one_line(path)
-    try:
-        yield
-    except LimitError as error:
-        raise LimitError(f"{name}: {one_line(error)}") from error
-    except InputError as error:
-        raise InputError(f"cannot use {name}: {one_line(error)}") from error
-    except ResliftError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"cannot use {name}: damaged or not supported ({causes(error)})"
-        ) from error
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ResliftError, MemoryError):
-        raise
-    except Exception as error:
-        raise OutputError(f"cannot write {one_line(target)}: {causes(error)}") from error

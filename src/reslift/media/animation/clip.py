@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, ClassVar
 
 from numpy.typing import NDArray
 
-from reslift.errors import InputError, LimitError, ResliftError, one_line
-from reslift.formats.base import Facts, Picture, causes, damaged
+from reslift.formats.base import Facts, Picture, damaged
 from reslift.limits import Limits
+from reslift.media.boundary import reading
 
 Frame = NDArray[Any]
 
@@ -135,18 +135,6 @@ def checked(clip: Clip, limits: Limits) -> Clip:
 @contextmanager
 def opened(path: Path, limits: Limits) -> Iterator[BinaryIO]:
     """The file; all errors of reading it become an InputError of one line that names it."""
-    name = one_line(path)
-    try:
-        with path.open("rb") as file:
-            limits.check("file_bytes", file.seek(0, 2), "the file")
-            yield file
-    except LimitError as error:
-        raise LimitError(f"{name}: {one_line(error)}") from error
-    except InputError as error:
-        raise InputError(f"cannot use {name}: {one_line(error)}") from error
-    except ResliftError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"cannot use {name}: damaged or not supported ({causes(error)})"
-        ) from error
+    with reading(path), path.open("rb") as file:
+        limits.check("file_bytes", file.seek(0, 2), "the file")
+        yield file
