@@ -31,6 +31,7 @@ from reslift.metrics import psnr_y
 from reslift.models import Lift
 from reslift.optimisers import OPTIMISERS, orthogonalise
 from reslift.parallel import fit_on
+from reslift.pixels.color import LUMA
 from reslift.recipe import Phase, Recipe, WatchPart, parse, to_toml
 from reslift.run import Run
 from reslift.stepper import Stepper, ema_share, rate_at
@@ -200,6 +201,30 @@ def test_init_takes_over_what_fits(pictures: Path, tmp_path: Path) -> None:
     other = {"arguments": {"width": 10, "blocks": 1, "inner_blocks": 0}}
     with pytest.raises(RecipeError, match="none of its weights"):
         start_model(recipe(model=other, init=str(first.folder)))
+
+
+def test_a_grown_start_gives_the_answers_of_init(pictures: Path, tmp_path: Path) -> None:
+    small = {"name": "lift", "arguments": {"width": 6, "blocks": 1, "inner_blocks": 0}}
+    large = {"name": "lift", "arguments": {"width": 9, "blocks": 3, "inner_blocks": 0}}
+    first = start(tmp_path / "small", recipe(model=small))
+    fit(recipe(model=small), first, data=pictures)
+    grown = start_model(recipe(model=large, init=str(first.folder), grow=True))
+    source, _ = checkpoint.load(first.folder)
+    lr = torch.rand(1, 3, 12, 10)
+    assert torch.allclose(grown.eval()(lr), source(lr), atol=1e-5)
+    with pytest.raises(RecipeError, match="keeps the kind of model and the scale"):
+        start_model(recipe(model=large, init=str(first.folder), grow=True, scale=4))
+    with pytest.raises(RecipeError, match="grow needs init"):
+        recipe(model=large, grow=True)
+
+
+def test_luma_loss_is_blind_to_colour_and_plain_for_gray() -> None:
+    sr = torch.full((1, 3, 4, 4), 0.5)
+    shift = torch.tensor([1 / LUMA[0], -1 / LUMA[1], 0.0]).view(1, 3, 1, 1)
+    assert LOSSES["luma"](sr + shift, sr).item() == pytest.approx(0, abs=1e-7)
+    assert LOSSES["luma"](sr + 0.1, sr).item() == pytest.approx(0.1)
+    gray = torch.rand(2, 1, 5, 5)
+    assert LOSSES["luma"](gray, gray - 0.2).item() == pytest.approx(0.2)
 
 
 def test_a_diverging_run_keeps_its_last_good_state(pictures: Path, tmp_path: Path) -> None:

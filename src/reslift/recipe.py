@@ -232,6 +232,8 @@ class Recipe(Part):
         name: also the run folder's and the card's name.
         init: zoo name, checkpoint or run folder to start from; what fits by name and shape is taken
             over, so that an ×2 trunk starts an ×4 model.
+        grow: start as the smaller model that ``init`` names, widened and deepened without a change
+            of its answers (``models/grow.py``); kind and scale have to be the same.
         licence: written into the card.
     """
 
@@ -240,6 +242,7 @@ class Recipe(Part):
     seed: int = 0
     scale: int = Field(4, ge=1, le=8)
     init: str | None = None
+    grow: bool = False
     licence: str = ""
     model: ModelPart = ModelPart()
     degradation: DegradationPart = DegradationPart()
@@ -254,6 +257,8 @@ class Recipe(Part):
     def _has_phases(self) -> Recipe:
         if not self.phases:
             raise ValueError("a recipe needs at least one phase")
+        if self.grow and not self.init:
+            raise ValueError("grow needs init, the smaller model to start from")
         return self
 
     @property

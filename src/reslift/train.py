@@ -23,6 +23,7 @@ from reslift.degradations import Degradation, make_degradation
 from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_line
 from reslift.interrupts import stop_politely
 from reslift.models import MODELS, SRModel
+from reslift.models.grow import grow
 from reslift.objective import PERCEPTUAL, Objective
 from reslift.outcome import Reporter
 from reslift.recipe import Recipe
@@ -328,10 +329,10 @@ class Session:
 
 
 def start_model(recipe: Recipe) -> SRModel:
-    """The recipe's model, seeded, with the weights of ``init`` that fit by name and shape.
+    """The recipe's model, seeded, with the weights of ``init`` that fit, or grown from ``init``.
 
     Raises:
-        RecipeError: the arguments do not fit the model, or nothing of ``init`` fits.
+        RecipeError: the arguments do not fit the model, or ``init`` cannot be used for it.
     """
     kind = look_up(recipe.model.name, MODELS, "model")
     torch.manual_seed(recipe.seed)
@@ -343,6 +344,12 @@ def start_model(recipe: Recipe) -> SRModel:
         source, _ = checkpoint.load(
             recipe.init, None if Path(recipe.init).exists() else recipe.scale
         )
+        if recipe.grow:
+            try:
+                grow(source, model)
+            except ValueError as error:
+                raise RecipeError(f"grow: init {one_line(recipe.init)}: {error}") from error
+            return model.train()
         own = model.state_dict()
         fitting = {
             key: value
