@@ -351,3 +351,11 @@ def test_a_real_interrupt(model):
     assert command.returncode == 130 and "Traceback" not in err
     after = everything()
     assert after.pop("a-x2.png") and after.pop(".reslift-journal") and after == before
+
+
+def test_a_model_that_is_not_calibrated_is_one_error_for_all_files(run):
+    picture("in/a.png"), picture("in/b.png")
+    code, out, errors = run("in", "-o", "out", "--uncertainty")
+    assert (code, out, len(errors)) == (2, [], 1)
+    assert "is not calibrated; `reslift calibrate" in errors[0]
+    assert not Path("out").exists()

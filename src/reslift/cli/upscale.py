@@ -63,7 +63,7 @@ def _upscale(pipes: Piped) -> int:
 
         if memory is None:
             machine.keep_memory()
-        return load(
+        upscaler = load(
             model,
             device=options.device,
             tile=options.tile,
@@ -77,6 +77,9 @@ def _upscale(pipes: Piped) -> int:
             consistent=options.consistent,
             kernel=options.kernel,
         )
+        if options.uncertainty:
+            _ = upscaler.judge  # refuses a model that is not calibrated, once for all files
+        return upscaler
 
     return Run(plan, options, pipes).go(prepare)
 
