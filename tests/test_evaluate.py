@@ -116,6 +116,55 @@ def test_what_is_judged_is_what_a_user_receives(folder):
     assert row.scores["m"]["psnr_y"] == value
 
 
+def test_trust_is_what_verify_and_audit_say_of_the_same_files(folder, tmp_path):
+    from reslift.audit import audit_files
+    from reslift.verify import verify
+
+    seen = {}
+    result = evaluate(
+        [("m", made(small_lift()))],
+        [find_test_set(folder, 2)],
+        scale=2,
+        trust=True,
+        watcher=lambda row, pair, answers: seen.update({row.image: (row, pair, answers)}),
+    )
+    for row, pair, answers in seen.values():
+        Image.fromarray(pair.lr[0].permute(1, 2, 0).numpy().squeeze()).save(tmp_path / "lr.png")
+        for name in (BASELINE, "m"):
+            sr = answers[name][0].permute(1, 2, 0).numpy().squeeze()
+            Image.fromarray(sr).save(tmp_path / "sr.png")
+            said = verify(tmp_path / "lr.png", tmp_path / "sr.png")
+            assert row.trust[name]["consistency_max"] == said.largest > 0
+            mean = np.mean([channel.mean for channel in said.channels])
+            assert row.trust[name]["consistency_mean"] == pytest.approx(mean)
+            share = audit_files(tmp_path / "lr.png", tmp_path / "sr.png").share
+            assert row.trust[name]["added"] == pytest.approx(100 * share, rel=1e-3)
+            assert math.isnan(row.trust[name]["inside_90"]), "nothing is calibrated"
+    largest = max(row.trust["m"]["consistency_max"] for row in result.rows)
+    assert result.summaries()[1].trust["consistency_max"] == largest
+    kept = as_json(result, "c", "now")
+    assert kept["summary"][1]["trust"]["inside_90"] is None
+    assert kept["images"][0]["trust"]["m"]["added"] == pytest.approx(
+        result.rows[0].trust["m"]["added"]
+    )
+
+
+def test_trust_counts_samples_inside_the_interval():
+    from reslift.evaluate.trust import measure
+    from reslift.uncertainty import Calibration, Judge, ScaleHead
+
+    lr = np.full((20, 24, 3), 100, np.uint8)
+    sr, hr = (np.full((40, 48, 3), value, np.uint8) for value in (100, 103))
+    hr[:, :24] = 120
+    head = ScaleHead(2, width=4, blocks=1).eval()
+    torch.nn.init.zeros_(head.tail.weight), torch.nn.init.zeros_(head.tail.bias)
+    judge = Judge(head, Calibration(levels=(0.9,), centres=(-9.0, 0.0), factors=((2.0, 2.0),)))
+    found = measure(lr, sr, hr, 4, judge)
+    assert found["half_width_90"] == pytest.approx(8.0), "twice the scale at the start, 4 levels"
+    assert found["inside_90"] == pytest.approx(50.0)
+    assert found["consistency_max"] == found["added"] == 0
+
+
 def test_scale_one_shaves_nothing_and_takes_any_degradation(folder):
     from reslift.degradations import Degradation
 
@@ -254,6 +303,8 @@ def test_command_judges_the_rest_of_a_broken_folder(folder, tmp_path):
     save(tmp_path / "m.safetensors", model, card_of(model))
     done = run(tmp_path / "m.safetensors", "--data", folder, "--out", tmp_path / "out")
     assert done.returncode == 3, done.stderr
+    assert "largest error, levels" in done.stdout
+    assert "<h2>Trust</h2>" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
     assert "broken.png" in done.stderr and "tiny.png" in done.stderr
     assert "Traceback" not in done.stderr and "3 done, 2 failed" in done.stderr
     assert "bicubic" in done.stdout and "\x1b" not in done.stdout
@@ -291,8 +342,9 @@ def test_outputs_are_refused_before_the_work(folder, tmp_path, capsys):
     words = ["evaluate", "--data", str(folder), "--scale", "2", "--out", str(out)]
     assert main(words) == 2
     assert "--overwrite" in capsys.readouterr().err
-    assert main([*words, "--overwrite", "--limit", "1", "--quiet"]) == 0
+    assert main([*words, "--overwrite", "--limit", "1", "--quiet", "--no-trust"]) == 0
     heard = capsys.readouterr()
+    assert "largest error" not in heard.out
     assert str(out / "report.html") in heard.out and "odd.png" not in heard.out
     assert (out / "results.csv").read_text().startswith("set,image")
 

@@ -116,23 +116,34 @@ def luma(picture: Picture) -> Floats:
 
 def audit(lr: Floats, sr: Floats, scale: int) -> Audit:
     """Audit luma sr (sH, sW) beside lr (H, W), both in levels of 256."""
-    size = lr.shape
-    target = project.Target(lr[:, None], scale, 255.0, False, -1e9, 1e9)
-    lack = target.lacking(sr[:, None])[:, 0]
-    shrunk = lr - lack
-    vertical, horizontal = (project.axis(n, scale).dual for n in size)
-    seen = project.apply(vertical, horizontal, shrunk)
+    seen, lack = _determined(lr, sr, scale)
     added = np.abs(sr - seen)
     beyond = np.abs(sr - _enlarged(lr, scale))
     contradiction = _enlarged(np.abs(lack), scale)
     detail = _smooth(added, SPREAD)
     support = FLOOR + SUPPORT * np.maximum(_enlarged(_structure(lr), scale), 0)
     doubt = np.maximum(detail / support, _smooth(contradiction, SPREAD) / FLOOR)
-    energy = float(((sr - sr.mean()) ** 2).sum(dtype=np.float64))
-    share = float((added**2).sum(dtype=np.float64)) / energy if energy else 0.0
     regions = _regions(doubt, contradiction, sr - seen)
     largest = float(np.abs(lack).max())
-    return Audit(scale, added, _smooth(beyond, SPREAD), doubt, share, largest, regions)
+    return Audit(scale, added, _smooth(beyond, SPREAD), doubt, _share(sr, added), largest, regions)
+
+
+def added_share(lr: Floats, sr: Floats, scale: int) -> float:
+    """`Audit.share` alone, without the maps; arguments as for `audit`."""
+    return _share(sr, sr - _determined(lr, sr, scale)[0])
+
+
+def _determined(lr: Floats, sr: Floats, scale: int) -> tuple[Floats, Floats]:
+    """What of sr shrinking can see (sH, sW), and what it lacks of lr (H, W)."""
+    target = project.Target(lr[:, None], scale, 255.0, False, -1e9, 1e9)
+    lack = target.lacking(sr[:, None])[:, 0]
+    vertical, horizontal = (project.axis(n, scale).dual for n in lr.shape)
+    return project.apply(vertical, horizontal, lr - lack), lack
+
+
+def _share(sr: Floats, added: Floats) -> float:
+    energy = float(((sr - sr.mean()) ** 2).sum(dtype=np.float64))
+    return float((added**2).sum(dtype=np.float64)) / energy if energy else 0.0
 
 
 def _enlarged(lr: Floats, scale: int) -> Floats:

@@ -65,6 +65,9 @@ def command(
     no_perceptual: Annotated[
         bool, typer.Option("--no-perceptual", help="Leave out ST-LPIPS; on a CPU it takes longest.")
     ] = False,
+    no_trust: Annotated[
+        bool, typer.Option("--no-trust", help="Leave out agreement, intervals, what was added.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results.")
     ] = False,
@@ -126,6 +129,7 @@ def command(
             allow_shift=allow_shift,
             limits=limits,
             features=features,
+            trust=not no_trust,
             watcher=watch,
         )
     _report(result, per_image=not quiet)
@@ -209,6 +213,10 @@ def _report(result: Evaluation, *, per_image: bool) -> None:
         _print_table(*_image_table(result))
         print()
     _print_table(*_summary_table(result))
+    trusted = any(row.trust for row in result.rows)
+    if trusted:
+        print()
+        _print_table(*_trust_table(result))
     print(f"\n{result.protocol}")
     for test_set in result.sets:
         print(f"LR of {one_line(test_set.name)}: {test_set.lr}.")
@@ -216,6 +224,10 @@ def _report(result: Evaluation, *, per_image: bool) -> None:
         "Gain: mean of PSNR-Y minus bicubic's, 95 % interval of a paired bootstrap over images. "
         "MACs: multiply-adds for an output of 1280×720. ms/MP: median an output megapixel."
     )
+    if trusted:
+        from reslift.evaluate.trust import NOTE
+
+        print(NOTE)
 
 
 def _image_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
@@ -264,6 +276,18 @@ def _summary_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
             ]
         )
     return head, rows
+
+
+def _trust_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
+    from reslift.evaluate.page import number
+    from reslift.evaluate.trust import TRUST
+
+    rows = [
+        [s.dataset, s.contender.name]
+        + [number(s.trust[key], quantity.decimals) for key, quantity in TRUST.items()]
+        for s in result.summaries()
+    ]
+    return ["set", "model", *(f"{q.label}, {q.unit}" for q in TRUST.values())], rows
 
 
 def _print_table(head: list[str], rows: list[list[str]]) -> None:

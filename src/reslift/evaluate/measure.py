@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from reslift.checkpoint import read_card, resolve, zoo
 from reslift.datasets.pairs import Pair, PairFiles, TestSet, read_pair, round8
 from reslift.degradations import Bicubic, Degradation, make_degradation
 from reslift.errors import ResliftError, UnknownName, UsageError, one_line
+from reslift.evaluate import trust as trusted
 from reslift.evaluate.results import (
     BASELINE,
     Contender,
@@ -40,6 +42,9 @@ from reslift.pixels.resize import bicubic_upscale
 from reslift.recipe import parse
 from reslift.upscale import Upscaler, load
 
+if TYPE_CHECKING:
+    from reslift.uncertainty import Judge
+
 OUTPUT_720P = (720, 1280)
 WARM_UP_SIDE = 256
 MEGA = 1e6
@@ -51,10 +56,14 @@ PERCEPTUAL_PROTOCOL = (
 
 @dataclass(frozen=True)
 class Runner:
-    """A contender and how it answers: (1, C, H, W) uint8 → (1, C, sH, sW) uint8."""
+    """A contender and how it answers: (1, C, H, W) uint8 → (1, C, sH, sW) uint8.
+
+    judge: its intervals, where it is calibrated.
+    """
 
     contender: Contender
     run: Callable[[Tensor], Tensor]
+    judge: Judge | None = None
 
 
 Watcher = Callable[[ImageRow | Failure, Pair | None, dict[str, Tensor]], None]
@@ -71,6 +80,7 @@ def evaluate(
     side: int = 0,
     limits: Limits = DEFAULT,
     features: STLPIPS | None = None,
+    trust: bool = False,
     watcher: Watcher | None = None,
 ) -> Evaluation:
     """Judge models on test sets, bicubic always first.
@@ -84,6 +94,7 @@ def evaluate(
         side: bring HR pictures to this side first, as ``data.resize`` of a recipe does.
         limits: how large pictures may be.
         features: measure the perceptual distance too; None leaves it out.
+        trust: measure agreement with LR, intervals and what was added too, above scale 1.
         watcher: called after each image.
 
     Returns:
@@ -112,6 +123,8 @@ def evaluate(
                     _warm_up(runners, pair)
                     warm = True
                 row, answers = judge(test_set.name, files, pair, runners, shave, features)
+                if trust and scale > 1:
+                    row = replace(row, trust=_trust(pair, runners, answers, shave))
             except (ResliftError, MemoryError) as error:
                 failure = Failure(test_set.name, files.name, _reason(files, error))
                 result.failures.append(failure)
@@ -147,7 +160,7 @@ def make_runners(upscalers: Sequence[tuple[str, Upscaler]], scale: int) -> list[
             None if upscaler.model.size else upscaler.model.macs(height, width),
             upscaler.engine,
         )
-        runners.append(Runner(contender, upscaler))
+        runners.append(Runner(contender, upscaler, trusted.judge_of(upscaler)))
     return runners
 
 
@@ -240,6 +253,17 @@ def judge(
             scores[name]["st_lpips"] = distance
     row = ImageRow(dataset, files.name, width, height, scores, times, pair.notes)
     return row, answers
+
+
+def _trust(
+    pair: Pair, runners: Sequence[Runner], answers: Mapping[str, Tensor], shave: int
+) -> dict[str, dict[str, float]]:
+    lr, hr = (picture[0].permute(1, 2, 0).cpu().numpy() for picture in (pair.lr, pair.hr))
+    found = {}
+    for runner in runners:
+        sr = answers[runner.contender.name][0].permute(1, 2, 0).cpu().numpy()
+        found[runner.contender.name] = trusted.measure(lr, sr, hr, shave, runner.judge)
+    return found
 
 
 def protocol(shave: int, perceptual: bool = False) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from reslift.evaluate.gallery import Subject
 from reslift.evaluate.results import BASELINE, Evaluation, ImageRow, Summary
+from reslift.evaluate.trust import NOTE, TRUST
 from reslift.metrics import Quantity, shown
 from reslift.report import (
     ERROR_TOP,
@@ -51,6 +52,7 @@ def render(result: Evaluation, subjects: Sequence[Subject], command: str, made: 
         tag("p", f"{len(result.rows)} images, {made}", class_="note"),
         [verdict(s) for s in summaries if s.contender.name != BASELINE],
         section("Summary", summary_table(summaries), note=SUMMARY_NOTE),
+        _trust(summaries),
         gain_charts(result),
         _failures(result),
         _gallery(result, subjects),
@@ -142,6 +144,22 @@ def summary_table(summaries: Sequence[Summary]) -> Html:
             ]
         )
     return table(columns, rows)
+
+
+def _trust(summaries: Sequence[Summary]) -> Html | None:
+    """Agreement with LR, intervals and what was added; None where it was not measured."""
+    if not any(summary.trust for summary in summaries):
+        return None
+    columns = [Column("set"), Column("model"), *(Column(_head(q), True) for q in TRUST.values())]
+    rows = [
+        [
+            summary.dataset if summary.contender.name == BASELINE else "",
+            summary.contender.name,
+            *(_cell(summary.trust[key], q.decimals) for key, q in TRUST.items()),
+        ]
+        for summary in summaries
+    ]
+    return section("Trust", table(columns, rows), note=NOTE)
 
 
 def _gain(summary: Summary) -> Html:
@@ -305,6 +323,12 @@ def _image_table(result: Evaluation) -> Html:
     metrics = _of_an_image(result.metrics)
     columns += [Column(f"{m.label} {n}", True) for m in metrics.values() for n in names]
     columns += [Column(f"gain {name}", True) for name in names[1:]]
+    known = {
+        key: quantity
+        for key, quantity in TRUST.items()
+        if any(not math.isnan(t[key]) for row in result.rows for t in row.trust.values())
+    }
+    columns += [Column(f"{_head(q)} {n}", True) for q in known.values() for n in names[1:]]
     rows: list[list[Child | Cell]] = [
         [
             row.dataset,
@@ -312,6 +336,7 @@ def _image_table(result: Evaluation) -> Html:
             Cell(f"{row.width}×{row.height}", row.width * row.height),
             *(_cell(row.scores[n][k], m.decimals) for k, m in metrics.items() for n in names),
             *(Cell(f"{row.gain(n):+.2f}", row.gain(n)) for n in names[1:]),
+            *(_cell(row.trust[n][k], q.decimals) for k, q in known.items() for n in names[1:]),
         ]
         for row in result.rows
     ]

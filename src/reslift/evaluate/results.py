@@ -33,7 +33,10 @@ class Contender:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """One picture: ``scores[contender][metric]``, and milliseconds an output megapixel."""
+    """One picture: ``scores[contender][metric]``, and milliseconds an output megapixel.
+
+    trust: by contender the quantities of ``evaluate.trust``; empty where they were not measured.
+    """
 
     dataset: str
     image: str
@@ -42,6 +45,7 @@ class ImageRow:
     scores: Mapping[str, Mapping[str, float]]
     ms_per_megapixel: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    trust: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def gain(self, name: str, metric: str = "psnr_y") -> float:
         """By how much a contender is above bicubic; 0 where both are exact (infinite)."""
@@ -77,6 +81,7 @@ class Summary:
         interval: 95 % bootstrap interval of ``gain``; None for bicubic or fewer than two images.
         images: how many the means are over.
         ms_per_megapixel: median over the images.
+        trust: quantities of ``evaluate.trust`` over the images; empty where not measured.
     """
 
     dataset: str
@@ -86,6 +91,7 @@ class Summary:
     interval: tuple[float, float] | None
     images: int
     ms_per_megapixel: float
+    trust: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -156,7 +162,18 @@ def summarise(dataset: str, contender: Contender, rows: Sequence[ImageRow]) -> S
         None if name == BASELINE else bootstrap(gains),
         kept,
         float(np.median(times)) if times else NAN,
+        pooled([row.trust[name] for row in rows if name in row.trust]),
     )
+
+
+def pooled(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of a set: the largest consistency error, the means of the rest over images that have it."""
+    found: dict[str, float] = {}
+    for name in rows[0] if rows else ():
+        values = [row[name] for row in rows if not math.isnan(row[name])]
+        pool = np.max if name == "consistency_max" else np.mean
+        found[name] = float(pool(values)) if values else math.nan
+    return found
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float] | None:

@@ -14,6 +14,7 @@ from reslift.errors import OutputError, OutputExists, one_line
 from reslift.evaluate.gallery import Subject
 from reslift.evaluate.page import render
 from reslift.evaluate.results import BASELINE, Evaluation
+from reslift.evaluate.trust import TRUST
 from reslift.files import atomic_write
 from reslift.metrics import shown
 
@@ -100,6 +101,7 @@ def as_json(result: Evaluation, command: str, made: str) -> dict[str, Any]:
                 "gain_interval_95": list(s.interval) if s.interval else None,
                 "verdict": None if s.contender.name == BASELINE else s.verdict,
                 "ms_per_output_megapixel": _plain(s.ms_per_megapixel),
+                "trust": {key: _plain(value) for key, value in s.trust.items()},
             }
             for s in result.summaries()
         ],
@@ -112,6 +114,7 @@ def as_json(result: Evaluation, command: str, made: str) -> dict[str, Any]:
                 "scores": {n: {k: _plain(v) for k, v in s.items()} for n, s in row.scores.items()},
                 "gain_psnr_y": {c.name: _plain(row.gain(c.name)) for c in result.contenders[1:]},
                 "ms_per_output_megapixel": {n: _plain(v) for n, v in row.ms_per_megapixel.items()},
+                "trust": {n: {k: _plain(v) for k, v in t.items()} for n, t in row.trust.items()},
                 "notes": list(row.notes),
             }
             for row in result.rows
@@ -127,13 +130,15 @@ def as_csv(result: Evaluation) -> str:
     """A line an image and contender."""
     metrics = list(shown(result.metrics))
     head = ["set", "image", "width", "height", "model", *metrics, "gain_psnr_y"]
+    trusted = list(TRUST) if any(row.trust for row in result.rows) else []
     rows: list[list[str | int | float]] = []
     for row in result.rows:
         for name, scores in row.scores.items():
             rows.append([row.dataset, row.image, row.width, row.height, name])
             rows[-1] += [scores[key] for key in metrics]
             rows[-1] += [row.gain(name), row.ms_per_megapixel[name]]
-    return report.as_csv([*head, "ms_per_output_megapixel"], rows)
+            rows[-1] += [row.trust[name][key] for key in trusted]
+    return report.as_csv([*head, "ms_per_output_megapixel", *trusted], rows)
 
 
 def _plain(value: float) -> float | str | None:
