@@ -32,8 +32,10 @@ REACH = 2
 MARGIN = TAIL + REACH
 BLOCK = 16
 CLOSE = 0.95
-CROWDED = 0.5
-TOGETHER = 16
+CROWDED = 1.0
+TOGETHER = 48
+LEAST_FREE = 0.15
+WORTH_DROPPING = 0.3
 Blocks = tuple[tuple[slice, slice, Floats], ...]
 
 
@@ -46,7 +48,9 @@ class Round:
     steps: int
 
 
-ROUNDS = (Round(8, 4, 8), Round(8, 4, 16), Round(16, 12, 40))
+ROUNDS = (Round(8, 4, 6), Round(8, 6, 10), Round(16, 10, 24), Round(24, 16, 64))
+Unit = tuple[Box, int]
+"""A window in LR pixels, and the channel that is repaired in it."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +121,13 @@ class Target:
     low: Floats | float
     high: Floats | float
 
-    def part(self, box: Box) -> Target:
-        """The part of it under `box`, in LR pixels."""
-        inside = _inside(box, self.scale)
+    def of(self, channels: NDArray[np.bool_]) -> Target:
+        """Some of its channels."""
         low, high = (
-            bound[inside] if isinstance(bound, np.ndarray) else bound
+            bound[:, channels] if isinstance(bound, np.ndarray) else bound
             for bound in (self.low, self.high)
         )
-        y = np.ascontiguousarray(self.y[_inside(box)])
-        return Target(y, self.scale, self.top, self.whole, low, high)
+        return Target(self.y[:, channels], self.scale, self.top, self.whole, low, high)
 
     def lacking(self, x: Floats) -> Floats:
         """y - A x (h, C, w), where A clips as shrinking does; 0 where clipping makes it right."""
@@ -153,11 +155,6 @@ class Target:
         return CLOSE if self.whole else CLOSE * self.top / 65535
 
 
-def _inside(box: Box, scale: int = 1) -> tuple[slice, slice, slice]:
-    rows, columns = box.slices(scale=scale)
-    return rows, slice(None), columns
-
-
 def bicubic(x: Floats, target: Target, origin: tuple[int, int] = (0, 0)) -> tuple[Floats, Floats]:
     """Project x (sh, C, sw), in levels, on what shrinks to the original.
 
@@ -167,47 +164,47 @@ def bicubic(x: Floats, target: Target, origin: tuple[int, int] = (0, 0)) -> tupl
         The picture, rounded where it will be, and what it lacks (h, C, w) in levels.
     """
     x = target.moved(x, target.lacking(x))
-    saved = target.rounded(x)
-    lack = target.lacking(saved)
+    lack = target.lacking(target.rounded(x))
     size = Box(0, target.y.shape[0], 0, target.y.shape[2])
     for round in ROUNDS:
-        squares = _squares(np.abs(lack).max(1) > target.close, round.side, origin)
+        squares = _squares(np.abs(lack) > target.close, round.side, origin)
         if not squares:
             break
-        side = round.side + 2 * round.margin
-        crowded = len(squares) * round.side**2 > CROWDED * size.pixels
-        if crowded or side > min(size.height, size.width):
+        side, outer = (round.side + 2 * m for m in (round.margin, round.margin + 2 * REACH))
+        crowded = len(squares) * side**2 > CROWDED * lack.size
+        if crowded or outer > min(size.height, size.width):
             x = _accelerated(x, target, _sure([size], size), round.steps)
-        else:
-            for some in _apart(squares, -(-side // round.side)):
-                _repair(
-                    x, target, [_window(s, round.margin, size) for s in some], size, round.steps
-                )
-        saved = target.rounded(x)
-        lack = target.lacking(saved)
-    return saved, lack
+            lack = target.lacking(target.rounded(x))
+            continue
+        for some in _apart(squares, -(-side // round.side)):
+            _repair(x, target, [(_window(s, round.margin, size), c) for s, c in some], size, round)
+        if len(squares) * outer**2 > CROWDED * lack.size:
+            lack = target.lacking(target.rounded(x))
+            continue
+        for some in _apart(squares, 1):
+            wider = [(_window(s, round.margin + 2 * REACH, size), c) for s, c in some]
+            _measure(lack, x, target, wider, size)
+    return target.rounded(x), lack
 
 
 def _squares(
     dirty: NDArray[np.bool_], side: int, origin: tuple[int, int]
-) -> list[tuple[int, int, Box]]:
-    """The squares of a fixed grid over the whole image that hold something dirty."""
-    rows, columns = np.nonzero(dirty)
-    places = {
-        ((row + origin[0]) // side, (column + origin[1]) // side)
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-    }
+) -> list[tuple[int, int, Unit]]:
+    """The squares of a fixed grid over the whole image that hold something dirty, by channel."""
+    rows, channels, columns = np.nonzero(dirty)
+    down, across = (rows + origin[0]) // side, (columns + origin[1]) // side
+    places = set(zip(down.tolist(), across.tolist(), channels.tolist(), strict=True))
     found = []
-    for row, column in sorted(places):
+    for row, column, channel in sorted(places):
         top, left = row * side - origin[0], column * side - origin[1]
-        found.append((row, column, Box(top, top + side, left, left + side)))
+        found.append((row, column, (Box(top, top + side, left, left + side), channel)))
     return found
 
 
-def _apart(squares: list[tuple[int, int, Box]], reach: int) -> Iterator[list[Box]]:
+def _apart(squares: list[tuple[int, int, Unit]], reach: int) -> Iterator[list[Unit]]:
     """Squares, some at a time, that are `reach` squares from each other: windows do not meet."""
     for down, across in itertools.product(range(reach), repeat=2):
-        some = [s for row, column, s in squares if (row % reach, column % reach) == (down, across)]
+        some = [u for row, column, u in squares if (row % reach, column % reach) == (down, across)]
         for start in range(0, len(some), TOGETHER):
             yield some[start : start + TOGETHER]
 
@@ -220,46 +217,108 @@ def _window(square: Box, margin: int, size: Box) -> Box:
     return Box(top, top + side, left, left + side)
 
 
-def _repair(x: Floats, target: Target, windows: list[Box], size: Box, most: int) -> None:
-    """Steps within windows of one size, all at once, side by side where channels are."""
-    places = [_inside(window, target.scale) for window in windows]
-    parts = [target.part(window) for window in windows]
+def _repair(x: Floats, target: Target, units: list[Unit], size: Box, round: Round) -> None:
+    """Steps within windows of one size that do not meet, all at once."""
+    windows = [window for window, _ in units]
+    start = _cut(x, units, target.scale)
+    answer = _accelerated(start, _joint(target, units), _sure(windows, size), round.steps)
+    for number, (window, channel) in enumerate(units):
+        rows, columns = window.slices(scale=target.scale)
+        x[rows, channel, columns] = answer[:, number]
+
+
+def _measure(lack: Floats, x: Floats, target: Target, units: list[Unit], size: Box) -> None:
+    """What is lacking in windows, where all that A looks at lies in them; in place."""
+    joint = _joint(target, units)
+    found = joint.lacking(joint.rounded(_cut(x, units, target.scale)))
+    for number, (window, channel) in enumerate(units):
+        inner = _sure_part(window, size)
+        rows, columns = inner.slices()
+        lack[rows, channel, columns] = found[:, number][inner.slices(window)]
+
+
+def _joint(target: Target, units: list[Unit]) -> Target:
+    """What is projected on in windows, side by side where channels are."""
     low, high = (
-        np.concatenate(bounds, 1) if isinstance(bounds[0], np.ndarray) else bounds[0]
-        for bounds in ([part.low for part in parts], [part.high for part in parts])
+        _cut(bound, units, target.scale) if isinstance(bound, np.ndarray) else bound
+        for bound in (target.low, target.high)
     )
-    y = np.concatenate([part.y for part in parts], 1)
-    joint = Target(y, target.scale, target.top, target.whole, low, high)
-    start = np.concatenate([x[place] for place in places], 1)
-    answer = _accelerated(start, joint, _sure(windows, size, x.shape[1]), most)
-    for place, window in zip(places, np.split(answer, len(windows), 1), strict=True):
-        x[place] = window
+    y = _cut(target.y, units, 1)
+    return Target(y, target.scale, target.top, target.whole, low, high)
 
 
-def _sure(windows: list[Box], size: Box, channels: int = 1) -> Floats:
-    """1 where all that A looks at lies in the window, which may end where the picture does."""
+def _cut(values: Floats, units: list[Unit], scale: int) -> Floats:
+    """(H, C, W) → (h, units, w)."""
+    parts = []
+    for window, channel in units:
+        rows, columns = window.slices(scale=scale)
+        parts.append(values[rows, channel, columns])
+    return np.stack(parts, 1)
+
+
+def _sure_part(box: Box, size: Box) -> Box:
+    """Where all that A looks at lies in the window, which may end where the picture does."""
+    return Box(
+        box.top + REACH * (box.top > 0),
+        box.bottom - REACH * (box.bottom < size.height),
+        box.left + REACH * (box.left > 0),
+        box.right - REACH * (box.right < size.width),
+    )
+
+
+def _sure(windows: list[Box], size: Box) -> Floats:
+    """(h, windows, w), 1 in the sure part of each."""
     sure = np.zeros((windows[0].height, len(windows), windows[0].width), np.float32)
-    for number, box in enumerate(windows):
-        top, bottom = REACH * (box.top > 0), box.height - REACH * (box.bottom < size.height)
-        left, right = REACH * (box.left > 0), box.width - REACH * (box.right < size.width)
-        sure[top:bottom, number, left:right] = 1
-    return sure.repeat(channels, 1)
+    for number, window in enumerate(windows):
+        sure[:, number][_sure_part(window, size).slices(window)] = 1
+    return sure
 
 
 def _accelerated(x: Floats, target: Target, sure: Floats, most: int) -> Floats:
-    """Steps with momentum until every rounded window is close enough wherever that is `sure`."""
+    """Steps with momentum, in each window until, rounded, it is close enough wherever `sure`."""
+    answer, left = x.copy(), np.arange(x.shape[1])
     point, before, pace = x, x, 1.0
     for _ in range(most):
         lack = target.lacking(point) * sure
-        after = target.moved(point, lack)
+        done = np.abs(lack).max((0, 2)) <= target.close
+        if done.any():
+            short = target.lacking(target.rounded(before)) * sure
+            done = np.abs(short).max((0, 2)) <= target.close
+        if done.all():
+            break
+        if done.mean() >= WORTH_DROPPING and len(done) == sure.shape[1]:
+            answer[:, left[done]] = before[:, done]
+            left, target = left[~done], target.of(~done)
+            before, point, lack, sure = (v[:, ~done] for v in (before, point, lack, sure))
+        after = target.moved(point, lack * _gain(point, lack, target))
         faster = (1 + (1 + 4 * pace * pace) ** 0.5) / 2
-        point = after + np.float32((pace - 1) / faster) * (after - before)
+        point = after - before
+        point *= np.float32((pace - 1) / faster)
+        point += after
         before, pace = after, faster
-        if np.abs(lack).max() <= target.close:
-            left = target.lacking(target.rounded(before)) * sure
-            if np.abs(left).max() <= target.close:
-                break
-    return before
+    answer[:, left] = before
+    return answer
+
+
+def _gain(x: Floats, lack: Floats, target: Target) -> Floats:
+    """1 over the share of the pixels below each sample that clipping leaves free to move."""
+    s = target.scale
+
+    def count(free: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        ones = free.view(np.uint8)
+        rows = sum((ones[k::s] for k in range(1, s)), ones[::s])
+        total: NDArray[np.uint8] = sum((rows[..., k::s] for k in range(1, s)), rows[..., ::s])
+        return total
+
+    free = np.where(lack > 0, count(x < target.high), count(x > target.low))
+    return _gains(s)[free]
+
+
+@functools.cache
+def _gains(scale: int) -> Floats:
+    free = np.arange(scale**2 + 1) / scale**2
+    gains: Floats = (1 / np.maximum(free, LEAST_FREE)).astype(np.float32)
+    return gains
 
 
 def box(x: Floats, target: Target) -> tuple[Floats, Floats]:
