@@ -10,17 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage import data
 
 from reslift.errors import ResliftError
 from reslift.media import Wishes
 from reslift.media.video import parts
 from reslift.media.video.overlap import DEPTH, overlapped
 from reslift.media.video.parts import segment_length
-from reslift.media.video.steady import Steady
 from reslift.media.video.work import enlarge
 from small_models import bicubic_lift, made, small_lift
-from video_samples import read, write
+from video_samples import noisy_clip, read, write
 
 TIMES = tuple(range(0, 30 * 40, 40))
 KILLED = """
@@ -144,8 +142,9 @@ def test_a_damaged_part_is_made_again(source, tmp_path):
     assert len(read(target)[0]) == len(TIMES)
 
 
-def test_steady_is_the_same_after_a_stop(source, tmp_path):
-    upscaler, wishes = made(bicubic_lift(2)), Wishes(steady=True)
+def test_steady_is_the_same_after_a_stop(tmp_path):
+    source = noisy_clip(tmp_path / "a.mkv", len(TIMES))
+    upscaler, wishes = made(bicubic_lift(2)), Wishes(codec="ffv1")
     enlarge(upscaler, source, tmp_path / "whole.mkv", wishes)
     with pytest.raises(ResliftError, match="NaN"):
         enlarge(Failing(upscaler, 17), source, tmp_path / "b.mkv", wishes)
@@ -153,6 +152,8 @@ def test_steady_is_the_same_after_a_stop(source, tmp_path):
     (times, frames), (wanted_times, wanted) = read(tmp_path / "b.mkv"), read(tmp_path / "whole.mkv")
     assert times == wanted_times
     assert all(np.array_equal(*pair) for pair in zip(frames, wanted, strict=True))
+    enlarge(upscaler, source, tmp_path / "c.mkv", Wishes(codec="ffv1", steady=False))
+    assert not np.array_equal(read(tmp_path / "c.mkv")[1][5], wanted[5])
 
 
 def test_segments_hold_fewer_of_larger_pictures(monkeypatch):
@@ -160,44 +161,6 @@ def test_segments_hold_fewer_of_larger_pictures(monkeypatch):
     lengths = [segment_length(*size) for size in ((320, 240), (1920, 1080), (3840, 2160))]
     assert lengths == [250, 120, 30]
     assert segment_length(16000, 9000) == 24
-
-
-def noisy(frames, sigma, seed=0):
-    rng = np.random.default_rng(seed)
-    still = rng.random((40, 48, 3)) * 0.6 + 0.2
-    return [
-        np.clip((still + rng.normal(0, sigma, still.shape)) * 65535, 0, 65535).astype(np.uint16)
-        for _ in range(frames)
-    ]
-
-
-def test_steady_calms_noise():
-    steady, frames = Steady(), noisy(24, 4 / 255)
-    calmed = [steady(frame) for frame in frames]
-    before = np.std(np.stack(frames[12:]).astype(float), 0).mean()
-    after = np.std(np.stack(calmed[12:]).astype(float), 0).mean()
-    assert after < 0.35 * before
-
-
-def test_steady_does_not_smear_what_moves():
-    wide, rng = data.camera()[100:228, 100:400] / 255, np.random.default_rng(1)
-    steady, before, after = Steady(), [], []
-    for place in range(16):
-        clean = np.repeat(wide[:, 2 * place : 2 * place + 128, None], 3, 2)
-        frame = np.clip(clean + rng.normal(0, 3 / 255, clean.shape), 0, 1)
-        calmed = steady(np.rint(frame * 65535).astype(np.uint16)) / 65535
-        before.append(np.abs(frame - clean).mean())
-        after.append(np.abs(calmed - clean).mean())
-    assert np.mean(after) <= 1.02 * np.mean(before)
-
-
-def test_steady_follows_a_slow_fade():
-    steady, base = Steady(), noisy(1, 0)[0]
-    for place, noise in enumerate(noisy(30, 2 / 255)):
-        faded = np.clip(noise.astype(int) + 300 * place, 0, 65535).astype(np.uint16)
-        result = steady(faded)
-    clean = np.clip(base.astype(int) + 300 * 29, 0, 65535)
-    assert abs(float((result - clean).mean())) < 65535 / 255 * 1.5
 
 
 def test_steps_keep_the_order_and_bound_what_waits():

@@ -89,6 +89,21 @@ def write(path, sample=None, **changes):
     return path
 
 
+def noisy_clip(path, frames, sigma=4, repeat=1, size=(64, 48)):
+    """A still picture, lossless, with noise that is fresh in every `repeat`-th frame."""
+    rng, still = np.random.default_rng(0), picture(0, size).astype(float)
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=25)
+        video.width, video.height, video.pix_fmt = *size, "bgr0"
+        for place in range(frames):
+            if place % repeat == 0:
+                noisy = np.clip(still + rng.normal(0, sigma, still.shape), 0, 255).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(noisy, "rgb24").reformat(format="bgr0")
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    return path
+
+
 def _frame(place, time, sample):
     still = max((s for s in sample.stills if s <= place), default=None)
     first = place if still is None else still

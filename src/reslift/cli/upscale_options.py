@@ -204,8 +204,9 @@ class Clips:
         bool, typer.Option("--deinterlace", help="Video: make half pictures whole first.")
     ] = False
     steady: Annotated[
-        bool, typer.Option("--steady", help="Video: average the noise of what does not move.")
-    ] = False
+        bool,
+        typer.Option("--steady/--no-steady", help="Video: average noise of what does not move."),
+    ] = True
     allow_truncated: Annotated[
         bool, typer.Option("--allow-truncated", help="Video: enlarge what is there.")
     ] = False

@@ -81,7 +81,8 @@ class Wishes:
             None for what suits the target and the source.
         start, end: seconds of a video from its beginning, None for all of it.
         deinterlace: the half pictures of an interlaced video are made whole first.
-        steady: noise of what does not move is averaged over the frames of a video first.
+        steady: noise of what does not move is averaged over the frames of a video first; without
+            noise nothing is touched.
         allow_truncated: a video that ends too early is enlarged as far as it goes.
         window: (centre, width) of what the network sees of a medical image, in its rescaled units
             (Hounsfield); None is the whole range.
@@ -106,7 +107,7 @@ class Wishes:
     start: float | None = None
     end: float | None = None
     deinterlace: bool = False
-    steady: bool = False
+    steady: bool = True
     allow_truncated: bool = False
     window: tuple[float, float] | None = None
     axis: int | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from reslift.media.video.probe import (
     planar,
     whole_packets,
 )
-from reslift.media.video.steady import Steady
+from reslift.media.video.steady import AHEAD, Steady
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -51,8 +52,8 @@ LOST_DATA = {
 class Shot:
     """One frame: its place in the result, its time and length in ticks, its picture.
 
-    image: (H, W, C) uint16, None where its result is there already. same: bit-equal to the one
-    before it.
+    image: (H, W, C) uint16, None where its result is there already. same: that of the one before
+    it, bit for bit.
     """
 
     index: int
@@ -95,7 +96,7 @@ class Selection:
     start: float | None = None
     end: float | None = None
     deinterlace: bool = False
-    steady: bool = False
+    steady: bool = True
 
 
 def conversion(clip: Clip) -> Conversion:
@@ -126,7 +127,6 @@ class Frames:
     ) -> None:
         self._clip, self._selection, self._skip, self._limits = clip, selection, skip, limits
         self._conversion = conversion(clip)
-        self._steady = Steady() if selection.steady else None
         self._before: Words | None = None
         self._last: tuple[int, int] | None = None
         self._graph: Graph | None = None
@@ -135,8 +135,8 @@ class Frames:
     def __iter__(self) -> Iterator[Shot]:
         with opened(self._clip.path) as container, boundary(self._clip.path):
             stream = picture_stream(container, self._clip.path)
-            for frame in self._timed(container, stream):
-                yield self._shot(frame)
+            shots = (self._shot(frame) for frame in self._timed(container, stream))
+            yield from self._wanted(steadied(shots) if self._selection.steady else shots)
         if not self.tally.shots:
             raise InputError(
                 f"cannot use {one_line(self._clip.path)}: no frame lies between --start and --end"
@@ -216,16 +216,24 @@ class Frames:
         tally.fields += frame.interlaced_frame and not self._selection.deinterlace
         tally.lost |= {LOST_DATA[kind] for kind in _kinds(frame) if kind in LOST_DATA}
         duration = frame.duration or round(1 / clip.rate / clip.time_base)
-        if self._skip(index) and self._steady is None:
+        if self._skip(index) and not self._selection.steady:
             self._before = None
             return Shot(index, pts, duration, None, False)
         image = self.picture(frame)
-        if self._steady is not None:
-            image = self._steady(image)
         same = self._before is not None and np.array_equal(image, self._before)
         tally.repeated += same
-        self._before = image
-        return Shot(index, pts, duration, None if self._skip(index) else image, same)
+        if not same:
+            self._before = image
+        return Shot(index, pts, duration, self._before, same)
+
+    def _wanted(self, shots: Iterable[Shot]) -> Iterator[Shot]:
+        """Shots without the pictures whose results are there."""
+        skipped = True
+        for shot in shots:
+            before, skipped = skipped, self._skip(shot.index)
+            yield replace(
+                shot, image=None if skipped else shot.image, same=shot.same and not before
+            )
 
     def _time(self, frame: VideoFrame) -> int:
         """The time stamp, which must rise; one that is absent or does not is set to the next."""
@@ -243,6 +251,31 @@ class Frames:
         if frame.format.name != wanted:
             frame = frame.reformat(format=wanted)
         return self._conversion.to_rgb(planes_of(frame, self._conversion.layout.dtype))
+
+
+def steadied(shots: Iterable[Shot]) -> Iterator[Shot]:
+    """The same shots with steady pictures, some of them later; what repeats takes no part."""
+    steady, waiting, repeats = Steady(), deque[Shot](), 0
+    shown: Words | None = None
+
+    def release(pictures: Iterable[Words]) -> Iterator[Shot]:
+        nonlocal shown
+        for shown in pictures:
+            yield replace(waiting.popleft(), image=shown)
+            while waiting and waiting[0].same:
+                yield replace(waiting.popleft(), image=shown)
+
+    for shot in shots:
+        assert shot.image is not None
+        waiting.append(shot)
+        repeats = repeats + 1 if shot.same else 0
+        if not shot.same:
+            yield from release(steady.push(shot.image))
+        elif repeats > AHEAD:
+            yield from release(steady.flush())
+            while waiting:
+                yield replace(waiting.popleft(), image=shown)
+    yield from release(steady.flush())
 
 
 def planes_of(frame: VideoFrame, dtype: np.dtype[np.generic]) -> list[Pixels]:
