@@ -19,7 +19,7 @@ import numpy as np
 from reslift import checkpoint
 from reslift.calibrate import EDGE, errors_and_scales
 from reslift.datasets.folder import read_rgb
-from reslift.datasets.pairs import find_test_set
+from reslift.datasets.pairs import PairFiles, find_test_set
 from reslift.uncertainty import Judge, Judged, half_widths, load_judge
 from reslift.upscale import Upscaler, load
 
@@ -51,15 +51,15 @@ class Pooled:
 
 def pictures_of(upscaler: Upscaler, folder: Path) -> list[Judged]:
     """A benchmark set, enlarged."""
-    scale, found = upscaler.card.scale, []
-    for files in find_test_set(folder, scale).files:
-        assert files.lr is not None, f"{folder.name} has no LR files at this scale"
-        lr, hr = (
-            read_rgb(path).permute(1, 2, 0).contiguous().numpy() for path in (files.lr, files.hr)
-        )
-        sr = upscaler(lr)
-        found.append(Judged(files.name, lr, sr, hr[: sr.shape[0], : sr.shape[1]]))
-    return found
+    return [judged(upscaler, files) for files in find_test_set(folder, upscaler.card.scale).files]
+
+
+def judged(upscaler: Upscaler, files: PairFiles) -> Judged:
+    """A picture that has LR, HR and SR."""
+    assert files.lr is not None, f"{files.name} has no LR file at this scale"
+    lr, hr = (read_rgb(path).permute(1, 2, 0).contiguous().numpy() for path in (files.lr, files.hr))
+    sr = upscaler(lr)
+    return Judged(files.name, lr, sr, hr[: sr.shape[0], : sr.shape[1]])
 
 
 def pooled(judge: Judge, pictures: list[Judged]) -> Pooled:
