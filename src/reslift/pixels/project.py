@@ -31,6 +31,7 @@ TAIL = 4
 REACH = 2
 MARGIN = TAIL + REACH
 BLOCK = 16
+BAND = 64
 CLOSE = 0.95
 CROWDED = 1.0
 TOGETHER = 48
@@ -141,9 +142,13 @@ class Target:
     def moved(self, x: Floats, lack: Floats) -> Floats:
         """clip(x + U lack)."""
         vertical, horizontal = (axis(n, self.scale).dual for n in self.y.shape[::2])
-        out = _across(horizontal, _down(vertical, lack))
-        out += x
-        return np.clip(out, self.low, self.high, out=out)
+        half, out = _down(vertical, lack), np.empty_like(x)
+        for start in range(0, len(x), BAND):
+            rows = slice(start, start + BAND)
+            low, high = (b[rows] if isinstance(b, np.ndarray) else b for b in (self.low, self.high))
+            np.add(_across(horizontal, half[rows]), x[rows], out=out[rows])
+            np.clip(out[rows], low, high, out=out[rows])
+        return out
 
     def rounded(self, x: Floats) -> Floats:
         """What is saved of x."""
