@@ -8,6 +8,7 @@ python benchmarks/video.py steadiness [IMAGE] deviation of the luma over time, b
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
 from pathlib import Path
 
@@ -93,23 +94,50 @@ def steadiness(given: str | None, model: str, scale: int) -> None:
     still = whole[60:156, 140:268].astype(float)
     upscaler = reslift.load(model, scale=scale)
     print(f"{model} x{scale}, {STILL_FRAMES} frames, deviation of the luma over time (levels)")
-    print("noise   bicubic   model   model --steady")
-    for sigma in (1, 2, 4, 8):
+    print("noise   H.264   bicubic   model --no-steady   model")
+    for sigma, crf in [(s, None) for s in (1, 2, 4, 8)] + [(5, c) for c in (12, 18, 23, 28)]:
         rng = np.random.default_rng(sigma)
         frames = [
-            np.rint(np.clip(still + rng.normal(0, sigma, still.shape), 0, 255) * 257).astype(
-                np.uint16
-            )
-            for _ in range(STILL_FRAMES)
+            np.clip(still + rng.normal(0, sigma, still.shape), 0, 255) for _ in range(STILL_FRAMES)
         ]
-        steady = Steady()
-        calmed = [steady(frame) for frame in frames]
+        words = [np.rint(frame).astype(np.uint16) * 257 for frame in frames]
+        if crf is not None:
+            words = coded(words, crf)
         rows = [
-            flicker([bicubic(frame, scale) for frame in frames]),
-            flicker([upscaler(frame) for frame in frames]),
-            flicker([upscaler(frame) for frame in calmed]),
+            flicker([bicubic(frame, scale) for frame in words]),
+            flicker([upscaler(frame) for frame in words]),
+            flicker([upscaler(frame) for frame in calmed(words)]),
         ]
-        print(f"{sigma:5}   {rows[0]:7.3f}   {rows[1]:5.3f}   {rows[2]:14.3f}", flush=True)
+        kind = "none" if crf is None else f"crf {crf}"
+        print(
+            f"{sigma:5}  {kind:>6}   {rows[0]:7.3f}   {rows[1]:17.3f}   {rows[2]:5.3f}", flush=True
+        )
+
+
+def calmed(frames: list[NDArray[np.uint16]]) -> list[NDArray[np.uint16]]:
+    """What the model sees by default."""
+    steady = Steady()
+    early = [shown for frame in frames for shown in steady.push(frame)]
+    return early + list(steady.flush())
+
+
+def coded(frames: list[NDArray[np.uint16]], crf: int) -> list[NDArray[np.uint16]]:
+    """As H.264 (4:2:0) hands them back."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as out:
+        video = out.add_stream("libx264", rate=25, options={"crf": str(crf)})
+        video.height, video.width = frames[0].shape[:2]
+        video.pix_fmt = "yuv420p"
+        for frame in frames:
+            pixels = (frame // 257).astype(np.uint8)
+            out.mux(video.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        out.mux(video.encode(None))
+    file.seek(0)
+    with av.open(file) as source:
+        shown = [frame.to_ndarray(format="rgb24") for frame in source.decode(video=0)]
+    return [picture.astype(np.uint16) * 257 for picture in shown]
 
 
 def bicubic(frame: NDArray[np.uint16], scale: int) -> NDArray[np.uint16]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from reslift.errors import InputError, one_line
 from reslift.limits import Limits
+from reslift.media.video.announced import Met, too_few_decoded, too_few_there
 from reslift.media.video.color import Conversion, Words
 from reslift.media.video.probe import (
     Clip,
@@ -97,6 +98,12 @@ class Selection:
     end: float | None = None
     deinterlace: bool = False
     steady: bool = True
+    allow_truncated: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is every frame."""
+        return self.start is None and self.end is None
 
 
 def conversion(clip: Clip) -> Conversion:
@@ -130,6 +137,7 @@ class Frames:
         self._before: Words | None = None
         self._last: tuple[int, int] | None = None
         self._graph: Graph | None = None
+        self._met = Met()
         self.tally = Tally()
 
     def __iter__(self) -> Iterator[Shot]:
@@ -137,6 +145,10 @@ class Frames:
             stream = picture_stream(container, self._clip.path)
             shots = (self._shot(frame) for frame in self._timed(container, stream))
             yield from self._wanted(steadied(shots) if self._selection.steady else shots)
+            if self._selection.whole and not self._selection.allow_truncated:
+                error = too_few_there(self._clip, container, stream, self._met)
+                if error is not None:
+                    raise error
         if not self.tally.shots:
             raise InputError(
                 f"cannot use {one_line(self._clip.path)}: no frame lies between --start and --end"
@@ -161,20 +173,25 @@ class Frames:
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         import av
 
-        context, tally = decoder(stream), self.tally
-        packets = frames = failures = 0
+        context, tally, met = decoder(stream), self.tally, self._met
+        kept = 0
         for packet in whole_packets(container, [stream], self._clip.path):
-            packets += bool(packet.size) and not packet.is_discard
+            met.packets += bool(packet.size)
+            kept += bool(packet.size) and not packet.is_discard
             try:
                 decoded = context.decode(packet if packet.size else None)
             except av.FFmpegError:
-                failures += 1
+                tally.missing += 1
                 continue
             for frame in decoded:
-                frames += 1
+                met.frames += 1
                 yield frame
-        lacking = max(0, packets - frames)
-        tally.missing = failures if self._clip.codec in HIDES_FRAMES else max(lacking, 0)
+        if self._clip.codec not in HIDES_FRAMES and not self._clip.interlaced:
+            tally.missing = max(0, kept - met.frames)
+        if not self._selection.allow_truncated:
+            error = too_few_decoded(self._clip, tally.missing, met)
+            if error is not None:
+                raise error
 
     def _deinterlaced(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         if not self._selection.deinterlace:
@@ -243,6 +260,7 @@ class Frames:
             self.tally.retimed += 1
             pts = self._last[0] + (self._last[1] if pts is None else 1)
         self._last = (pts or 0, step)
+        self._met.at(self._last[0])
         return self._last[0]
 
     def picture(self, frame: VideoFrame) -> Words:

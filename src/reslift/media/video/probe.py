@@ -106,8 +106,10 @@ def boundary(path: Path) -> Iterator[None]:
         raise InputError(f"cannot use {one_line(path)}: {one_line(reason)}") from error
 
 
-def opened(path: Path) -> InputContainer:
+def opened(path: Path, **options: str) -> InputContainer:
     """The file for reading; only this file, by the demuxer that its content names.
+
+    `options` are that demuxer's.
 
     Raises InputError where PyAV is not installed, or the file is not a video or damaged.
     """
@@ -128,7 +130,7 @@ def opened(path: Path) -> InputContainer:
                 f"file:{path}",
                 "r",
                 format=kind,
-                container_options={"protocol_whitelist": "file"},
+                container_options={"protocol_whitelist": "file", **options},
                 metadata_errors="surrogateescape",
             )
     except InputError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +60,9 @@ def enlarge(
     """
     clip = probe(source)
     _refuse(clip, wishes)
-    selection = Selection(wishes.start, wishes.end, wishes.deinterlace, wishes.steady)
+    selection = Selection(
+        wishes.start, wishes.end, wishes.deinterlace, wishes.steady, wishes.allow_truncated
+    )
     size = clip.width * enlarger.scale, clip.height * enlarger.scale
     encoding, notes = choose(clip, target, size, wishes.codec, wishes.crf)
     parts = Parts(target, _key(enlarger, source, selection, encoding), segment_length(*size))
@@ -115,7 +117,7 @@ def _key(
         "av": av.__version__,
         "source": digest(source),
         "model": enlarger.identity,
-        "selection": repr(selection),
+        "selection": repr(replace(selection, allow_truncated=False)),
         "encoding": repr(encoding),
     }
 
