@@ -243,6 +243,55 @@ def test_half_widths_beside_a_geotiff(calibrated, tmp_path, bands):
     assert np.allclose(half[(-1, *far)], expected[far] * span, rtol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("shape", "tags"),
+    [
+        ((40, 50), {"RescaleSlope": "2", "RescaleIntercept": "-1024", "PixelPaddingValue": 0}),
+        ((2, 40, 50), {"PhotometricInterpretation": "MONOCHROME1", "WindowCenter": None}),
+        ((40, 50, 3), {}),
+    ],
+)
+def test_half_widths_beside_a_dicom_image(calibrated, tmp_path, shape, tags):
+    pydicom = pytest.importorskip("pydicom")
+    from medical_samples import dicom, read
+
+    gray = shape[-1] != 3
+    photo = data.astronaut()[60:100, 60:110].astype(np.uint16 if gray else np.uint8)
+    values = np.broadcast_to(photo[..., 0] * np.uint16(9) + 1, shape).copy() if gray else photo
+    if "PixelPaddingValue" in tags:
+        values[:4, :5] = 0
+    dicom(tmp_path / "a.dcm", values, **tags)
+    upscaler = load(calibrated)
+    notes = upscaler.upscale_file(tmp_path / "a.dcm", tmp_path / "b.dcm", Wishes(uncertainty=True))
+    assert any("not on such images" in note for note in notes)
+    upscaler.upscale_file(tmp_path / "a.dcm", tmp_path / "plain.dcm")
+    large, map_ = read(tmp_path / "b.dcm"), read(tmp_path / "b.dcm.uncertainty.dcm")
+    assert large.pixel_array.tobytes() == read(tmp_path / "plain.dcm").pixel_array.tobytes()
+    kept = ("ImagePositionPatient", "PixelSpacing", "FrameOfReferenceUID", "PatientID", "Rows")
+    assert all(map_[name].value == large[name].value for name in kept)
+    changed = ("SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription")
+    assert all(map_[name].value != large[name].value for name in changed)
+    assert map_.SourceImageSequence[0].ReferencedSOPInstanceUID == large.SOPInstanceUID
+    half = pydicom.pixels.apply_rescale(map_.pixel_array, map_).reshape(-1, 80, 100)
+
+    judge = load_judge(calibrated)
+    assert judge is not None
+    result = large.pixel_array.astype(float).reshape(-1, 80, 100, 1 if gray else 3)[-1]
+    given = values.reshape(-1, 40, 50, 1 if gray else 3)[-1].astype(float)
+    low, high = (given[4:].min(), given[4:].max()) if gray else (0.0, 255.0)
+    if "PhotometricInterpretation" in tags:
+        low, high = high, low
+    lr, sr = (((v - low) / (high - low)).astype(np.float32) for v in (given, result))
+    expected = np.empty((80, 100), np.float32)
+    log_scales(judge.head, Planes(lr, "gray" if gray else "rgb", False), sr, expected)
+    half_widths(expected, judge.calibration, 0.9)
+    units = abs(high - low) * float(tags.get("RescaleSlope", 1))
+    far = (slice(40, None), slice(50, None))
+    assert np.allclose(half[(-1, *far)], expected[far] * units, rtol=1e-3, atol=units * 1e-4)
+    if "PixelPaddingValue" in tags:
+        assert not half[0, :8, :10].any() and half[0, 8:, 10:].all()
+
+
 def test_a_geotiff_needs_a_calibrated_model(calibrated, tmp_path):
     pytest.importorskip("rasterio")
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, 7), np.uint16), planarconfig="contig")

@@ -223,7 +223,7 @@ class MediumWork(Work):
         maps = self.medium.maps(self.target)
         if not maps:
             raise UsageError(
-                f"{one_line(self.source)}: --uncertainty maps still pictures and GeoTIFF, not "
+                f"{one_line(self.source)}: --uncertainty maps still pictures, DICOM and GeoTIFF, not "
                 f"{self.medium.label}; leave it out"
             )
         _ = self.upscaler.judge  # a model that is not calibrated is refused here

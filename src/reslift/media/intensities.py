@@ -35,6 +35,7 @@ SQUEEZED = 4.0
 SAMPLE = 2**20
 RINGS = 32
 REACH = 2
+LEVEL = 0.9
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,53 @@ def enlarge(
         hidden = _blocks(padding, scale)
         enlarged[hidden] = _blocks(values, scale)[hidden]
     return enlarged
+
+
+def half_widths(
+    enlarger: Enlarger,
+    values: Values,
+    result: Values,
+    window: Window,
+    padding: Mask | None = None,
+) -> NDArray[np.float32]:
+    """Half the width of the 90 % interval of each pixel, in the units of the values.
+
+    Args:
+        values, window, padding: as they were given to `enlarge`. result: what it made of them.
+
+    Returns:
+        (sh, sw); colours share one. 0 in padding and where there is one value only.
+    """
+    planes = values.astype(np.float64).reshape(*values.shape[:2], -1)
+    answer = result.astype(np.float64).reshape(*result.shape[:2], -1)
+    if padding is not None and padding.any():
+        planes = filled(planes, padding)
+    half = _half(enlarger, planes, answer, window)
+    if not window.is_whole:
+        weight = share(planes, window, enlarger.scale)[..., 0]
+        half = weight * half + (1 - weight) * _half(enlarger, planes, answer, window.whole())
+    if padding is not None and padding.any():
+        half[_blocks(padding, enlarger.scale)] = 0
+    return half.astype(np.float32)
+
+
+def _half(enlarger: Enlarger, planes: Values, answer: Values, window: Window) -> Values:
+    """The same within one window."""
+    from reslift.uncertainty import half_widths as widths
+    from reslift.uncertainty import log_scales
+
+    span = window.high - window.low
+    half = np.zeros(answer.shape[:2], np.float32)
+    if not (window.least < window.most and span):
+        return half
+    lr, sr = (
+        np.ascontiguousarray(((v - window.low) / span).clip(0, 1), np.float32)
+        for v in (planes, answer)
+    )
+    log_scales(
+        enlarger.judge.head, Planes(lr, "rgb" if lr.shape[2] == 3 else "gray", False), sr, half
+    )
+    return widths(half, enlarger.judge.calibration, LEVEL) * abs(span)
 
 
 def share(planes: Values, window: Window, scale: int) -> Values:

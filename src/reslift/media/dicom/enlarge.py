@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,10 @@ from reslift.canvas import canvas
 from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
-from reslift.media.dicom import geometry, identity, mark
+from reslift.media.dicom import geometry, halves, identity, mark
 from reslift.media.dicom.sniff import PREAMBLE
 from reslift.media.dicom.source import EXPLICIT_LITTLE, IMPLICIT, Image, damage_named
-from reslift.media.intensities import Bounds, Census, Window, enlarge
+from reslift.media.intensities import Bounds, Census, Window, enlarge, half_widths
 from reslift.media.recorded import told
 
 if TYPE_CHECKING:
@@ -48,9 +49,16 @@ def enlarge_image(
         raise OutputError(
             f"{one_line(target)}: {size:,} bytes of pixels are more than DICOM's {MOST_BYTES:,}"
         )
-    with canvas(shape, dtype, target.parent) as out:
+    with ExitStack() as stack:
+        out = stack.enter_context(canvas(shape, dtype, target.parent))
+        wide: Any = None
+        if wishes.uncertainty:
+            wide = stack.enter_context(canvas(shape[:3], np.float32, target.parent))
         for number, stored in enumerate(image.frames()):
-            out[number] = enlarge(enlarger, stored, seen, image.padding(stored))
+            padding = image.padding(stored)
+            out[number] = enlarge(enlarger, stored, seen, padding)
+            if wide is not None:
+                wide[number] = half_widths(enlarger, stored, out[number], seen, padding)
             if wishes.not_for_diagnosis:
                 mark.burn_in(out[number], seen.brightest, seen.darkest)
             if progress is not None:
@@ -60,7 +68,25 @@ def enlarge_image(
             header = _header(image.elements, image.syntax)
         with atomic_write(target, overwrite=wishes.overwrite) as temporary:
             _write(temporary, header, image.syntax, out)
+            if wide is not None:
+                notes = (*notes, _write_map(image, enlarger, target, wide, wishes))
     return notes
+
+
+def _write_map(
+    image: Image, enlarger: Enlarger, target: Path, wide: NDArray[np.float32], wishes: Wishes
+) -> str:
+    """The half-widths beside the result, whose elements `image` has by now; gives a sentence."""
+    path, calibration = halves.beside(target), enlarger.judge.calibration
+    whole, unit = halves.stored(wide)
+    with damage_named(image.path, "its header"):
+        header = _header(halves.describe(image.elements, whole, unit, calibration), image.syntax)
+    with atomic_write(path, overwrite=wishes.overwrite) as temporary:
+        _write(temporary, header, image.syntax, whole)
+    return (
+        f"90% intervals are in {one_line(path.name)}, in units of the values; they were calibrated "
+        f"on pictures ({one_line(calibration.data)}), not on such images"
+    )
 
 
 def survey(image: Image, wanted: tuple[float, float] | None = None) -> tuple[Window, Any]:

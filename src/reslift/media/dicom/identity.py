@@ -75,7 +75,7 @@ def make_derived(
     source = str(elements.get("SOPInstanceUID") or "")
     kind = str(elements.get("SOPClassUID") or elements.file_meta.get("MediaStorageSOPClassUID", ""))
     series = str(elements.get("SeriesInstanceUID") or elements.get("StudyInstanceUID") or source)
-    _name_source(elements, kind, source)
+    name_source(elements, kind, source)
     elements.SOPInstanceUID = uid_of(source, recipe, pixels)
     elements.SeriesInstanceUID = uid_of(series, recipe)
     elements.file_meta.MediaStorageSOPInstanceUID = elements.SOPInstanceUID
@@ -122,7 +122,8 @@ def _mark_derived(dataset: Dataset) -> None:
         dataset.ImageType = ["DERIVED", "SECONDARY"]
 
 
-def _name_source(elements: Dataset, kind: str, source: str) -> None:
+def name_source(elements: Dataset, kind: str, source: str) -> None:
+    """Say first that the instance `source` of the class `kind` is what the pixels come from."""
     from pydicom.dataset import Dataset
     from pydicom.sr.codedict import codes
 

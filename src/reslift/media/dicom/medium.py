@@ -56,6 +56,11 @@ class Dicom(Medium):
                 f"{one_line(target)}: {width}x{height} is more than DICOM's {LONGEST_SIDE} a side"
             )
 
+    def maps(self, target: Path) -> tuple[Path, ...]:
+        from reslift.media.dicom import halves
+
+        return (halves.beside(target),)
+
     def upscale(
         self,
         enlarger: Enlarger,
