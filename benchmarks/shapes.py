@@ -18,8 +18,17 @@ import torch
 
 from reslift.models import Lift
 
-BASE = (32, 4, 64, 6)
-SHAPES = [BASE, (64, 4, 64, 0), (64, 8, 64, 0), (64, 4, 64, 4), (48, 4, 64, 5), (32, 8, 32, 0)]
+BASE = (48, 8, 48, 0)
+SHAPES = [
+    BASE,
+    (32, 4, 32, 0),
+    (32, 8, 32, 0),
+    (64, 4, 64, 0),
+    (64, 8, 64, 0),
+    (32, 4, 64, 6),
+    (48, 4, 64, 5),
+    (64, 4, 64, 4),
+]
 
 
 def build(shape: tuple[int, int, int, int]) -> Lift:

@@ -117,6 +117,27 @@ def test_mpo_gives_its_first_picture(put):
     assert picture.notes == ("multi-picture JPEG (MPO): only the first picture is used",)
 
 
+@pytest.mark.parametrize(
+    ("behind", "told"),
+    [(b"", False), (bytes(3000), False), (b"\n", False), (b"\0\0\0\x18ftypmp42" * 90, True)],
+)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_tells_of_what_lies_behind_the_picture(put, behind, told, progressive):
+    image = Image.fromarray(noise(HEIGHT, WIDTH, 3))
+    data = saved(image, "JPEG", progressive=progressive) + behind
+    expected = np.asarray(Image.open(BytesIO(data)))
+    notes = check(put(data), expected, "rgb", False, 8, "jpeg").notes
+    assert [("behind the picture" in note) for note in notes] == [True] * told
+
+
+def test_jpeg_tells_of_its_gain_map(put):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/"/>'
+    data = saved(Image.fromarray(noise(HEIGHT, WIDTH, 3)), "JPEG", xmp=xmp) + bytes(range(256))
+    expected = np.asarray(Image.open(BytesIO(data)))
+    (note,) = check(put(data), expected, "rgb", False, 8, "jpeg").notes
+    assert "gain map is left out" in note
+
+
 @pytest.mark.parametrize("lossless", [False, True])
 @pytest.mark.parametrize("bands", [3, 4])
 def test_webp(put, bands, lossless):

@@ -35,6 +35,10 @@ XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 LONG_XMP_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
 ICC_HEAD = b"ICC_PROFILE\0"
 MPF_HEAD = b"MPF\0"
+GAIN_MAP = b"http://ns.adobe.com/hdr-gain-map/"
+END_OF_IMAGE = b"\xff\xd9"
+PIECE = 1 << 20
+NOTICED = 64
 MOST_SEGMENTS = 10_000
 MOST_IN_SEGMENT = 65_533
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -86,7 +90,7 @@ class Jpeg(Format):
             xmp=_first(segments, APP1, XMP_HEAD),
             resolution=_resolution(segments) or exif_block.resolution(block),
             extra=tuple((KEPT[code], data) for code, data in segments if code in KEPT),
-            notes=(*notes, *_changes(segments)),
+            notes=(*notes, *_changes(segments, _behind(file))),
         )
 
     def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
@@ -163,10 +167,33 @@ def _resolution(segments: list[tuple[int, bytes]]) -> Resolution | None:
     return (float(across), float(down), UNITS[unit]) if known else None
 
 
-def _changes(segments: list[tuple[int, bytes]]) -> list[str]:
+def _behind(file: BinaryIO) -> int:
+    """Bytes behind the end of the picture, from a file that stands at its first scan.
+
+    Zeros count for nothing: cameras pad with them. Coded data holds no end marker before its own.
+    """
+    last, behind = b"", -1
+    while piece := file.read(PIECE):
+        if behind < 0:
+            end = (last + piece).find(END_OF_IMAGE)
+            if end < 0:
+                last = piece[-1:]
+                continue
+            piece, behind = (last + piece)[end + len(END_OF_IMAGE) :], 0
+        behind += len(piece) - piece.count(0)
+    return max(behind, 0)
+
+
+def _changes(segments: list[tuple[int, bytes]], behind: int) -> list[str]:
     notes = []
-    if _first(segments, APP2, MPF_HEAD) is not None:
+    if GAIN_MAP in (_first(segments, APP1, XMP_HEAD) or b""):
+        notes.append("its HDR gain map is left out: the result is what standard screens show")
+    elif _first(segments, APP2, MPF_HEAD) is not None:
         notes.append("multi-picture JPEG (MPO): only the first picture is used")
+    elif behind >= NOTICED:
+        notes.append(
+            "what lies behind the picture (the film of a motion photo, a maker's data) is left out"
+        )
     if _first(segments, APP1, LONG_XMP_HEAD) is not None:
         notes.append("the extended part of the XMP is not kept")
     return notes
