@@ -18,6 +18,7 @@ from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import atomic_write, check_target
 from reslift.finish import Finish
 from reslift.media import Enlarger, Medium, Wishes
+from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
 from reslift.pixels.planes import Pixels, Planes
 from reslift.provenance import Record
@@ -211,6 +212,7 @@ class MediumWork(Work):
         self.notes: tuple[str, ...] = ()
 
     def read(self) -> None:
+        check_strip(self.medium, self.source, self.wishes)
         if self.wishes.uncertainty:
             self._check_maps()
         extent = self.medium.peek(self.source, self.upscaler.limits)

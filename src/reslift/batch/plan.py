@@ -91,6 +91,8 @@ def plan(request: Request, is_ours: Callable[[Job], bool] = lambda job: False) -
         try:
             jobs.append(_job(source, request, one_file))
         except ResliftError as error:
+            if found.lone and isinstance(error, UsageError):
+                raise
             failures.append(Failure(source.path, one_line(error)))
     _refuse_shared(jobs)
     _refuse_inputs(jobs, found)

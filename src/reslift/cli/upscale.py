@@ -101,6 +101,7 @@ class Run:
         self.kept = len(self.plan.skipped)
         for failure in self.plan.failures:
             self._fail(failure.path, failure.reason)
+        self._note_unheeded()
         upscaler = prepare() if self.plan.jobs else None
         try:
             if upscaler is not None:
@@ -135,6 +136,17 @@ class Run:
                     _end_at_once(work)
                 raise
             work.close(all_done=all_done)
+
+    def _note_unheeded(self) -> None:
+        """Options that some of the files have no use for, before any work."""
+        from reslift import media
+
+        wishes = self.options.wishes()
+        if self.options.quiet or wishes == media.Wishes():
+            return
+        kinds = dict.fromkeys(media.of(job.source) for job in self.plan.jobs)
+        for note in media.unheeded(kinds, wishes):
+            print(f"note: {note}", file=sys.stderr)
 
     def _tell(self, outcome: Outcome) -> None:
         job = outcome.job

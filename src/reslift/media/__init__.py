@@ -16,12 +16,23 @@ from reslift.media.animation import Animation
 from reslift.media.base import HEAD, Enlarger, Extent, Medium, Wishes
 from reslift.media.dicom import Dicom
 from reslift.media.geotiff import GeoTiff
+from reslift.media.heeded import unheeded
 from reslift.media.large_tiff import LargeTiff
 from reslift.media.nifti import Nifti
 from reslift.media.tiff_pages import TiffPages
 from reslift.media.video import Video
 
-__all__ = ["MEDIA", "Enlarger", "Extent", "Medium", "Wishes", "is_meant", "of", "suffixes"]
+__all__ = [
+    "MEDIA",
+    "Enlarger",
+    "Extent",
+    "Medium",
+    "Wishes",
+    "is_meant",
+    "of",
+    "suffixes",
+    "unheeded",
+]
 
 MEDIA: dict[str, Medium] = {
     "animation": Animation(),

@@ -60,7 +60,7 @@ class Enlarger(Protocol):
 
 @dataclass(frozen=True)
 class Wishes:
-    """How a result is to be written; a medium ignores what does not concern it.
+    """How a result is to be written; what does not concern a medium is said (`media/heeded.py`).
 
     The command line hands on its options by these names (`cli/upscale_options.py`).
 
@@ -138,7 +138,8 @@ class Medium(ABC):
     """One kind of file. `label` is for people; `suffixes`, lower case with their dot, are scanned
     for in folders and may be written, the first by default; `reads` are scanned for and never
     written; `nameless`: such files often have no suffix, so that scans look into those without;
-    `extra` installs what it needs; `exact`: frames come from calling the enlarger, not from `run`.
+    `extra` installs what it needs; `exact`: frames come from calling the enlarger, not from `run`;
+    `heeds`: wishes that concern it, besides those that concern all (`media/heeded.py`).
     """
 
     name: ClassVar[str]
@@ -148,6 +149,7 @@ class Medium(ABC):
     nameless: ClassVar[bool] = False
     extra: ClassVar[str]
     exact: ClassVar[bool] = False
+    heeds: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def recognises(self, path: Path, head: bytes) -> bool:

@@ -39,6 +39,7 @@ class LargeTiff(Medium):
     label = "a TIFF of more than 67 million pixels"
     suffixes = (".tif", ".tiff", ".btf", ".tf8")
     extra = ""
+    heeds = frozenset({"strip_metadata"})
 
     def recognises(self, path: Path, head: bytes) -> bool:
         if not TIFF.recognises(head):

@@ -61,6 +61,7 @@ class TiffPages(Medium):
     label = "a TIFF of several pages or of measured values"
     suffixes = TIFF.suffixes
     extra = ""
+    heeds = frozenset({"quality", "strip_metadata"})
 
     def recognises(self, path: Path, head: bytes) -> bool:
         if not TIFF.recognises(head):

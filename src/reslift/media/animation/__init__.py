@@ -44,6 +44,7 @@ class Animation(Medium):
     label = "an animation"
     suffixes = (".gif", ".png", ".apng", ".webp")
     extra = ""
+    heeds = frozenset({"output_format", "quality", "strip_metadata"})
 
     def recognises(self, path: Path, head: bytes) -> bool:
         likely = [source for source in SOURCES if source.recognises(head)]

@@ -35,6 +35,7 @@ class Dicom(Medium):
     suffixes = (".dcm", ".dicom", ".ima")
     nameless = True
     extra = "medical"
+    heeds = frozenset({"window", "not_for_diagnosis", "strip_metadata"})
 
     def recognises(self, path: Path, head: bytes) -> bool:
         return looks_like_dicom(head)

@@ -43,6 +43,9 @@ class GeoTiff(Medium):
     suffixes = (".tif", ".tiff")
     reads = (".jp2",)
     extra = "geo"
+    heeds = frozenset(
+        {"layout", "compression", "overviews", "separate_bands", "classes", "quality"}
+    )
 
     def recognises(self, path: Path, head: bytes) -> bool:
         if head.startswith(files.JPEG_2000):

@@ -30,6 +30,7 @@ class Nifti(Medium):
     label = "a NIfTI volume"
     suffixes = (".nii", ".nii.gz")
     extra = "medical"
+    heeds = frozenset({"window", "axis"})
 
     def recognises(self, path: Path, head: bytes) -> bool:
         if head.startswith(GZIP):

@@ -25,6 +25,10 @@ class Video(Medium):
     reads = (".avi",)
     extra = "video"
     exact = True
+    heeds = frozenset(
+        {"codec", "crf", "start", "end", "deinterlace", "steady", "allow_truncated"}
+        | {"strip_metadata"}
+    )
 
     def recognises(self, path: Path, head: bytes) -> bool:
         """By the first bytes of ISO base media, Matroska or AVI."""
