@@ -350,6 +350,15 @@ def test_what_is_no_image_or_is_damaged_is_refused_in_one_line(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cut_file_says_how_much_is_lacking(tmp_path):
+    path = dicom(tmp_path / "a.dcm", waves(20, 30).astype(np.int16))
+    whole = path.read_bytes()
+    assert DICOM.peek(path, DEFAULT) == Extent(30, 20)
+    path.write_bytes(whole[:-100])
+    with pytest.raises(InputError, match=r"truncated, \d+ bytes of pixels lack$"):
+        DICOM.peek(path, DEFAULT)
+
+
 def test_a_dicomdir_is_refused_and_passed_over_by_scans():
     path = SHIPPED / "dicomdirtests" / "DICOMDIR"
     with pytest.raises(InputError, match="lists files"):

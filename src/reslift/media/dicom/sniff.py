@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 PREAMBLE, MAGIC = 128, b"DICM"
 VRS = frozenset(
@@ -41,3 +46,19 @@ def _elements(head: bytes, order: str) -> int:
             return count if length == 0xFFFFFFFF and vr == b"SQ" else 0
         at, last, count = start + length, (group, element), count + 1
     return count
+
+
+def missing_bytes(elements: Dataset, path: Path) -> int:
+    """How many bytes the file is too short for its pixels, which are not compressed; 0 if whole.
+
+    elements: all before the pixels.
+    """
+    samples = int(elements.get("SamplesPerPixel") or 1)
+    if "422" in str(elements.get("PhotometricInterpretation")):
+        samples = 2
+    frames = int(elements.get("NumberOfFrames") or 1)
+    pixels = int(elements.Rows) * int(elements.Columns) * frames * samples
+    last = elements.get_item(max(elements.keys()))
+    begin = getattr(last, "value_tell", None) or 0
+    wanted = pixels * int(elements.get("BitsAllocated") or 8) // 8
+    return max(0, wanted - (path.stat().st_size - begin))

@@ -22,7 +22,7 @@ from reslift.errors import InputError, LimitError, ResliftError, one_line
 from reslift.limits import Limits
 from reslift.media.dicom.apart import PLUGIN, frames_apart
 from reslift.media.dicom.geometry import has_embedded_overlays
-from reslift.media.dicom.sniff import MAGIC, PREAMBLE
+from reslift.media.dicom.sniff import MAGIC, PREAMBLE, missing_bytes
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -64,7 +64,7 @@ def damage_named(path: Path, what: str) -> Iterator[None]:
         raise InputError(f"{one_line(path)}: cannot be read: {reason}") from error
     except Exception as error:
         raise InputError(
-            f"{one_line(path)}: {what} is damaged or unusual ({type(error).__name__})"
+            f"{one_line(path)}: {what} is cut short, damaged or of an unusual kind"
         ) from error
 
 
@@ -284,6 +284,10 @@ def opened(path: Path, limits: Limits) -> Image:
         limits.check("input_pixels", rows * columns, one_line(path))
         limits.check("frames", count, one_line(path))
         syntax = _syntax(elements)
+        if syntax in NATIVE - {DEFLATED} and (lacking := missing_bytes(elements, path)):
+            raise InputError(
+                f"{one_line(path)}: truncated: {lacking:,} bytes of pixels are lacking"
+            )
         _as_little_endian(elements)
         return Image(path, elements, syntax, rows, columns, count, limits.decode_seconds)
 
