@@ -308,7 +308,10 @@ def test_command_prints_a_table_writes_json_and_exits_4(
     assert written["counts"] == {"near-leak": 1}
     assert written["findings"][0]["files"] == ["a/one.png", "b/two.png"]
     assert main(words) == 2, "an existing file is kept without --overwrite"
+    capsys.readouterr()
     assert main([*words[:-2], "-q"]) == 4
+    quiet = capsys.readouterr()
+    assert "near-leak" in quiet.out and "pictures" not in quiet.out and not quiet.err
     shutil.rmtree(val)
     assert main(words[:3]) == 0
     assert main(["data", "check"]) == 2

@@ -14,7 +14,7 @@ from skimage import data
 
 from reslift.advice import near_pictures
 from reslift.datasets.base import ImageSet, Splits
-from reslift.likeness import THUMBNAIL, Signature, find_alike, luma, sign, within
+from reslift.likeness import THUMBNAIL, Signature, find_alike, least_detail, luma, sign, within
 from reslift.likeness.signature import turn, turned
 
 PHOTOS = (
@@ -132,3 +132,9 @@ def test_training_warns_of_a_changed_copy_that_is_held_out() -> None:
     assert found is not None
     assert found.code == "near-picture"
     assert "held0 is train2" in found.text
+
+
+def test_small_pictures_have_to_agree_better() -> None:
+    assert [least_detail(side) for side in (300, 64, 48, 32, 16)] == pytest.approx(
+        [0.7, 0.7, 0.8, 0.9, 0.9]
+    )

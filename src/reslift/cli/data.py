@@ -33,7 +33,7 @@ def command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing --json file.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no counts.")] = False,
 ) -> int:
     """List the data sets that recipes name, download one, or check a folder of pictures.
 

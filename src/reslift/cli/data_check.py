@@ -38,12 +38,12 @@ def check(
         with atomic_write(as_json, overwrite=overwrite) as temporary:
             text = json.dumps(report.as_dict(), indent=2)
             temporary.write_text(text.encode("utf-8", "backslashreplace").decode() + "\n", "utf-8")
-    if not quiet:
-        _print(report)
+    _print(report, quiet)
     return report.exit_code
 
 
-def _print(report: Report) -> None:
+def _print(report: Report, quiet: bool) -> None:
+    """What was found; unless `quiet`, also how much was looked at."""
     from reslift.datacheck import SEVERITIES
 
     for severity in SEVERITIES:
@@ -52,6 +52,8 @@ def _print(report: Report) -> None:
             tell(f"{TITLES[severity]} ({len(found)})")
             for line in _lines(found):
                 tell(line)
+    if quiet:
+        return
     for note in report.notes:
         print(f"note: {one_line(note)}", file=sys.stderr)
     counts = ", ".join(f"{amount} {kind}" for kind, amount in report.counts().items())

@@ -11,6 +11,7 @@ steps are as small as the rounding of pixels.
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +84,8 @@ def file_quality(path: Path) -> int | None:
     table = _luma_table(head)
     if table is None:
         return None
-    wanted = [table_of(quality) for quality in range(1, 101)]
-    apart = [float(np.abs(np.log(one / table)).mean()) for one in wanted]
-    return int(np.argmin(apart)) + 1
+    wanted = np.stack([table_of(quality) for quality in range(1, 101)])
+    return int(np.argmin(np.abs(np.log(wanted / table)).mean((1, 2)))) + 1
 
 
 def find_comb(plane: Bytes) -> Comb | None:
@@ -159,6 +159,12 @@ def _blocks(plane: Bytes, grid: tuple[int, int]) -> Plane:
     return np.asarray(spectrum.reshape(len(spectrum), 64), np.float32)
 
 
+@functools.cache
+def _steps() -> npt.NDArray[np.int64]:
+    """(len(QUALITIES), 64) tables."""
+    return np.stack([table_of(int(quality)).ravel() for quality in QUALITIES])
+
+
 def _scores(spectrum: Plane) -> npt.NDArray[np.float64] | None:
     """How well frequencies lie on the multiples of each quality's table, (len(QUALITIES),).
 
@@ -168,12 +174,14 @@ def _scores(spectrum: Plane) -> npt.NDArray[np.float64] | None:
     sums, counts = np.zeros(len(QUALITIES)), np.zeros(len(QUALITIES))
     for frequency in FREQUENCIES:
         values = np.abs(spectrum[:, frequency])
-        steps = np.array([table_of(int(q)).ravel()[frequency] for q in QUALITIES])
-        for step in np.unique(steps[steps > 1]):
-            beyond = values[values > step / 2]
-            of_step = steps == step
-            sums[of_step] += float(np.cos(float(2 * np.pi / step) * beyond).sum())
-            counts[of_step] += len(beyond)
+        steps = _steps()[:, frequency]
+        different, place = np.unique(steps, return_inverse=True)
+        beyond = (values > different[:, None] / 2) & (different[:, None] > 1)
+        waves = np.cos(
+            2 * np.pi / different[:, None] * values, where=beyond, out=np.zeros(beyond.shape)
+        )
+        sums += waves.sum(1)[place]
+        counts += beyond.sum(1)[place]
     if counts.max() < FEWEST * len(FREQUENCIES):
         return None
     enough = counts >= FEWEST

@@ -10,7 +10,7 @@ from pathlib import Path
 from reslift.datacheck.finding import Finding
 from reslift.datacheck.look import Look
 from reslift.datasets.persons import shared_labels
-from reslift.likeness import DETAIL, Alike, find_alike
+from reslift.likeness import Alike, find_alike, least_detail
 
 MOST_NAMED = 4
 
@@ -64,9 +64,10 @@ def _near(one: Member, other: Member, pair: Alike) -> Finding:
         how += f", {likeness.share:.0%} of the larger picture"
     text = f"the same picture{how}: detail correlates by {likeness.detail:.2f}"
     kind = "near-leak" if one.split != other.split else "near-duplicate"
+    limit = round(least_detail(likeness.side), 2)
     first, second = sorted((one, other), key=lambda member: (member.split, member.name))
     files = (first.name, second.name)
-    return Finding(kind, files, text, round(likeness.detail, 3), DETAIL)
+    return Finding(kind, files, text, round(likeness.detail, 3), limit)
 
 
 def find_identities(sides: Sequence[Sequence[Path]]) -> list[Finding]:

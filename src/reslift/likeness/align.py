@@ -53,11 +53,13 @@ class Likeness:
         detail: correlation of detail over the overlap, -1 to 1.
         overlap: share of the smaller picture, in the same pixels, that both show.
         share: share of the larger picture that both show.
+        side: of a square as large as what both show, in pixels that were compared.
     """
 
     detail: float
     overlap: float
     share: float
+    side: float = 0.0
 
 
 def compare(one: Bytes, other: Bytes, place: Place) -> Likeness | None:
@@ -193,7 +195,7 @@ def _judge(one: Plane, other: Plane, at: Numbers) -> Likeness | None:
     detail = agreement(ours, theirs, Place(*map(float, at)))
     count = (overlap[0].stop - overlap[0].start) * (overlap[1].stop - overlap[1].start)
     sizes = sorted((count / one.size, count * abs(at[0] * at[2]) / other.size))
-    return Likeness(detail, min(1.0, sizes[1]), min(1.0, sizes[0]))
+    return Likeness(detail, min(1.0, sizes[1]), min(1.0, sizes[0]), count**0.5)
 
 
 def _blurred(one: Plane, other: Plane, sigmas: tuple[float, ...]) -> tuple[Plane, Plane]:
