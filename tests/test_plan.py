@@ -79,7 +79,7 @@ def test_bands_count(tmp_path):
         with rasterio.open(path, "w", driver="GTiff", **profile) as dataset:
             dataset.write(np.ones((bands, 64, 64), np.uint16))
         job = Job(path, tmp_path / "out.tif", (64, 64), (128, 128))
-        probe = plan.Probe(made(small_lift()), DEFAULT, _times={("network", 2.0): 1e-6})
+        probe = plan.Probe(made(small_lift()), DEFAULT, _costs={2.0: plan.Cost(1e-6, 1.0, 1.0)})
         times.append(probe.estimate(job).seconds)
     assert times[1] > 3 * times[0]
 

@@ -5,11 +5,14 @@
     headers ──► cells ──┐
     one cell, timed ────┴──► network    one file of a kind read, a piece of it written ──► the rest
 
-The network's time goes by the pixels that it sees: each cell with the real pixels around it.
+The network's time goes by the pixels that it sees: each cell with the real pixels around it. An
+engine takes further memory whenever a cell is larger than all before it, so that memory goes by the
+sizes of cells in their order, over all files: at least `LATER` of what the first took (measured).
 """
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 import zlib
@@ -21,14 +24,16 @@ import numpy as np
 
 from reslift import formats, machine, media
 from reslift.batch import Job
-from reslift.canvas import IN_MEMORY
 from reslift.errors import ResliftError
+from reslift.finish import Finish
 from reslift.limits import Limits
 from reslift.pixels import tiles
 from reslift.pixels.planes import Pixels, Planes
 from reslift.upscale import Upscaler
 
 WARM_UP = 64
+LESS = 40
+LATER, MARKED = 0.5, 0.1
 LEVEL = 6
 
 
@@ -51,6 +56,15 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What one pixel of a cell takes: seconds, and bytes of the first and of each larger cell."""
+
+    seconds: float
+    first: float
+    more: float
+
+
+@dataclass(frozen=True)
 class Still:
     """Seconds for one pixel of a kind of picture: to read, to enlarge, to write one of the result.
 
@@ -58,9 +72,28 @@ class Still:
     """
 
     read: float
-    network: float
+    network: Cost
     write: float
     reach: int
+
+
+@dataclass
+class Growth:
+    """Memory that engines hold after cells of growing size.
+
+    held: bytes. largest: pixels of the largest cell so far.
+    """
+
+    held: float = 0.0
+    largest: int = 0
+
+    def take(self, sizes: Iterable[int], cost: Cost) -> float:
+        """What is held after cells of these sizes, in their order."""
+        for size in sizes:
+            if size > self.largest:
+                self.held += size * (cost.more if self.largest else cost.first)
+                self.largest = size
+        return self.held
 
 
 @dataclass
@@ -75,7 +108,12 @@ class Probe:
     upscaler: Upscaler
     limits: Limits
     _stills: dict[tuple[object, ...], Still] = field(default_factory=dict)
-    _times: dict[tuple[object, ...], float] = field(default_factory=dict)
+    _costs: dict[float, Cost] = field(default_factory=dict)
+    _packed: float | None = None
+    _growth: Growth = field(default_factory=Growth)
+
+    def __post_init__(self) -> None:
+        self._before = machine.resident_memory()
 
     def estimate(self, job: Job) -> Estimate:
         """What `job` will take. Raises InputError where its file cannot be read."""
@@ -85,11 +123,14 @@ class Probe:
         width, height = job.given
         runs = medium.peek(job.source, self.limits).runs
         cells = tiles.grid(height, width)
-        seen = sum(cell.grown(self.upscaler.context, height, width).pixels for cell in cells)
-        network = self._network(job.wanted[0] / width) * seen * runs * job.frames
-        seconds = network + self._packing() * job.pixels * runs
-        peak = machine.peak_memory() + job.wanted[0] * tiles.CELL * runs
-        return Estimate(job, medium.label, len(cells) * job.frames, peak, seconds)
+        seen = [cell.grown(self.upscaler.context, height, width).pixels for cell in cells]
+        network = self._network(job.wanted[0] / width)
+        seconds = network.seconds * sum(seen) * runs * job.frames
+        seconds += self._packing() * job.pixels * runs
+        held = self._growth.take(seen, network) + job.wanted[0] * tiles.CELL * runs
+        return Estimate(
+            job, medium.label, len(cells) * job.frames, self._before + round(held), seconds
+        )
 
     def _still(self, job: Job) -> Estimate:
         header = formats.peek(job.source, self.limits)
@@ -99,11 +140,13 @@ class Probe:
         known = self._stills[kind]
         width, height = job.given
         cells = tiles.grid(height, width)
-        seen = sum(cell.grown(known.reach, height, width).pixels for cell in cells)
-        seconds = known.read * width * height + known.network * seen + known.write * job.pixels
-        held = (width * height + min(job.pixels, IN_MEMORY)) * header.bands * header.bits // 8
+        seen = [cell.grown(known.reach, height, width).pixels for cell in cells]
+        seconds = known.read * width * height + known.write * job.pixels
+        seconds += known.network.seconds * sum(seen)
+        held = self._growth.take(seen, known.network)
+        held += (width * height + job.pixels) * header.bands * header.bits / 8
         label = formats.FORMATS[header.format].label
-        return Estimate(job, label, len(cells), machine.peak_memory() + held, seconds)
+        return Estimate(job, label, len(cells), self._before + round(held), seconds)
 
     def _try(self, job: Job) -> Still:
         """Read the picture, then enlarge and write the middle of it."""
@@ -116,12 +159,9 @@ class Probe:
         finish = self.upscaler.finish(lossless=formats.is_lossless(into, picture))
         planes = Planes(np.ascontiguousarray(middle), picture.space, picture.alpha)
         ratio = job.wanted[0] / job.given[0]
-        self.upscaler.run(Planes(_texture(WARM_UP), "rgb", False), _sheet(WARM_UP, ratio))
         height, width = (max(1, round(side * ratio)) for side in middle.shape[:2])
         piece = np.empty((height, width, middle.shape[2]), middle.dtype)
-        began = time.perf_counter()
-        self.upscaler.fill(planes, piece, finish=finish)
-        network = time.perf_counter() - began
+        network = self._timed(planes, piece, finish)
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             formats.write(
@@ -130,31 +170,55 @@ class Probe:
             write = time.perf_counter() - began
         return Still(
             read / (picture.width * picture.height),
-            network / (middle.shape[0] * middle.shape[1]),
+            network,
             write / (height * width),
             self.upscaler.context + finish.margin,
         )
 
-    def _network(self, ratio: float) -> float:
-        """Seconds for one input pixel of a cell in colour."""
-        key = ("network", ratio)
-        if key not in self._times:
+    def _timed(self, planes: Planes, out: Pixels, finish: Finish | None = None) -> Cost:
+        """What a cell takes: a little less of it, all of it, and all of it again."""
+        height, width = planes.pixels.shape[:2]
+        less = max(1, height - LESS)
+        small = np.empty((max(1, round(out.shape[0] * less / height)), *out.shape[1:]), out.dtype)
+        warm = _texture(WARM_UP)
+        self._enlarge(Planes(warm, "rgb", False), _sheet(WARM_UP, out.shape[1] / width), None)
+        held = [machine.resident_memory()]
+        self._enlarge(replace(planes, pixels=planes.pixels[:less]), small, finish)
+        held.append(machine.resident_memory())
+        self._enlarge(planes, out, finish)
+        held.append(machine.resident_memory())
+        began = time.perf_counter()
+        self._enlarge(planes, out, finish)
+        seconds = time.perf_counter() - began
+        first, more = (max(0, after - before) for before, after in itertools.pairwise(held))
+        first, more = first / (less * width), more / (height * width)
+        return Cost(
+            seconds / (height * width),
+            first,
+            max(more, LATER * first) if more > MARKED * first else more,
+        )
+
+    def _enlarge(self, planes: Planes, out: Pixels, finish: Finish | None) -> None:
+        if finish is None:
+            self.upscaler.run(planes, out)
+        else:
+            self.upscaler.fill(planes, out, finish=finish)
+
+    def _network(self, ratio: float) -> Cost:
+        """What a cell in colour takes."""
+        if ratio not in self._costs:
             colors = Planes(_texture(tiles.CELL), "rgb", False)
-            self.upscaler.run(Planes(_texture(WARM_UP), "rgb", False), _sheet(WARM_UP, ratio))
-            began = time.perf_counter()
-            self.upscaler.run(colors, _sheet(tiles.CELL, ratio))
-            self._times[key] = (time.perf_counter() - began) / tiles.CELL**2
-        return self._times[key]
+            self._costs[ratio] = self._timed(colors, _sheet(tiles.CELL, ratio))
+        return self._costs[ratio]
 
     def _packing(self) -> float:
         """Seconds to compress one sample of a raster."""
-        key = ("pack",)
-        if key not in self._times:
+        if self._packed is None:
             piece = _texture(tiles.CELL)
             began = time.perf_counter()
             zlib.compress(np.diff(piece, axis=1).tobytes(), LEVEL)
-            self._times[key] = (time.perf_counter() - began) / piece.size
-        return self._times[key]
+            self._packed = (time.perf_counter() - began) / piece.size
+        return self._packed
 
 
 def estimates(probe: Probe, jobs: Iterable[Job]) -> tuple[list[Estimate], list[tuple[Path, str]]]:
