@@ -84,6 +84,13 @@ def test_bands_count(tmp_path):
     assert times[1] > 3 * times[0]
 
 
+def test_memory_grows_with_each_cell_larger_than_all_before():
+    cost, growth = plan.Cost(1.0, 10.0, 4.0), plan.Growth()
+    assert growth.take([100, 120, 110, 120, 130], cost) == 1000 + 480 + 520
+    assert growth.take([90, 130], cost) == 2000
+    assert plan.Growth().take([50, 60], plan.Cost(1.0, 10.0, 0.0)) == 500
+
+
 def test_words():
     assert duration(0.0123) == "12 ms"
     assert duration(12.34) == "12.3 s"

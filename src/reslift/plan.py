@@ -192,11 +192,9 @@ class Probe:
         seconds = time.perf_counter() - began
         first, more = (max(0, after - before) for before, after in itertools.pairwise(held))
         first, more = first / (less * width), more / (height * width)
-        return Cost(
-            seconds / (height * width),
-            first,
-            max(more, LATER * first) if more > MARKED * first else more,
-        )
+        if more > MARKED * first:
+            more = max(more, LATER * first)
+        return Cost(seconds / (height * width), first, more)
 
     def _enlarge(self, planes: Planes, out: Pixels, finish: Finish | None) -> None:
         if finish is None:
