@@ -3,7 +3,7 @@
     python benchmarks/consistency.py DATA/bench [IMAGES]
 
 DATA/bench holds SET/HR and SET/LRx2 … LRx4 for Set5, Set14 and BSD100; IMAGES is how many of a set
-are judged. Time is CPU time from array to array, with and without turn about.
+are judged. Time is CPU time from array to array, with and without turn about, the less of two.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ def psnr(sr: NDArray[np.uint8], hr: object, scale: int) -> float:
 
 def one(upscaler: Upscaler, lr: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, float]:
     """The result, its CPU time, and the largest consistency error, in levels."""
-    begun = time.process_time()
-    sr = upscaler(lr)
-    spent = time.process_time() - begun
+    spent = float("inf")
+    for _ in range(2):
+        begun = time.process_time()
+        sr = upscaler(lr)
+        spent = min(spent, time.process_time() - begun)
     error = np.abs(shrink(sr, *lr.shape[:2], "bicubic", 255) - lr)
     return sr, spent, float(error.max())
 

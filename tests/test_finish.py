@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage import data
 
 from reslift.backends.torch import TorchBackend
@@ -151,6 +152,24 @@ def test_the_dial_runs_the_model_once():
         assert np.array_equal(result, made(near_bicubic(2), strength=strength)(lr))
     with pytest.raises(UsageError, match="0 is bicubic"):
         dial.at(1.5)
+
+
+@pytest.mark.parametrize(("suffix", "agrees"), [("png", True), ("tif", True), ("jpg", False)])
+def test_files_that_were_damaged_are_not_agreed_with_by_default(tmp_path, suffix, agrees):
+    from reslift.media import Wishes
+
+    recipe = {"scale": 2, "degradation": {"name": "bicubic"}, "phases": [{"loss": {"l1": 1.0}}]}
+    model = near_bicubic(2)
+    card = made(model).card.model_copy(update={"recipe": recipe})
+    source = tmp_path / f"a.{suffix}"
+    Image.fromarray(data.astronaut()[:40, :50]).save(source)
+    for wanted, expected in ((None, agrees), (True, True), (False, False)):
+        upscaler = Upscaler(model, card, device="cpu", consistent=wanted)
+        work = upscaler.work(source, tmp_path / "b.png", Wishes(overwrite=True))
+        with work:
+            work.read()
+            work.enlarge()
+            assert (work.finish.kernel == "bicubic") is expected
 
 
 def test_only_faithful_models_agree_by_default():

@@ -126,7 +126,7 @@ class StillWork(Work):
         shape = self.upscaler.shape(picture.pixels, self.source)
         limit = in_memory(self.upscaler.max_memory)
         out = self._held.enter_context(canvas(shape, picture.pixels.dtype, folder, in_memory=limit))
-        lossless = formats.is_lossless(self._into, picture)
+        lossless = picture.lossless and formats.is_lossless(self._into, picture)
         self.finish = self.upscaler.finish(lossless=lossless)
         self.upscaler.fill(image, out, folder, progress, self.finish)
         self.image, self.picture = image, replace(picture, pixels=out)
@@ -225,8 +225,8 @@ class MediumWork(Work):
         maps = self.medium.maps(self.target)
         if not maps:
             raise UsageError(
-                f"{one_line(self.source)}: --uncertainty maps still pictures, DICOM and GeoTIFF, not "
-                f"{self.medium.label}; leave it out"
+                f"{one_line(self.source)}: --uncertainty maps still pictures, DICOM and GeoTIFF, "
+                f"not {self.medium.label}; leave it out"
             )
         _ = self.upscaler.judge  # a model that is not calibrated is refused here
         for path in maps:

@@ -117,7 +117,7 @@ class Trust:
         bool | None,
         typer.Option(
             "--consistent/--no-consistent",
-            help="Shrunk, the result gives the input [default: if faithful, lossless, at 1].",
+            help="Shrunk, the result gives the input [default: if faithful, both lossless, at 1].",
         ),
     ] = None
     kernel: Annotated[str, typer.Option(help="Shrunk how: bicubic or box.")] = "bicubic"
