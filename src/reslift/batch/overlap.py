@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-GRACE = 1.2
+GRACE = 0.8
 T = TypeVar("T")
 
 
