@@ -4,8 +4,8 @@
 
 For each model: share of the samples inside the 90 % intervals, over all pictures and in bins of
 brightness and of edge strength (of SR); mean half-width beside that of a constant interval that
-covers as much; the width that an all-knowing scale could have reached; the sparsification curve
-(RMSE of what is left when the least trusted share of the pixels is taken away).
+covers as much; the widths that scales which know the truth would have reached; the sparsification
+curve (RMSE of what is left when the least trusted share of the pixels is taken away).
 """
 
 from __future__ import annotations
@@ -25,16 +25,22 @@ from reslift.upscale import Upscaler, load
 
 LEVEL = 0.9
 KEPT = (1.0, 0.9, 0.75, 0.5, 0.25)
+ORACLES = (3, 7, 11)
+BINS = 64
 
 
 @dataclass
 class Pooled:
-    """Pixels of many pictures, one below the other: errors (N, 3), the rest (N,); in levels."""
+    """Pixels of many pictures, one below the other: errors (N, 3), the rest (N,); in levels.
+
+    oracles: (N, len(ORACLES)), the true error, smoothed over so many pixels a side.
+    """
 
     error: np.ndarray
     half: np.ndarray
     brightness: np.ndarray
     edge: np.ndarray
+    oracles: np.ndarray
 
     @property
     def inside(self) -> np.ndarray:
@@ -64,6 +70,8 @@ def judged(upscaler: Upscaler, files: PairFiles) -> Judged:
 
 def pooled(judge: Judge, pictures: list[Judged]) -> Pooled:
     """What is to be counted, of the inside of all pictures."""
+    from scipy.ndimage import uniform_filter
+
     rows: list[tuple[np.ndarray, ...]] = []
     inside = (slice(EDGE, -EDGE), slice(EDGE, -EDGE))
     for picture in pictures:
@@ -71,8 +79,15 @@ def pooled(judge: Judge, pictures: list[Judged]) -> Pooled:
         half = half_widths(log_scale, judge.calibration, LEVEL)
         gray = picture.sr.astype(np.float32).mean(2)
         edge = np.hypot(*np.gradient(gray))[inside]
+        smooth = [uniform_filter(255 * error.mean(2), k).ravel() for k in ORACLES]
         rows.append(
-            (255 * error.reshape(-1, 3), 255 * half.ravel(), gray[inside].ravel(), edge.ravel())
+            (
+                255 * error.reshape(-1, 3),
+                255 * half.ravel(),
+                gray[inside].ravel(),
+                edge.ravel(),
+                np.stack(smooth, 1),
+            )
         )
     return Pooled(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
@@ -99,6 +114,14 @@ def least_width(half: np.ndarray, covered: float) -> float:
     return float(widths.mean())
 
 
+def width_of(scale: np.ndarray, error: np.ndarray, level: float) -> float:
+    """Mean half-width of intervals that hold `level` in each of 64 bins of a scale, on this very
+    data: what a head that tells this scale cannot fall below by more than chance."""
+    order = np.argsort(scale, kind="stable")
+    parts = np.array_split(order, BINS)
+    return sum(float(np.quantile(error[p], level)) * len(p) for p in parts) / len(order)
+
+
 def report(name: str, data: Pooled) -> None:
     """Print what was found for one model on one collection."""
     inside, width = data.inside, float(data.half.mean())
@@ -108,6 +131,10 @@ def report(name: str, data: Pooled) -> None:
         f"{data.constant:.2f} (ratio {width / data.constant:.2f}; narrowest possible with these "
         f"scales {least_width(data.half, covered) / data.constant:.2f})"
     )
+    known = [width_of(column, data.error, covered) / data.constant for column in data.oracles.T]
+    told = ", ".join(f"{k}x{k} {r:.2f}" for k, r in zip(ORACLES, known, strict=True))
+    own = width_of(data.half, data.error, covered) / data.constant
+    print(f"  ratio with {BINS} bins fitted here: head {own:.2f}; true error smoothed over {told}")
     print(
         "  brightness, fifths of the range:",
         in_bins(data.brightness, inside, np.linspace(0, 256, 6)),

@@ -31,7 +31,7 @@ def command(
         float, typer.Option(min=0.01, max=0.99, help="Share kept from the head, to calibrate on.")
     ] = 0.4,
     crop: Annotated[int, typer.Option(min=96, help="HR pixels a side used of a picture.")] = 1024,
-    steps: Annotated[int, typer.Option(min=1, help="Of the head's training.")] = 1500,
+    steps: Annotated[int, typer.Option(min=1, help="Of the head's training.")] = 1000,
     exclude: Annotated[
         list[str] | None, typer.Option(help="Names or paths below --data to leave out: debian__*.")
     ] = None,

@@ -35,7 +35,7 @@ class FitPart:
     their side in LR pixels. rate: at the start. seed: of the drawing and the first weights.
     """
 
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 16
     patch: int = 40
     rate: float = 2e-3
