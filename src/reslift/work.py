@@ -17,6 +17,7 @@ from reslift.canvas import IN_MEMORY, canvas
 from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import atomic_write, check_target
 from reslift.finish import Finish
+from reslift.formats import world
 from reslift.media import Enlarger, Medium, Wishes
 from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
@@ -98,6 +99,7 @@ class StillWork(Work):
 
     picture: Picture
     finish: Finish
+    place: world.Numbers | None = None
 
     def read(self) -> None:
         self.picture = picture = formats.read(self.source, self.upscaler.limits)
@@ -105,6 +107,9 @@ class StillWork(Work):
         formats.check_fits(self._into, width, height, picture)
         make_folder(self.target.parent)
         check_target(self.target, overwrite=self.wishes.overwrite)
+        self.place = world.read(self.source)
+        if self.place is not None:
+            world.target(self.target, overwrite=self.wishes.overwrite)
         if self.wishes.uncertainty:
             self._check_maps(picture)
 
@@ -162,8 +167,25 @@ class StillWork(Work):
         )
         if record is not None and wishes.provenance_file:
             _write_beside(self.target, record, wishes.overwrite)
-        notes += self._maps()
+        notes += self._write_place() + self._maps()
         return (*picture.notes, *self._disagreement(), *notes, *written)
+
+    def _write_place(self) -> tuple[str, ...]:
+        """A world file beside the result where there is one beside the source."""
+        if self.place is None:
+            return ()
+        height, width = self.image.pixels.shape[:2]
+        corner = (0, 0)
+        if self.upscaler.size.crop:
+            if not float(self.upscaler.size.scale or 0.5).is_integer():
+                return ("its world file is left: a crop at this size is not on whole pixels",)
+            box = self.upscaler.size.box(width, height)
+            corner, width, height = (box.left, box.top), box.width, box.height
+        wanted = self.picture.width, self.picture.height
+        numbers = world.scaled(self.place, (width, height), wanted, corner)
+        side = world.target(self.target, overwrite=self.wishes.overwrite)
+        world.write(side, numbers, overwrite=self.wishes.overwrite)
+        return (f"its place on a map is in {side.name}",)
 
     def _maps(self) -> tuple[str, ...]:
         if not self.wishes.uncertainty:
