@@ -87,7 +87,7 @@ def compare(before: Floats, now: Floats) -> Change:
     tiny = np.float32(1e-3)
     shifted = (yy * xd * xd - 2 * xy * xd * yd + xx * yd * yd) / (xx * yy - xy * xy + tiny)
     beside = _blocks(moved * np.roll(moved, 1, 1)) + _blocks(moved * np.roll(moved, 1, 0))
-    return Change(dd / 2, shifted / (dd + tiny), beside / (2 * dd + tiny))
+    return Change(dd * np.float32(0.5), shifted / (dd + tiny), beside / (2 * dd + tiny))
 
 
 @dataclass
@@ -119,7 +119,8 @@ class Noise:
             return None
         own = np.maximum.reduce([np.where(past.noise, past.power, 0) for past in self._seen])
         least, most = RANGE ** (2 * self.coded - 1), RANGE ** (1 + self.coded)
-        return np.clip(own, typical * least, typical * most).astype(np.float32)
+        level: Floats = np.clip(own, typical * least, typical * most).astype(np.float32)
+        return level
 
     @property
     def coded(self) -> float:
@@ -230,10 +231,10 @@ def _starts(length: int) -> NDArray[np.intp]:
 def _blocks(values: Floats) -> Floats:
     """(H, W) → the mean of each block."""
     rows, columns = (_starts(side) for side in values.shape)
-    sums = np.add.reduceat(np.add.reduceat(values, rows, 0), columns, 1)
+    sums: Floats = np.add.reduceat(np.add.reduceat(values, rows, 0), columns, 1)
     sides = [np.diff(s, append=n) for s, n in zip((rows, columns), values.shape, strict=True)]
-    means: Floats = sums / np.outer(*sides).astype(np.float32)
-    return means
+    areas: Floats = np.outer(sides[0], sides[1]).astype(np.float32)
+    return sums / areas
 
 
 def _spread(blocks: Array, shape: tuple[int, ...]) -> Array:
