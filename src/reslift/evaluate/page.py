@@ -151,7 +151,7 @@ def _trust(summaries: Sequence[Summary]) -> Html | None:
     if not any(summary.trust for summary in summaries):
         return None
     columns = [Column("set"), Column("model"), *(Column(_head(q), True) for q in TRUST.values())]
-    rows = [
+    rows: list[list[Child | Cell]] = [
         [
             summary.dataset if summary.contender.name == BASELINE else "",
             summary.contender.name,

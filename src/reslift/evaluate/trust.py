@@ -59,7 +59,7 @@ def measure(
         lr: (H, W, C), C 1 or 3, uint8. sr, hr: (sH, sW, C), uint8.
         shave: HR pixels left out at each border when samples inside intervals are counted.
     """
-    lack = np.abs(shrink(sr, *lr.shape[:2], "bicubic", 255) - lr)
+    lack = np.abs(shrink(sr, lr.shape[0], lr.shape[1], "bicubic", 255) - lr)
     small, large = (_luma(pixels) for pixels in (lr, sr))
     found = {
         "consistency_max": float(lack.max()),
@@ -72,7 +72,8 @@ def measure(
         half = np.empty(sr.shape[:2], np.float32)
         log_scales(judge.head, Planes(lr, "rgb" if lr.shape[2] == 3 else "gray", False), sr, half)
         half = 255 * half_widths(half, judge.calibration, LEVEL)
-        inner = tuple(slice(shave, side - shave) for side in half.shape)
+        height, width = sr.shape[:2]
+        inner = slice(shave, height - shave), slice(shave, width - shave)
         error = np.abs(sr[inner].astype(np.float32) - hr[inner])
         found["inside_90"] = 100 * float((error <= half[inner][..., None]).mean())
         found["half_width_90"] = float(half[inner].mean())
