@@ -28,7 +28,7 @@ from reslift.pixels.planes import Floats
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SPREAD = 2.0
-REACH = 1.5
+REACH = 2.0
 SUPPORT = 1.4
 EVEN = 1e-6
 MOST_FITTED = 200_000
@@ -161,7 +161,7 @@ def _unsupported(added: Floats, lr: Floats, scale: int) -> Floats:
 
     A model sharpens what is there: much of what it adds is one function of the input's own detail
     everywhere in a picture. That part is fitted and taken away. Both strengths are root mean
-    squares within about 1.5 LR pixels.
+    squares within about 2 LR pixels.
     """
     plain = _enlarged(lr, scale)
     sharp, fine, coarse = (plain - _smooth(plain, scale * part) for part in (0.25, 0.5, 1.0))
