@@ -66,7 +66,8 @@ class Upscaler:
         strength: 0 is bicubic, 1 the model; linear between.
         consistent: the result, shrunk by `kernel`, gives the image again, as near as rounding lets
             it. None is yes for models that were trained to be faithful to bicubic LR, at strength
-            1, from and into files that keep every sample. Only where one model goes straight to the size.
+            1, from and into files that keep every sample. Only where one model goes straight to
+            the size.
         kernel: "bicubic" (within 1 level) or "box" (exactly).
 
     Raises:

@@ -285,9 +285,7 @@ def opened(path: Path, limits: Limits) -> Image:
         limits.check("frames", count, one_line(path))
         syntax = _syntax(elements)
         if syntax in NATIVE - {DEFLATED} and (lacking := missing_bytes(elements, path)):
-            raise InputError(
-                f"{one_line(path)}: truncated, {lacking:,} bytes of pixels lack"
-            )
+            raise InputError(f"{one_line(path)}: truncated, {lacking:,} bytes of pixels lack")
         _as_little_endian(elements)
         return Image(path, elements, syntax, rows, columns, count, limits.decode_seconds)
 
