@@ -192,7 +192,7 @@ def test_moving(enlarged, format):
     rest = {"save_all": True, "append_images": frames[1:], "duration": [40, 50, 60]}
     data = make.saved(frames[0], "GIF", **rest)
     said = claim(format, "moving")
-    target, told = enlarged(format, data, 1 if said == "refused" else 0)
+    target, told = enlarged(format, data, 2 if said == "refused" else 0)
     if said == "refused":
         assert "an animation" in told and not target.exists()
         return
