@@ -60,6 +60,7 @@ SUMMARIES: dict[str, str] = {
 }
 
 INTERRUPTED = 130
+CONVERTER = "openvino.tools.ovc"
 OUT_OF_MEMORY = "not enough memory; try a smaller --tile or --max-memory"
 _debugging = False
 
@@ -164,6 +165,8 @@ def _prepare_process() -> None:
         with contextlib.suppress(ValueError):
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _interrupt)
+    # OpenVINO imports its converter where it can: a tenth of a short command, and nobody's here.
+    sys.modules.setdefault(CONVERTER, None)  # type: ignore[arg-type]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
