@@ -90,7 +90,7 @@ class Jpeg(Format):
             xmp=_first(segments, APP1, XMP_HEAD),
             resolution=_resolution(segments) or exif_block.resolution(block),
             extra=tuple((KEPT[code], data) for code, data in segments if code in KEPT),
-            notes=(*notes, *_changes(segments, _behind(file))),
+            notes=(*notes, *_changes(segments)),
         )
 
     def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
@@ -98,11 +98,13 @@ class Jpeg(Format):
 
         JPEG has no checksums and stray bytes are common: what can be shown is shown, with a note.
         """
+        notes = _left_behind(file)
         try:
-            return vips.decode("jpegload_source", file, facts, limits), []
+            return vips.decode("jpegload_source", file, facts, limits), notes
         except vips.library().Error as error:
             pixels = vips.decode("jpegload_source", file, facts, limits, fail_on="error")
-            return pixels, [f"the JPEG data is damaged, the picture may be too ({causes(error)})"]
+            told = f"the JPEG data is damaged, the picture may be too ({causes(error)})"
+            return pixels, [told, *notes]
 
     def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
         """Stream the picture to `path`; the metadata goes before the tables."""
@@ -167,6 +169,13 @@ def _resolution(segments: list[tuple[int, bytes]]) -> Resolution | None:
     return (float(across), float(down), UNITS[unit]) if known else None
 
 
+def _left_behind(file: BinaryIO) -> list[str]:
+    """A note on data behind the picture that no other note speaks of; reads the whole file."""
+    if _changes(list(_segments(file))) or _behind(file) < NOTICED:
+        return []
+    return ["what lies behind the picture (the film of a motion photo, a maker's data) is left out"]
+
+
 def _behind(file: BinaryIO) -> int:
     """Bytes behind the end of the picture, from a file that stands at its first scan.
 
@@ -184,16 +193,12 @@ def _behind(file: BinaryIO) -> int:
     return max(behind, 0)
 
 
-def _changes(segments: list[tuple[int, bytes]], behind: int) -> list[str]:
+def _changes(segments: list[tuple[int, bytes]]) -> list[str]:
     notes = []
     if GAIN_MAP in (_first(segments, APP1, XMP_HEAD) or b""):
         notes.append("its HDR gain map is left out: the result is what standard screens show")
     elif _first(segments, APP2, MPF_HEAD) is not None:
         notes.append("multi-picture JPEG (MPO): only the first picture is used")
-    elif behind >= NOTICED:
-        notes.append(
-            "what lies behind the picture (the film of a motion photo, a maker's data) is left out"
-        )
     if _first(segments, APP1, LONG_XMP_HEAD) is not None:
         notes.append("the extended part of the XMP is not kept")
     return notes
