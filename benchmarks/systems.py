@@ -3,7 +3,7 @@
     python benchmarks/systems.py train DATA RUNS [--only s0-repaired …]
     python benchmarks/systems.py table DATA RUNS
 
-DATA is the folder that holds ``train``, ``cifar10``, ``lfw`` and ``bench``. A run that was cut is
+DATA is the folder that holds ``train/free``, ``cifar10``, ``lfw`` and ``bench``. A run that was cut is
 resumed, a finished one is left alone. S1 to S3 are judged on Set5 ×4, S0 and S4 on the pictures
 that their recipe sets apart.
 """
@@ -40,6 +40,7 @@ class Trial:
         return f"{self.recipe}-{self.label}"
 
 
+PHOTOS = "train/free"
 PUBLISHED = "model.arguments.form=published"
 ARTICLE_RATE = ("phases.0.rate=1e-4", "phases.0.final_rate=1e-4", "phases.0.warmup=0")
 HR_GRID = ("phases.0.batch=4", "phases.0.patch=32", "phases.0.steps=250")
@@ -49,12 +50,12 @@ FACES = ("model.arguments.width=64", "data.split_by=picture", "watch.min_delta=0
 TRIALS = (
     Trial("s0", "published", ".", (PUBLISHED,)),
     Trial("s0", "repaired", "."),
-    Trial("s1", "published", "train", (PUBLISHED, *HR_GRID)),
-    Trial("s1", "repaired", "train"),
-    Trial("s2", "published", "train", (PUBLISHED, *ARTICLE_RATE)),
-    Trial("s2", "repaired", "train"),
-    Trial("s3", "published", "train", (PUBLISHED, *DENSE_GRID)),
-    Trial("s3", "repaired", "train"),
+    Trial("s1", "published", PHOTOS, (PUBLISHED, *HR_GRID)),
+    Trial("s1", "repaired", PHOTOS),
+    Trial("s2", "published", PHOTOS, (PUBLISHED, *ARTICLE_RATE)),
+    Trial("s2", "repaired", PHOTOS),
+    Trial("s3", "published", PHOTOS, (PUBLISHED, *DENSE_GRID)),
+    Trial("s3", "repaired", PHOTOS),
     Trial("s4", "published", ".", (PUBLISHED, *FACES, "phases.0.steps=110")),
     Trial("s4", "repaired", "."),
     Trial("s4", "repaired-random-split", ".", ("data.split_by=picture",)),

@@ -82,5 +82,11 @@ def load_folders(part: DataPart, root: Path, seed: int) -> Splits:
 
 
 def _found(folders: tuple[str, ...], root: Path, part: DataPart) -> ImageSet:
+    for name in folders:
+        if not (root / name).is_dir():
+            raise InputError(
+                f"{one_line(root / name)}: there is no such folder of training pictures: name the "
+                f"folder that holds it with --data, or others with --set data.train"
+            )
     paths = [path for name in folders for path in find_images(root / name, part.exclude)]
     return image_set(paths, part, tuple(path.parent.name for path in paths))
