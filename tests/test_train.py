@@ -22,7 +22,7 @@ from reslift.advice import Advice
 from reslift.cli import main
 from reslift.datasets.base import ImageSet
 from reslift.datasets.decode import decoded
-from reslift.datasets.folder import find_images, read_rgb
+from reslift.datasets.folder import find_images, load_folders, read_rgb
 from reslift.datasets.patches import PatchBank
 from reslift.degradations import Bicubic, ResizeBack
 from reslift.errors import InputError, OutputExists, RecipeError, ResliftError
@@ -32,7 +32,7 @@ from reslift.models import Lift
 from reslift.optimisers import OPTIMISERS, orthogonalise
 from reslift.parallel import fit_on
 from reslift.pixels.color import LUMA
-from reslift.recipe import Phase, Recipe, WatchPart, parse, to_toml
+from reslift.recipe import Phase, Recipe, WatchPart, load_recipe, parse, to_toml
 from reslift.run import Run
 from reslift.stepper import Stepper, ema_share, rate_at
 from reslift.train import fit, start_model
@@ -446,9 +446,21 @@ def test_command_line_trains_resumes_and_refuses(
     assert main([*words[:2], "--set", "sede=3"]) == 2
     assert "did you mean seed" in capsys.readouterr().err
     assert main(["train", "--resume", str(out)]) == 0
-    assert "PSNR-Y" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "PSNR-Y" in told
+    verdict = json.loads((out / "report.json").read_text())["verdicts"][0]["sentence"]
+    assert f" dB against bicubic. {verdict}\n" in told and "validation: " in told
+    assert checkpoint.load(out / "last.safetensors")[1].data.endswith(f", from {pictures.name}")
     assert main([*words[:2], "--data", str(tmp_path / "no"), "--out", str(tmp_path / "r")]) == 1
-    assert "no such folder" in capsys.readouterr().err
+    assert "no such folder of training pictures: name the folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["s1", "s2", "s2-vae", "s3"])
+def test_the_systems_for_photographs_take_any_folder_of_them(name: str, pictures: Path) -> None:
+    """`--data PHOTOS` is all that the documentation asks for."""
+    part = load_recipe(name, ("data.hold_out=1",)).data
+    splits = load_folders(part, pictures, seed=0)
+    assert len(splits.train) + 1 == len(list(pictures.rglob("*.png")))
 
 
 def test_folders_are_scanned_in_order_without_what_is_excluded(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ class Session:
         watcher: Watcher,
     ) -> None:
         self.recipe, self.run, self.watcher, self.share = recipe, run, watcher, share
+        self.root = data
         self.device = torch.device(choose_device(device))
         torch.backends.cudnn.benchmark = True
         state = run.load_state(self.device)
@@ -322,7 +323,7 @@ class Session:
         path = self.run.folder / f"{stem}{checkpoint.SUFFIX}"
         part, model = self.recipe.data, self.stepper.average
         seen = f"{len(self.bank.names)} pictures, {len(self.bank.hr) / 1e6:.1f} MP, from "
-        seen += ", ".join(Path(folder).name for folder in part.train)
+        seen += ", ".join((self.root / folder).resolve().name for folder in part.train)
         bicubic = self.validator.baseline
         card = card_of(self.recipe, model, seen, self.step, score, bicubic)
         checkpoint.save(path, model, card)

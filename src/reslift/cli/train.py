@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from reslift.advice import Advice
     from reslift.recipe import Recipe
+    from reslift.run import Run
 
 
 def command(
@@ -83,9 +84,26 @@ def _go(
         if watcher is not None:
             watcher.close()
     if not quiet:
+        for line in verdicts(run):
+            print(line, file=sys.stderr)
         left = "" if done else f"; continue with: reslift train --resume {folder}"
         print(f"{folder}{left}")
     return 0
+
+
+def verdicts(run: Run) -> list[str]:
+    """What the run's report says of each split, a line each; none before a first validation."""
+    from reslift.run import REPORT
+
+    found = run.read_json(REPORT)
+    judged = [row for row in found.get("summary", []) if row["verdict"]]
+    gains = {
+        row["set"]: f"{row['gain_psnr_y']:+.2f} dB against bicubic. "
+        for row in judged
+        if row["gain_psnr_y"] is not None
+    }
+    told = found.get("verdicts", [])
+    return [f"{one['set']}: {gains.get(one['set'], '')}{one['sentence']}" for one in told]
 
 
 def show_progress(bars: bool) -> Any:
