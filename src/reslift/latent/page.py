@@ -44,6 +44,8 @@ KINDS = (
     ("lr", "LR"), ("bicubic", "bicubic"), ("sr", "SR"), ("hr", "HR"), ("error", "|SR − HR|"),
 )  # fmt: skip
 NEIGHBOURS_SHOWN = 12
+LEAST_WORTH = 0.005
+"""dB: the smallest number that two decimals show."""
 
 
 def render(found: Exploration, command: str, made: str) -> str:
@@ -80,9 +82,10 @@ def statements(found: Exploration) -> list[str]:
     """What can be said in words: what the latent carries, and what lies together in it."""
     share = found.share
     loss = share.psnr - share.without
+    worth = f"{loss:.2f} dB" if loss >= LEAST_WORTH else "nothing that can be measured"
     lines = [
-        f"The latent is worth {loss:.2f} dB: with the mean latent of the set in its place, PSNR-Y "
-        f"falls from {share.psnr:.2f} to {share.without:.2f} ({_count(share.pictures)})."
+        f"The latent is worth {worth}: with the mean latent of the set in its place, PSNR-Y "
+        f"goes from {share.psnr:.2f} to {share.without:.2f} dB ({_count(share.pictures)})."
     ]
     if found.agreement is not None:
         same, chance = found.agreement
