@@ -6,6 +6,7 @@ It needs playwright and a Chromium: that of playwright, or the file that CHROMIU
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from latent_samples import checkpoint, pictures
 from reslift import latent
+from reslift.latent.page import render
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: no browser to test the page in"
@@ -26,6 +28,8 @@ FLAGS = [
 SLOW = 60_000
 INKED = """canvas => new Set(new Uint32Array(canvas.getContext("2d").getImageData(
     0, 0, canvas.width, canvas.height).data.buffer)).size"""
+BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "latent_page.py"
+MANY, LONGEST = 10_000, 3000
 POINT = """number => { const s = JSON.parse(document.getElementById("explorer-data").textContent);
     return [s.maps[0].points[2 * number], s.maps[0].points[2 * number + 1]]; }"""
 
@@ -158,3 +162,16 @@ def test_keys_walk_zoom_and_let_go(page):
     assert back.evaluate("canvas => canvas.toDataURL()") == whole
     page.keyboard.press("Escape")
     assert detail.get_attribute("data-point") is None
+
+
+def test_ten_thousand_points_open_in_three_seconds(browser, tmp_path):
+    """Of the page's own work: what a busy machine takes away does not count."""
+    spec = importlib.util.spec_from_file_location("latent_page", BENCHMARK)
+    assert spec is not None and spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    path = tmp_path / "latent.html"
+    path.write_text(render(benchmark.exploration(MANY, 32), "reslift latent", ""), encoding="utf-8")
+    assert path.stat().st_size > 10e6, "with a picture behind each point"
+    _, worked, _ = benchmark.opened(browser, path)
+    assert worked < LONGEST
