@@ -11,11 +11,12 @@ from PIL import Image
 
 from reslift import batch, plan
 from reslift.batch import Job, Naming, Request
+from reslift.checkpoint import Card, save
 from reslift.cli import main
 from reslift.cli.plan import amount, duration
 from reslift.limits import DEFAULT
 from reslift.sizes import Size
-from small_models import made, saved, small_lift
+from small_models import made, saved, small, small_lift
 
 
 def picture(path, width, height):
@@ -41,6 +42,19 @@ def test_a_table_and_a_sum(tmp_path, capsys, model):
     assert lines[2].split()[1:5] == ["JPEG", "1", "3", "2200x60"]
     assert re.match(r"in all .+ to start\), at most .+B of memory, on cpu", lines[3])
     assert sorted(p.name for p in folder.iterdir()) == ["a.png", "b.jpg"]
+
+
+def test_a_model_of_one_size_is_asked_for_that_size_alone(tmp_path, capsys):
+    model = small("bottleneck", "repaired")
+    card = Card(name="s", model="bottleneck", arguments=model.arguments, scale=1)
+    save(tmp_path / "s.safetensors", model, card)
+    (tmp_path / "in").mkdir()
+    picture(tmp_path / "in" / "fits.png", model.size, model.size)
+    picture(tmp_path / "in" / "other.png", model.size, model.size + 1)
+    assert main(["plan", str(tmp_path / "in"), "--model", str(tmp_path / "s.safetensors")]) == 3
+    streams = capsys.readouterr()
+    assert "fits.png" in streams.out and "other.png" not in streams.out
+    assert "other.png: this model has fully connected layers and takes 16x16" in streams.err
 
 
 def test_what_cannot_be_read_is_said(tmp_path, capsys, model):

@@ -80,7 +80,7 @@ def test_tiled_equals_whole(model, height, width, cell, tile, bands):
     image = Planes(pixels, "rgb" if bands in (3, 4) else "gray", bands in (2, 4))
     shape = (height * model.scale, width * model.scale, bands)
     whole, tiled = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    backend = TorchBackend(model, "cpu")
+    backend = TorchBackend(model, "cpu", "fp32")
     Stitcher(backend, cell=10**6).run(image, whole)
     Stitcher(backend, tile=tile, cell=cell).run(image, tiled)
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-6)
@@ -89,7 +89,7 @@ def test_tiled_equals_whole(model, height, width, cell, tile, bands):
 def test_whole_is_what_the_model_says(model):
     pixels = np.random.default_rng(1).random((23, 31, 3), dtype=np.float32)
     out = np.zeros((23 * model.scale, 31 * model.scale, 3), np.float32)
-    Stitcher(TorchBackend(model, "cpu"), cell=8).run(Planes(pixels, "rgb", False), out)
+    Stitcher(TorchBackend(model, "cpu", "fp32"), cell=8).run(Planes(pixels, "rgb", False), out)
     whole = model(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
     np.testing.assert_allclose(out, whole.clamp(0, 1).numpy(), rtol=0, atol=1e-6)
 
@@ -98,7 +98,7 @@ def test_whole_is_what_the_model_says(model):
 def test_tile_changes_no_byte(model, tile):
     pixels = np.random.default_rng(2).integers(0, 65536, (61, 47, 4), np.uint16)
     image, shape = Planes(pixels, "rgb", True), (61 * model.scale, 47 * model.scale, 4)
-    backend = TorchBackend(model, "cpu")
+    backend = TorchBackend(model, "cpu", "fp32")
     reference, out = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
     Stitcher(backend, cell=16).run(image, reference)
     Stitcher(backend, cell=16, tile=tile).run(image, out)
@@ -108,7 +108,7 @@ def test_tile_changes_no_byte(model, tile):
 @pytest.mark.parametrize(("name", "form"), [v for v in VARIANTS if small(*v).size])
 def test_a_model_of_one_size_takes_it_and_no_other(name, form):
     model = lively(small(name, form), even=True)
-    side, backend = model.size, TorchBackend(model, "cpu")
+    side, backend = model.size, TorchBackend(model, "cpu", "fp32")
     pixels = np.random.default_rng(3).random((side, side, 3), dtype=np.float32)
     out = np.zeros((side, side, 3), np.float32)
     Stitcher(backend, cell=4).run(Planes(pixels, "rgb", False), out)
@@ -116,6 +116,9 @@ def test_a_model_of_one_size_takes_it_and_no_other(name, form):
     np.testing.assert_allclose(out, whole.clamp(0, 1).numpy(), rtol=0, atol=1e-6)
     with pytest.raises(InputError, match=f"takes {side}x{side} pixels only, not 9x8"):
         Stitcher(backend).run(Planes(np.zeros((8, 9, 3), np.uint8), "rgb", False), out)
+    with pytest.raises(UsageError, match=r"fully connected layers.*cannot be tiled"):
+        Stitcher(backend, tile=side - 1)
+    Stitcher(backend, tile=side).run(Planes(pixels, "rgb", False), out)
 
 
 def test_a_global_model_refuses_several_cells():
@@ -123,7 +126,7 @@ def test_a_global_model_refuses_several_cells():
         is_global = True
 
     looks_at_all = lively(Global(scale=2, **SMALL))
-    stitcher = Stitcher(TorchBackend(looks_at_all, "cpu"), cell=16)
+    stitcher = Stitcher(TorchBackend(looks_at_all, "cpu", "fp32"), cell=16)
     small, out = np.zeros((16, 16, 3), np.uint8), np.zeros((34, 32, 3), np.uint8)
     stitcher.run(Planes(small, "rgb", False), out[:32])
     with pytest.raises(InputError, match="whole image and cannot be tiled: 16x17"):
@@ -132,7 +135,7 @@ def test_a_global_model_refuses_several_cells():
 
 def test_a_tile_has_at_least_one_pixel(model):
     with pytest.raises(UsageError, match="tile 0"):
-        Stitcher(TorchBackend(model, "cpu"), tile=0)
+        Stitcher(TorchBackend(model, "cpu", "fp32"), tile=0)
 
 
 def test_the_rule_for_planes():

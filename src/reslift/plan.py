@@ -116,7 +116,12 @@ class Probe:
         self._before = machine.resident_memory()
 
     def estimate(self, job: Job) -> Estimate:
-        """What `job` will take. Raises InputError where its file cannot be read."""
+        """What `job` will take.
+
+        Raises:
+            InputError: its file cannot be read, or the model takes one size and this is another.
+        """
+        self.upscaler.needs.check_size(*job.given[::-1])
         medium = media.of(job.source)
         if medium is None:
             return self._still(job)
@@ -178,10 +183,11 @@ class Probe:
     def _timed(self, planes: Planes, out: Pixels, finish: Finish | None = None) -> Cost:
         """What a cell takes: a little less of it, all of it, and all of it again."""
         height, width = planes.pixels.shape[:2]
-        less = max(1, height - LESS)
+        fixed = self.upscaler.needs.size
+        less, warmer = (height, fixed) if fixed else (max(1, height - LESS), WARM_UP)
         small = np.empty((max(1, round(out.shape[0] * less / height)), *out.shape[1:]), out.dtype)
-        warm = _texture(WARM_UP)
-        self._enlarge(Planes(warm, "rgb", False), _sheet(WARM_UP, out.shape[1] / width), None)
+        warm = Planes(_texture(warmer), "rgb", False)
+        self._enlarge(warm, _sheet(warmer, out.shape[1] / width), None)
         held = [machine.resident_memory()]
         self._enlarge(replace(planes, pixels=planes.pixels[:less]), small, finish)
         held.append(machine.resident_memory())
@@ -205,8 +211,9 @@ class Probe:
     def _network(self, ratio: float) -> Cost:
         """What a cell in colour takes."""
         if ratio not in self._costs:
-            colors = Planes(_texture(tiles.CELL), "rgb", False)
-            self._costs[ratio] = self._timed(colors, _sheet(tiles.CELL, ratio))
+            side = self.upscaler.needs.size or tiles.CELL
+            colors = Planes(_texture(side), "rgb", False)
+            self._costs[ratio] = self._timed(colors, _sheet(side, ratio))
         return self._costs[ratio]
 
     def _packing(self) -> float:

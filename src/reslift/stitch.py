@@ -56,6 +56,11 @@ class Stitcher:
         if self.tile is not None and self.tile < 1:
             raise UsageError(f"tile {self.tile}: a tile is a number of pixels from 1 up")
         self.needs = needs = self.backend.needs
+        if self.tile is not None and needs.size is not None and self.tile < needs.size:
+            raise UsageError(
+                f"tile {self.tile}: this model has fully connected layers, which see all of its "
+                f"{needs.size}x{needs.size} pixels at once, and cannot be tiled: leave the tile out"
+            )
         self.context = tiles.round_up(max(needs.halo, transparency.REACH), needs.multiple_of)
 
     def run(

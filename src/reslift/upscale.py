@@ -29,6 +29,7 @@ from reslift.media import Wishes
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.shrink import check_kernel
 from reslift.provenance import Record, sha256
+from reslift.needs import Needs
 from reslift.sizes import Size, first_scale, steps, wanted_size
 from reslift.stages import Part, Stages
 from reslift.stitch import Progress, Stitcher
@@ -134,6 +135,11 @@ class Upscaler:
     def context(self) -> int:
         """Input pixels around a cell that its result depends on."""
         return self._stitcher.context
+
+    @property
+    def needs(self) -> Needs:
+        """What its model asks of an image."""
+        return self._stitcher.needs
 
     @property
     def device(self) -> str:
