@@ -104,6 +104,7 @@ def test_the_page_is_whole_and_small(run: Run) -> None:
         assert verdict["sentence"] in text
     for part in ("95 % interval", "Curves", "Worst errors", "error of bicubic", "Test pictures"):
         assert part in text
+    assert "ST-LPIPS was not measured." in text and "`reslift evaluate` with this run" in text
     assert "small &lt;s&gt;" in text
     assert "<s>" not in text
     assert text.count("<article") == 12

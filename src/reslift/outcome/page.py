@@ -146,10 +146,16 @@ def _table(outcome: Outcome) -> Html | None:
         summary_table(outcome.findings.summaries),
         [tag("p", line, class_="warning") for line in failed],
         [tag("p", f"LR of {name}: {lr}.", class_="note") for name, lr in _origins(result)],
-        tag("p", result.protocol, class_="note"),
+        tag("p", result.protocol + _missing(result), class_="note"),
         note=f"Weights: {outcome.weights}. Gain with the 95 % interval of 10,000 paired bootstrap "
         "draws of the pictures.",
     )
+
+
+def _missing(result: Evaluation) -> str:
+    """Where the perceptual distance is to be had; training leaves it out, for it takes long."""
+    measured = any("st_lpips" in scores for row in result.rows for scores in row.scores.values())
+    return "" if measured else " `reslift evaluate` with this run's folder measures it too."
 
 
 def _origins(result: Evaluation) -> list[tuple[str, str]]:
