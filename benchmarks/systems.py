@@ -3,9 +3,9 @@
     python benchmarks/systems.py train DATA RUNS [--only s0-repaired …]
     python benchmarks/systems.py table DATA RUNS
 
-DATA is the folder that holds ``train/free``, ``cifar10``, ``lfw`` and ``bench``. A run that was cut is
-resumed, a finished one is left alone. S1 to S3 are judged on Set5 ×4, S0 and S4 on the pictures
-that their recipe sets apart.
+DATA is the folder that holds ``train/free``, ``cifar10``, ``lfw`` and ``bench``. A run that was
+cut is resumed, a finished one is left alone. S1 to S3 are judged on Set5 ×4, S0 and S4 on the
+pictures that their recipe sets apart.
 """
 
 from __future__ import annotations

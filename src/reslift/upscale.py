@@ -26,10 +26,10 @@ from reslift.errors import UsageError, one_line
 from reslift.finish import Finish, Tally, is_faithful
 from reslift.limits import DEFAULT, Limits, parse_amount
 from reslift.media import Wishes
+from reslift.needs import Needs
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.shrink import check_kernel
 from reslift.provenance import Record, sha256
-from reslift.needs import Needs
 from reslift.sizes import Size, first_scale, steps, wanted_size
 from reslift.stages import Part, Stages
 from reslift.stitch import Progress, Stitcher
