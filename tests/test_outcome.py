@@ -105,6 +105,7 @@ def test_the_page_is_whole_and_small(run: Run) -> None:
     for part in ("95 % interval", "Curves", "Worst errors", "error of bicubic", "Test pictures"):
         assert part in text
     assert "ST-LPIPS was not measured." in text and "`reslift evaluate` with this run" in text
+    assert f"<dd>{run.facts()['bicubic_psnr_y']:.2f}</dd>" in text
     assert "small &lt;s&gt;" in text
     assert "<s>" not in text
     assert text.count("<article") == 12

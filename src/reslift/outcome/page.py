@@ -28,6 +28,7 @@ from reslift.report import (
 Row = dict[str, Any]
 
 SCALES = {1: "on the same grid"}
+FACTS = {"bicubic_psnr_y": "PSNR-Y of bicubic", "data_root": "data"}
 LOSS_NOTE = (
     "Loss: of training, on its random patches, with the weights of each step; of validation and of "
     "bicubic, on the held-out pictures. PSNR-Y is of the averaged weights; training pictures are a "
@@ -210,5 +211,11 @@ def _environment(outcome: Outcome) -> Html:
     known = dict(outcome.facts)
     command = known.pop("command", None)
     words = " ".join(map(str, command)) if isinstance(command, list) else command
-    named = {key.replace("_", " "): str(value) for key, value in known.items()}
+    named = {FACTS.get(key, key.replace("_", " ")): _fact(value) for key, value in known.items()}
     return section("Environment", facts(named), tag("pre", words) if words else None)
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
