@@ -10,13 +10,15 @@ from PIL import Image
 from skimage import data
 
 from reslift import formats
+from reslift.checkpoint import Card, save
 from reslift.cli import main
 from reslift.compare import Comparison
+from reslift.degradations import ResizeBack
 from reslift.errors import InputError, UsageError
 from reslift.metrics import psnr_y
 from reslift.pixels.resize import bicubic_upscale, downscale8
 from reslift.report.panels import GAP, Panel, draw_panels
-from small_models import made, saved, small_lift
+from small_models import made, saved, small, small_lift
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,21 @@ def test_the_score_is_that_of_the_whole_picture(model, pair, monkeypatch):
     assert [p.label for p in drawn] == ["LR 60x60", "bicubic", "small.safetensors", "HR"]
     assert drawn[2].note == f"{wanted:.2f} dB PSNR-Y" and drawn[3].note == ""
     assert all(p.pixels.shape == (18, 18, 3) for p in drawn)
+
+
+def test_on_the_same_grid_lr_is_what_is_compared_with(pair, monkeypatch):
+    hr = pair[1]
+    lr = ResizeBack()(hr)
+    Image.fromarray(lr[0].permute(1, 2, 0).numpy()).save("damaged.png")
+    same = small("residual", "repaired")
+    card = Card(name="same", model="residual", arguments=same.arguments, scale=1)
+    save(Path("same.safetensors"), same, card)
+    drawn = []
+    monkeypatch.setattr("reslift.compare.draw_panels", lambda p, z: drawn.extend(p) or data.cat())
+    Comparison(["same.safetensors"], **CPU).draw(Path("damaged.png"), Path("hr.png"))
+    assert [p.label for p in drawn] == ["LR 120x120", "same.safetensors", "HR"]
+    wanted = psnr_y(lr.float() / 255, hr.float() / 255, 0).item()
+    assert [p.note for p in drawn] == [f"{wanted:.2f} dB PSNR-Y"] * 2 + [""], "untrained: LR"
 
 
 def test_a_crop_is_the_part_of_the_whole(model, pair):

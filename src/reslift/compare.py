@@ -41,7 +41,7 @@ class Comparison:
 
     Attributes:
         names: models as `load` takes them.
-        scale: whole, from 2 up; None is 4, or what the first model is for.
+        scale: whole, from 1 up; None is 4, or what the first model is for.
         crop: (left, top, width, height) in LR pixels; None is all of a small picture, the middle of
             a large one.
         zoom: result pixels are shown so many times as large; None fills about 480 pixels.
@@ -61,10 +61,13 @@ class Comparison:
     ) -> tuple[Picture, tuple[str, ...]]:
         """LR, bicubic, every model and, if given, HR side by side.
 
+        At scale 1 LR is what the others are compared with: the small picture that bicubic would
+        start from is not known.
+
         Args:
             picture: LR, gray or RGB; alpha is left out.
-            hr: the truth, `scale` times as large. PSNR-Y of the whole picture, shave = scale,
-                then stands under each.
+            hr: the truth, `scale` times as large. PSNR-Y of the whole picture, shave = scale
+                (0 at scale 1), then stands under each.
             told: called with the name of each before it is computed.
 
         Returns:
@@ -76,8 +79,8 @@ class Comparison:
             upscaling.
         """
         scale = self.scale or usual_scale(checkpoint.family(self.names[0]))
-        if scale < 2 or (self.zoom is not None and self.zoom < 1):
-            raise UsageError("scale is from 2 up, zoom from 1 up")
+        if scale < 1 or (self.zoom is not None and self.zoom < 1):
+            raise UsageError("scale and zoom are from 1 up")
         source = _colours(formats.read(picture, self.limits), picture)
         height, width = source.pixels.shape[:2]
         what = f"{one_line(picture)} enlarged"
@@ -87,8 +90,10 @@ class Comparison:
         truth = None if hr is None else self._truth(hr, source, scale)
         # Where there is nothing to measure, only what is shown is computed.
         computed = box if truth is None else whole
-        panels = [Panel(f"LR {width}x{height}", _nearest(source.pixels, box, scale))]
-        for name in ("bicubic", *self.names):
+        same = scale == 1
+        start = _score(source.pixels, truth, scale) if same and truth is not None else ""
+        panels = [Panel(f"LR {width}x{height}", _nearest(source.pixels, box, scale), start)]
+        for name in self.names if same else ("bicubic", *self.names):
             told(name)
             sr = self._enlarged(name, source, computed, scale)
             note = "" if truth is None else _score(sr, truth, scale)
@@ -172,7 +177,7 @@ def _eight(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def _score(sr: Pixels, hr: Pixels, scale: int) -> str:
-    value = float(psnr_y(_tensor(sr), _tensor(hr), scale))
+    value = float(psnr_y(_tensor(sr), _tensor(hr), scale if scale > 1 else 0))
     return f"{value:.2f} dB PSNR-Y"
 
 

@@ -22,7 +22,7 @@ def command(
         str | None, typer.Option("--out", "-o", help="An image file [default: NAME-compare.png].")
     ] = None,
     scale: Annotated[
-        int | None, typer.Option(help="From 2 up [default: 4, or what the first is for].")
+        int | None, typer.Option(help="From 1 up [default: 4, or what the first is for].")
     ] = None,
     hr: Annotated[
         str | None, typer.Option(metavar="FILE", help="The truth: PSNR-Y stands under each.")
