@@ -117,7 +117,7 @@ def test_what_cannot_be_compared(model, pair):
     Image.new("CMYK", (9, 9)).save("cmyk.jpg")
     with pytest.raises(InputError, match="CMYK"):
         Comparison([model], **CPU).draw(Path("cmyk.jpg"))
-    for wrong in ({"scale": 1}, {"zoom": 0}):
+    for wrong in ({"scale": -1}, {"zoom": 0}):
         with pytest.raises(UsageError, match="from"):
             Comparison([model], **wrong, **CPU).draw(Path("lr.png"))
 
