@@ -8,14 +8,18 @@ import threading
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
+from reslift import machine
 from reslift.errors import ResliftError
 from reslift.media import Wishes
 from reslift.media.video import parts
+from reslift.media.video.encode import Encoder, choose
 from reslift.media.video.overlap import DEPTH, overlapped
 from reslift.media.video.parts import segment_length
+from reslift.media.video.probe import probe
 from reslift.media.video.work import enlarge
 from small_models import bicubic_lift, made, small_lift
 from video_samples import noisy_clip, read, write
@@ -203,3 +207,28 @@ def test_a_failing_step_ends_all(step):
     with pytest.raises(ValueError, match=step):
         overlapped(source(), work, sink)
     assert threading.active_count() == before
+
+
+def test_x264_gives_the_same_bytes_each_time(source, tmp_path):
+    encoding, _ = choose(probe(source), tmp_path / "b.mp4", (96, 64), None, None)
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:64, :96]
+    waves = np.sin(columns / 7) * np.cos(rows / 5) * 90 + 128
+    images = [np.clip(waves + rng.normal(0, 4, waves.shape), 0, 255) * 257 for _ in range(8)]
+    answers = set()
+    for _ in range(40):
+        encoder = Encoder(tmp_path / "a.mkv", encoding, (96, 64))
+        for image in images:
+            encoder.add(np.repeat(image[..., None], 3, -1).astype(np.uint16))
+        encoder.close()
+        with av.open(str(tmp_path / "a.mkv")) as container:
+            packets = b"".join(bytes(packet) for packet in container.demux(video=0))
+        answers.add(packets)
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_x264_keeps_from_avx512(source, tmp_path, monkeypatch, known):
+    monkeypatch.setattr(machine, "has_avx512", lambda: known)
+    encoding, _ = choose(probe(source), tmp_path / "b.mp4", (96, 64), None, None)
+    assert ("asm=AVX2" in encoding.options.get("x264-params", "")) is known

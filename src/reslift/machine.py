@@ -14,6 +14,7 @@ GIB = 1024**3
 LIKELY_RESIDENT = GIB // 2
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 GLIBC_KEEPS = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * 2**20}
+PF_AVX512F = 41
 GPU_SIGNS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 CPU_FEATURES: dict[str, str] = {
@@ -76,6 +77,13 @@ def keep_memory() -> bool:
 def has_bf16() -> bool:
     """Whether this processor has bf16 arithmetic, by AMX or AVX512."""
     return bool({"amx_bf16", "avx512_bf16"} & set(_cpu_flags()))
+
+
+def has_avx512() -> bool:
+    """Whether this processor is known to have AVX-512; False where that cannot be found."""
+    if sys.platform == "win32":
+        return _windows_has(PF_AVX512F)
+    return "avx512f" in _cpu_flags()
 
 
 def may_have_gpu() -> bool:
@@ -202,6 +210,12 @@ def _windows_memory() -> int | None:
     status.length = ctypes.sizeof(Status)
     call = ctypes.windll.kernel32.GlobalMemoryStatusEx  # type: ignore[attr-defined,unused-ignore]
     return int(status.total) if call(ctypes.byref(status)) else None
+
+
+def _windows_has(feature: int) -> bool:
+    import ctypes
+
+    return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(feature))  # type: ignore[attr-defined,unused-ignore]
 
 
 def _meminfo(key: str) -> int | None:
