@@ -20,6 +20,7 @@ from reslift.limits import Limits
 from reslift.media.animation import Animation, Results, apng, gif
 from reslift.media.animation.clip import ticks
 from reslift.media.base import Wishes
+from reslift.sizes import Size
 from small_models import bicubic_lift, made
 
 WIDTH, HEIGHT = 16, 12
@@ -31,7 +32,7 @@ DISPOSALS = (0, 1, 2)
 class Doubled(Recording):
     """An enlarger whose results are known: every pixel four times."""
 
-    scale, identity = 2, "doubled"
+    size, identity = Size(scale=2), "doubled"
 
     def __init__(self, limits=None):
         self.limits, self.calls = limits or Limits(), 0
@@ -352,9 +353,9 @@ def test_limits_and_targets(tmp_path):
     with pytest.raises(UsageError, match=r"\.gif, \.png, \.apng, \.webp"):
         run(path, tmp_path / "b.jpg")
     with pytest.raises(OutputError, match="too large for WebP"):
-        Animation().check_target(Path("a.webp"), media.Extent(9000, 5, 2), 2)
+        Animation().check_target(Path("a.webp"), media.Extent(9000, 5, 2), (18000, 10))
     with pytest.raises(OutputError, match="too many for a GIF"):
-        Animation().check_target(Path("a.gif"), media.Extent(9, 9000, 2000), 2)
+        Animation().check_target(Path("a.gif"), media.Extent(9, 9000, 2000), (18, 18000))
     with pytest.raises(UsageError, match="is an animation"):
         Animation().endings(path, "jpeg")
     assert Animation().endings(path, "png") == (".png", ".apng")

@@ -29,8 +29,8 @@ GOOD += ["SC_rgb_small_odd.dcm", "examples_overlay.dcm", "examples_palette.dcm"]
 
 
 def enlarged(source, target, scale=2, **wishes):
-    enlarger = Cubic(scale)
-    DICOM.check_target(target, DICOM.peek(source, DEFAULT), scale)
+    enlarger, extent = Cubic(scale), DICOM.peek(source, DEFAULT)
+    DICOM.check_target(target, extent, enlarger.size.of(extent.width, extent.height))
     DICOM.upscale(enlarger, source, target, Wishes(**wishes))
     return read(target)
 
@@ -403,9 +403,9 @@ def test_limits_are_those_of_the_header(tmp_path):
     with pytest.raises(LimitError, match="max-input-pixels"):
         DICOM.peek(path, Limits(input_pixels=100))
     with pytest.raises(OutputError, match="65535 a side"):
-        DICOM.check_target(tmp_path / "b.dcm", Extent(20000, 9), 4)
+        DICOM.check_target(tmp_path / "b.dcm", Extent(20000, 9), (80000, 36))
     with pytest.raises(UsageError, match=r"written as one of \.dcm"):
-        DICOM.check_target(tmp_path / "b.png", Extent(2, 9), 4)
+        DICOM.check_target(tmp_path / "b.png", Extent(2, 9), (8, 36))
     path = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
     with pytest.raises(UsageError, match="de-identify"):
         DICOM.upscale(Cubic(), path, tmp_path / "b.dcm", Wishes(strip_metadata=True))

@@ -25,8 +25,9 @@ def voxels(shape=(10, 12, 7), low=-200, high=900, dtype=np.int16):
 
 
 def enlarged(source, target, scale=2, **wishes):
-    NIFTI.check_target(target, NIFTI.peek(source, DEFAULT), scale)
-    NIFTI.upscale(Cubic(scale), source, target, Wishes(**wishes))
+    enlarger, extent = Cubic(scale), NIFTI.peek(source, DEFAULT)
+    NIFTI.check_target(target, extent, enlarger.size.of(extent.width, extent.height))
+    NIFTI.upscale(enlarger, source, target, Wishes(**wishes))
     return nibabel.load(target)
 
 
@@ -132,7 +133,7 @@ def test_what_is_refused(tmp_path):
         NIFTI.peek(volume(tmp_path / "c.nii.gz", np.zeros((60, 60, 60))), Limits(file_bytes=9000))
     with pytest.raises(UsageError, match=r"\.nii\.gz"):
         NIFTI.check_target(
-            tmp_path / "b.png", NIFTI.peek(volume(tmp_path / "d.nii", voxels()), DEFAULT), 2
+            tmp_path / "b.png", NIFTI.peek(volume(tmp_path / "d.nii", voxels()), DEFAULT), (20, 24)
         )
     for name in ("d.nii", "d.nii.gz"):
         whole = volume(tmp_path / name, voxels()).read_bytes()

@@ -15,6 +15,7 @@ from reslift.errors import InputError, LimitError, UsageError
 from reslift.limits import Limits
 from reslift.media.base import Wishes
 from reslift.media.tiff_pages import TiffPages
+from reslift.sizes import Size
 from small_models import bicubic_lift, made
 
 PAGES = [
@@ -26,7 +27,7 @@ PAGES = [
 
 
 class Doubled(Recording):
-    scale, identity = 2, "doubled"
+    size, identity = Size(scale=2), "doubled"
 
     def __init__(self, limits=None):
         self.limits = limits or Limits()
