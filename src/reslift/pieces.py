@@ -89,7 +89,8 @@ def fill(image: Planes, out: Pixels, models: Models, progress: Callable[[int], N
                 shape = (outer.height * side, outer.width * side, bands)
                 between = np.empty(shape, deeper(between.dtype))
                 models.run(window, between)
-            sr = models.strength * taps.resized(between, side, outer, image.alpha)
+            answer = taps.resized(between, side, outer, image.alpha)
+            sr = models.strength * np.clip(answer, 0.0, 1.0)
         if models.strength < 1:
             bicubic = plain.resized(window.pixels, 1, outer, image.alpha)
             sr = sr + (1 - models.strength) * bicubic

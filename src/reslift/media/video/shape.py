@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from reslift.media.base import Extent
 from reslift.media.video.probe import Clip, shown_layout
-from reslift.sizes import Size, is_stretched
+from reslift.sizes import STRETCHED, Size, is_stretched
 
 FINEST = 1000
 EVEN = 2
@@ -35,11 +35,14 @@ def sides_of(clip: Clip, size: Size) -> tuple[int, int]:
 
 
 def aspect_of(clip: Clip, sides: tuple[int, int]) -> Fraction | None:
-    """Width ÷ height of a result's pixels, sides being those of its stored pictures."""
+    """Width ÷ height of a result's pixels, sides being those of its stored pictures.
+
+    What is within a hundredth of square is square: an anamorphic film at 1920x1080 has 1.
+    """
     if not is_reshaped(clip, sides):
         return clip.aspect
     shape = Fraction(clip.width * sides[1], clip.height * sides[0]) * (clip.aspect or 1)
-    return shape.limit_denominator(FINEST)
+    return Fraction(1) if abs(shape - 1) <= STRETCHED else shape.limit_denominator(FINEST)
 
 
 def is_reshaped(clip: Clip, sides: tuple[int, int]) -> bool:
