@@ -394,3 +394,24 @@ def test_gif_screen_smaller_than_its_frames(tmp_path):
     run(tmp_path / "a.gif", tmp_path / "b.png")
     assert [frame.shape for frame in shown(tmp_path / "b.png")[0]] == [(8, 8, 4)] * 3
     assert gif.GifClip().recognises(bytes(data[:64]))
+
+
+@pytest.mark.parametrize("size", [Size(scale=1.7), Size(sides=(50, 20)), Size(scale=0.5)])
+@pytest.mark.parametrize("target", SAVE)
+def test_any_size(tmp_path, target, size):
+    frames = squares(False)[1:]
+    frames[1][0, 0] = (31, 60, 90)  # Pillow joins equal frames.
+    path, out = clip(tmp_path / "a.png", frames, TIMES[1:]), tmp_path / f"b.{target}"
+    upscaler = made(bicubic_lift(2), size=size)
+    upscaler.upscale_file(path, out)
+    results, times = shown(out)
+    assert times == list(TIMES[1:])
+    assert {frame.shape[1::-1] for frame in results} == {size.of(WIDTH, HEIGHT)}
+    assert all((frame[..., 3] == 255).all() for frame in results)
+    wanted = upscaler(frames[0])
+    if target != "gif":
+        assert np.abs(results[0][..., :3].astype(int) - wanted).max() <= 1
+    assert Animation().verify(path, out) == ()
+    other = made(bicubic_lift(2), size=Size(sides=(33, 33)))
+    other.upscale_file(path, tmp_path / f"c.{target}", Wishes(provenance=False))
+    assert "33×33" in Animation().verify(path, tmp_path / f"c.{target}")[0]
