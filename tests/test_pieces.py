@@ -1,5 +1,8 @@
 """Windows on files at any size: as if the whole were held, from windows that never are."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -81,11 +84,18 @@ def test_no_canvas_is_ever_made(few, monkeypatch):
     assert sheet.made.any()
 
 
-def test_a_window_is_no_larger_than_a_cell():
-    windows = Windows(image(1300, 40, 1))
-    sheet = Sheet((2210, 68, 1), "float32")
+@pytest.mark.parametrize("height", [907, 930, 1300])
+@pytest.mark.parametrize("ratio", [0.6, 1.3, 1.7, 3.2])
+def test_a_window_is_one_cell_of_the_models(monkeypatch, height, ratio):
+    monkeypatch.setattr(pieces, "fill", partial(_without_models, pieces.fill))
+    windows = Windows(image(height, 40, 1))
+    sheet = Sheet((round(height * ratio), round(40 * ratio), 1), "float32")
     made(small_lift(2)).run(Planes(windows, "gray", False), sheet)
     assert windows.largest <= 512 * 40
+
+
+def _without_models(fill, image, out, models, progress):
+    fill(image, out, replace(models, run=lambda window, between: None), progress)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

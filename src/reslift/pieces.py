@@ -12,6 +12,7 @@ of one piece.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,8 @@ from reslift.pixels.tiles import CELL, Box
 
 LEAST = 64
 MOST_BETWEEN = 2048
+KERNEL, GRID = 4, 8
+"""Source pixels that the resize of one pixel needs, and that a model's own grid may add."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def deeper(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
 def _cell(grid: Regrid, models: Models) -> int:
     """Sides of a piece, so that its window is one cell of the models."""
     middle = Box(grid.height // 2, grid.height // 2 + 1, grid.width // 2, grid.width // 2 + 1)
-    margin = models.outer(middle).height
+    least = min(1.0, grid.across, grid.down)
+    margin = models.outer(middle).height + math.ceil(KERNEL / least) + GRID
     core = max(LEAST, min(CELL, MOST_BETWEEN // models.side) - margin)
     return max(1, int(core * min(grid.across, grid.down)))
 
