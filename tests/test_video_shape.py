@@ -159,20 +159,20 @@ def test_a_run_that_failed_goes_on_and_gives_the_same_bytes(tmp_path, monkeypatc
     monkeypatch.setattr(parts, "FEWEST", 8)
     monkeypatch.setattr(parts, "MOST", 8)
     source = write(tmp_path / "a.mp4", times=tuple(range(0, 800, 40)), sound="aac")
-    whole, target = tmp_path / "whole.mp4", tmp_path / "b.mp4"
-    model = bicubic_lift(2)
+    whole, target = tmp_path / "whole.mkv", tmp_path / "b.mkv"
+    model, wishes = bicubic_lift(2), Wishes(codec="ffv1")
     upscaler = at(TO_1_7, model)
-    enlarge(upscaler, source, whole, Wishes())
+    enlarge(upscaler, source, whole, wishes)
     with pytest.raises(ResliftError, match="NaN"):
-        enlarge(Failing(upscaler, 17), source, target, Wishes())
+        enlarge(Failing(upscaler, 17), source, target, wishes)
     counting = Failing(upscaler, -1)
-    enlarge(counting, source, target, Wishes())
+    enlarge(counting, source, target, wishes)
     assert counting.calls < 20
     assert target.read_bytes() == whole.read_bytes()
     with pytest.raises(ResliftError, match="NaN"):
-        enlarge(Failing(upscaler, 17), source, tmp_path / "c.mp4", Wishes())
+        enlarge(Failing(upscaler, 17), source, tmp_path / "c.mkv", wishes)
     other = Failing(at(Size(scale=1.6), model), -1)
-    enlarge(other, source, tmp_path / "c.mp4", Wishes())
+    enlarge(other, source, tmp_path / "c.mkv", wishes)
     assert other.calls == 20
     assert not folder_of(target).exists()
 
