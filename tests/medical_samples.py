@@ -14,6 +14,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from recording import Recording
 from reslift.checkpoint import Card
 from reslift.limits import DEFAULT
+from reslift.sizes import Size
 
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
 SLANTED = [0.8, 0.6, 0.0, -0.48, 0.64, 0.6]
@@ -25,16 +26,16 @@ class Cubic(Recording):
     limits = DEFAULT
 
     def __init__(self, scale=2, identity="cubic"):
-        self.scale, self.identity = scale, identity
-        self.card = Card(name=f"cubic-x{scale}", model="lift", arguments={}, scale=scale)
+        self.size, self.identity = scale if isinstance(scale, Size) else Size(scale=scale), identity
+        name = f"cubic{self.size.label}"
+        self.card = Card(name=name, model="lift", arguments={}, scale=self.size.whole or 2)
         self.shown = []
 
     def run(self, planes, out, progress=None):
         self.shown.append(planes.pixels.copy())
-        height, width, bands = planes.pixels.shape
-        for band in range(bands):
+        for band in range(planes.pixels.shape[2]):
             plane = Image.fromarray(np.ascontiguousarray(planes.pixels[..., band]))
-            size = width * self.scale, height * self.scale
+            size = out.shape[1], out.shape[0]
             out[..., band] = np.clip(plane.resize(size, Image.Resampling.BICUBIC), 0, 1)
 
 

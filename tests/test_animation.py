@@ -20,6 +20,7 @@ from reslift.limits import Limits
 from reslift.media.animation import Animation, Results, apng, gif
 from reslift.media.animation.clip import ticks
 from reslift.media.base import Wishes
+from reslift.sizes import Size
 from small_models import bicubic_lift, made
 
 WIDTH, HEIGHT = 16, 12
@@ -31,7 +32,7 @@ DISPOSALS = (0, 1, 2)
 class Doubled(Recording):
     """An enlarger whose results are known: every pixel four times."""
 
-    scale, identity = 2, "doubled"
+    size, identity = Size(scale=2), "doubled"
 
     def __init__(self, limits=None):
         self.limits, self.calls = limits or Limits(), 0
@@ -352,9 +353,9 @@ def test_limits_and_targets(tmp_path):
     with pytest.raises(UsageError, match=r"\.gif, \.png, \.apng, \.webp"):
         run(path, tmp_path / "b.jpg")
     with pytest.raises(OutputError, match="too large for WebP"):
-        Animation().check_target(Path("a.webp"), media.Extent(9000, 5, 2), 2)
+        Animation().check_target(Path("a.webp"), media.Extent(9000, 5, 2), (18000, 10))
     with pytest.raises(OutputError, match="too many for a GIF"):
-        Animation().check_target(Path("a.gif"), media.Extent(9, 9000, 2000), 2)
+        Animation().check_target(Path("a.gif"), media.Extent(9, 9000, 2000), (18, 18000))
     with pytest.raises(UsageError, match="is an animation"):
         Animation().endings(path, "jpeg")
     assert Animation().endings(path, "png") == (".png", ".apng")
@@ -393,3 +394,24 @@ def test_gif_screen_smaller_than_its_frames(tmp_path):
     run(tmp_path / "a.gif", tmp_path / "b.png")
     assert [frame.shape for frame in shown(tmp_path / "b.png")[0]] == [(8, 8, 4)] * 3
     assert gif.GifClip().recognises(bytes(data[:64]))
+
+
+@pytest.mark.parametrize("size", [Size(scale=1.7), Size(sides=(50, 20)), Size(scale=0.5)])
+@pytest.mark.parametrize("target", SAVE)
+def test_any_size(tmp_path, target, size):
+    frames = squares(False)[1:]
+    frames[1][0, 0] = (31, 60, 90)  # Pillow joins equal frames.
+    path, out = clip(tmp_path / "a.png", frames, TIMES[1:]), tmp_path / f"b.{target}"
+    upscaler = made(bicubic_lift(2), size=size)
+    upscaler.upscale_file(path, out)
+    results, times = shown(out)
+    assert times == list(TIMES[1:])
+    assert {frame.shape[1::-1] for frame in results} == {size.of(WIDTH, HEIGHT)}
+    assert all((frame[..., 3] == 255).all() for frame in results)
+    wanted = upscaler(frames[0])
+    if target != "gif":
+        assert np.abs(results[0][..., :3].astype(int) - wanted).max() <= 1
+    assert Animation().verify(path, out) == ()
+    other = made(bicubic_lift(2), size=Size(sides=(33, 33)))
+    other.upscale_file(path, tmp_path / f"c.{target}", Wishes(provenance=False))
+    assert "33×33" in Animation().verify(path, tmp_path / f"c.{target}")[0]

@@ -14,6 +14,9 @@ from reslift.errors import InputError, LimitError, OutputError, ResliftError, Us
 from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, is_meant, of
 from reslift.media.base import Extent
+from reslift.media.dicom import geometry
+from reslift.pixels.regrid import Regrid
+from reslift.sizes import Size
 from small_models import bicubic_lift, saved
 
 DICOM = MEDIA["dicom"]
@@ -29,8 +32,8 @@ GOOD += ["SC_rgb_small_odd.dcm", "examples_overlay.dcm", "examples_palette.dcm"]
 
 
 def enlarged(source, target, scale=2, **wishes):
-    enlarger = Cubic(scale)
-    DICOM.check_target(target, DICOM.peek(source, DEFAULT), scale)
+    enlarger, extent = Cubic(scale), DICOM.peek(source, DEFAULT)
+    DICOM.check_target(target, extent, enlarger.size.of(extent.width, extent.height))
     DICOM.upscale(enlarger, source, target, Wishes(**wishes))
     return read(target)
 
@@ -403,9 +406,9 @@ def test_limits_are_those_of_the_header(tmp_path):
     with pytest.raises(LimitError, match="max-input-pixels"):
         DICOM.peek(path, Limits(input_pixels=100))
     with pytest.raises(OutputError, match="65535 a side"):
-        DICOM.check_target(tmp_path / "b.dcm", Extent(20000, 9), 4)
+        DICOM.check_target(tmp_path / "b.dcm", Extent(20000, 9), (80000, 36))
     with pytest.raises(UsageError, match=r"written as one of \.dcm"):
-        DICOM.check_target(tmp_path / "b.png", Extent(2, 9), 4)
+        DICOM.check_target(tmp_path / "b.png", Extent(2, 9), (8, 36))
     path = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
     with pytest.raises(UsageError, match="de-identify"):
         DICOM.upscale(Cubic(), path, tmp_path / "b.dcm", Wishes(strip_metadata=True))
@@ -459,3 +462,87 @@ def test_a_series_folder_without_suffixes_through_the_command(tmp_path, capsys):
 def test_the_transfer_syntax_of_the_result_is_plain(tmp_path):
     after = enlarged(SHIPPED / "MR_small_jp2klossless.dcm", tmp_path / "a.dcm")
     assert after.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+
+
+ANY = [Size(scale=1.7), Size(sides=(50, 31)), Size(long_side=61), Size(scale=0.7)]
+
+
+@pytest.mark.parametrize("size", ANY)
+def test_corners_and_distances_stay_at_any_size(size, tmp_path):
+    facts = {"ImagerPixelSpacing": [0.9, 0.6], "SeriesDescription": "AX"}
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16), **facts)
+    before, after = read(source), enlarged(source, tmp_path / "b.dcm", size)
+    assert (after.Columns, after.Rows) == size.of(20, 24)
+    assert after.pixel_array.shape == (after.Rows, after.Columns)
+    assert np.abs(corners(before) - corners(after)).max() < 1e-6
+    ratio = np.array([after.Columns / 20, after.Rows / 24])
+    first, last = np.array([3.0, 5.0]), np.array([17.0, 11.0])
+    lengths = [
+        np.hypot(*((last - first) * factor * np.array(dataset.PixelSpacing, float)[::-1]))
+        for dataset, factor in ((before, 1), (after, ratio))
+    ]
+    assert abs(lengths[0] - lengths[1]) < 0.1 * 0.4
+    fine = np.array(after.ImagerPixelSpacing, float)
+    assert np.allclose(fine, np.array([0.9, 0.6]) / ratio[::-1])
+    assert f"{after.Columns}x{after.Rows}" in after.SeriesDescription
+    assert f"{after.Rows} rows and {after.Columns} columns" in after.DerivationDescription
+    assert DICOM.verify(source, tmp_path / "b.dcm") == ()
+
+
+def test_padding_and_overlays_at_any_size(tmp_path):
+    pixels = waves(40, 40, -100, 300).astype(np.int16)
+    y, x = np.mgrid[:40, :40]
+    outside = np.hypot(x - 19.5, y - 19.5) > 15
+    pixels[outside] = -2000
+    bits = np.packbits(outside.reshape(-1), bitorder="little").tobytes()
+    source = dicom(tmp_path / "a.dcm", pixels, PixelPaddingValue=-2000)
+    dataset = read(source)
+    for tag, kind, value in (
+        *((0x10, "US", 40), (0x11, "US", 40), (0x40, "CS", "G"), (0x50, "SS", [1, 1])),
+        *((0x100, "US", 1), (0x102, "US", 0), (0x3000, "OW", bits)),
+    ):
+        dataset.add_new((0x6000, tag), kind, value)
+    dataset.save_as(source)
+    after = enlarged(source, tmp_path / "b.dcm", Size(sides=(70, 55)))
+    rows, columns = ((np.arange(n) + 0.5) / n * 40 for n in (55, 70))
+    hidden = outside[np.ix_(rows.astype(int), columns.astype(int))]
+    assert np.array_equal(after.pixel_array == -2000, hidden)
+    assert np.array_equal(after.overlay_array(0x6000).astype(bool), hidden)
+
+
+def test_pixels_without_a_spacing_say_their_shape_where_it_changes(tmp_path):
+    plain = {"PixelSpacing": None, "ImagePositionPatient": None, "ImageOrientationPatient": None}
+    source = dicom(tmp_path / "a.dcm", waves(24, 20, 0, 200).astype(np.uint8), **plain)
+    after = enlarged(source, tmp_path / "b.dcm", Size(sides=(80, 48)))
+    assert list(after.PixelAspectRatio) == [2, 1]
+    assert DICOM.verify(source, tmp_path / "b.dcm") == ()
+    del after.PixelAspectRatio
+    after.save_as(tmp_path / "c.dcm")
+    assert "another shape" in DICOM.verify(source, tmp_path / "c.dcm")[0]
+    assert "PixelAspectRatio" not in enlarged(source, tmp_path / "d.dcm", Size(scale=1.7))
+
+
+def test_ultrasound_regions_and_shutters_at_any_size():
+    from pydicom.dataset import Dataset
+
+    elements, region = Dataset(), Dataset()
+    elements.Rows, elements.Columns = 40, 30
+    elements.ShutterLeftVerticalEdge, elements.ShutterLowerHorizontalEdge = 4, 36
+    elements.CenterOfCircularShutter = [20, 10]
+    region.RegionLocationMinX0, region.RegionLocationMaxX1 = 3, 29
+    region.RegionLocationMinY0, region.RegionLocationMaxY1 = 0, 39
+    region.ReferencePixelX0, region.ReferencePixelPhysicalValueX = 7, 1.25
+    region.PhysicalDeltaX, region.PhysicalDeltaY = 0.1, 0.2
+    elements.SequenceOfUltrasoundRegions = [region]
+    geometry.enlarge_geometry(elements, Regrid(30, 40, 50, 50))
+    across, down = 50 / 30, 50 / 40
+    assert (elements.Rows, elements.Columns) == (50, 50)
+    assert (elements.ShutterLeftVerticalEdge, elements.ShutterLowerHorizontalEdge) == (6, 45)
+    assert list(elements.CenterOfCircularShutter) == [round(19.5 * down + 0.5), 16]
+    assert (region.PhysicalDeltaX, region.PhysicalDeltaY) == (0.1 / across, 0.2 / down)
+    assert (region.RegionLocationMaxX1, region.RegionLocationMaxY1) == (49, 49)
+    # The same place in the image has the same physical value before and after.
+    before = 1.25 + (0 - 3 - 7 - 0.5) * 0.1
+    first = region.RegionLocationMinX0 + region.ReferencePixelX0
+    after = region.ReferencePixelPhysicalValueX + (-0.5 - first) * region.PhysicalDeltaX
+    assert after == pytest.approx(before)

@@ -16,10 +16,11 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.rpc import RPC
 
-from reslift import media
+from reslift import media, pieces, stages
 from reslift.errors import InputError, LimitError, UsageError
 from reslift.limits import DEFAULT
 from reslift.media import Wishes
+from reslift.media.geotiff import windows
 from reslift.sizes import Size
 from small_models import bicubic_lift, made, small_lift
 
@@ -518,3 +519,128 @@ def test_damaged_and_too_large_files(tmp_path):
             enlarge(short)
     assert not list(tmp_path.glob("*large*"))
     assert not list(tmp_path.glob(".reslift*"))
+
+
+ODD = [Size(scale=1.7), Size(sides=(77, 41)), Size(long_side=101), Size(scale=0.6), Size(scale=5)]
+
+
+def enlarge_to(path, size, model=None, **wishes):
+    target = path.with_name(f"{path.stem}-large.tif")
+    upscaler = made(model or small_lift(), size=size)
+    return target, upscaler.upscale_file(path, target, Wishes(overwrite=True, **wishes))
+
+
+@pytest.mark.parametrize("size", ODD)
+@pytest.mark.parametrize(
+    "transform",
+    [
+        PLACE,
+        Affine(0.1, 0, -75.123456789, 0, -0.1, 38.987654321),
+        Affine(300.0379266750948, 0, 101985.0, 0, -300.041782729805, 2826915.0),
+        Affine.translation(4e5, 5e6) @ Affine.rotation(31) @ Affine.scale(3, -3),
+    ],
+)
+def test_corners_stay_at_any_size(tmp_path, size, transform):
+    path = save(tmp_path / "a.tif", scene(), transform=transform)
+    target, _ = enlarge_to(path, size, bicubic_lift())
+    with rasterio.open(path) as source, rasterio.open(target) as large:
+        assert (large.width, large.height) == size.of(source.width, source.height)
+        assert large.bounds == source.bounds
+        for far, fine in zip(
+            [(source.width, 0), (0, source.height)],
+            [(large.width, 0), (0, large.height)],
+            strict=True,
+        ):
+            assert large.transform * fine == pytest.approx(source.transform * far, rel=1e-14)
+
+
+@pytest.mark.parametrize("size", [Size(scale=1.7), Size(sides=(70, 91)), Size(scale=0.6)])
+@pytest.mark.parametrize("pattern", ["half", "checks", "islands"])
+def test_nodata_never_bleeds_at_any_size(tmp_path, pattern, size):
+    answers = []
+    for nodata in (-9999, 0, 2**31 - 1):
+        pixels, missing = with_gaps(pattern, nodata)
+        target, _ = enlarge_to(save(tmp_path / "a.tif", pixels, nodata=nodata), size)
+        large = read(target)
+        wide, high = size.of(44, 40)
+        rows, columns = ((np.arange(n) + 0.5) / n for n in (high, wide))
+        gone = missing[np.ix_((rows * 40).astype(int), (columns * 44).astype(int))]
+        assert (large[:, gone] == nodata).all()
+        valid = pixels[:, ~missing]
+        assert large[:, ~gone].min() >= valid.min()
+        assert large[:, ~gone].max() <= valid.max()
+        answers.append(large[:, ~gone])
+    for other in answers[1:]:
+        assert np.array_equal(answers[0], other)
+
+
+def test_a_mask_and_opacity_at_any_size(tmp_path):
+    pixels = scene(3, 40, 44, "uint8", low=0, high=255)
+    mask = np.full((40, 44), 255, np.uint8)
+    mask[:, :15] = 0
+
+    def change(dataset):
+        dataset.colorinterp = RGB
+        dataset.write_mask(mask)
+
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        path = save(tmp_path / "a.tif", pixels, change=change)
+    target, _ = enlarge_to(path, Size(scale=1.7))
+    with rasterio.open(target) as large:
+        found = large.read_masks(1)
+        assert (large.width, large.height) == (75, 68)
+    columns = ((np.arange(75) + 0.5) / 75 * 44).astype(int)
+    assert np.array_equal(found, np.broadcast_to(mask[0][columns], (68, 75)))
+    opacity = np.full((1, 40, 44), 255, np.uint8)
+    opacity[..., :15], opacity[..., 15] = 0, 128
+    both = np.concatenate((pixels, opacity))
+    path = save(tmp_path / "c.tif", both, change=lambda d: setattr(d, "colorinterp", RGBA))
+    large = read(enlarge_to(path, Size(scale=1.7))[0])[3]
+    assert (large[:, columns < 13] == 0).all()
+    assert (large[:, columns > 18] == 255).all()
+
+
+RGBA = (*RGB, ColorInterp.alpha)
+
+
+def test_classes_control_points_and_rpc_at_any_size(tmp_path):
+    classes = np.random.default_rng(0).integers(0, 9, (1, 24, 30)).astype("uint8")
+    target, _ = enlarge_to(save(tmp_path / "a.tif", classes), Size(sides=(50, 31)), classes="1")
+    rows, columns = ((np.arange(n) + 0.5) / n for n in (31, 50))
+    wanted = classes[:, (rows * 24).astype(int)][:, :, (columns * 30).astype(int)]
+    assert np.array_equal(read(target), wanted)
+    points = [GroundControlPoint(r, c, 10 + c / 9, 50 - r / 9, 3.0) for r, c in CORNERS]
+    path = save(
+        tmp_path / "b.tif",
+        scene(),
+        crs=None,
+        transform=Affine.identity(),
+        change=lambda d: setattr(d, "gcps", (points, CRS.from_epsg(4326))),
+    )
+    with rasterio.open(enlarge_to(path, Size(sides=(50, 31)))[0]) as large:
+        found, _ = large.gcps
+    for before, after in zip(points, found, strict=True):
+        assert after.row == pytest.approx(before.row * 31 / 24)
+        assert after.col == pytest.approx(before.col * 50 / 30)
+
+
+def test_any_size_reads_only_windows(tmp_path, monkeypatch):
+    """Cells and pieces far smaller than the raster: the values stay, and nothing whole is held."""
+    path = save(
+        tmp_path / "a.tif", scene(1, 200, 180, "float32"), tiled=True, blockxsize=16, blockysize=16
+    )
+    whole = read(enlarge_to(path, Size(scale=1.7))[0])
+    monkeypatch.setattr(pieces, "CELL", 64)
+    monkeypatch.setattr(pieces, "LEAST", 16)
+    monkeypatch.setattr(stages, "canvas", None)
+    areas, read_window = [], windows.Source.__getitem__
+
+    def noted(self, area):
+        found = read_window(self, area)
+        areas.append(found.shape[0] * found.shape[1])
+        return found
+
+    monkeypatch.setattr(windows.Source, "__getitem__", noted)
+    small = read(enlarge_to(path, Size(scale=1.7))[0])
+    assert max(areas) < 200 * 180 / 4
+    np.testing.assert_allclose(small, whole, atol=2900 * 3e-6)

@@ -11,7 +11,7 @@ from reslift.errors import UsageError
 from reslift.media import MEDIA, Wishes, unheeded
 from reslift.media.heeded import FOR_ALL, STILLS
 from small_models import bicubic_lift, made, saved
-from video_samples import write
+from video_samples import read, write
 
 CHANGED = {
     "quality": 50,
@@ -87,4 +87,20 @@ def test_a_target_that_one_input_cannot_become_is_bad_usage(model, tmp_path):
     for given, target in ((tmp_path / "a.png", "x.mp4"), (source, "x.png")):
         words = [str(given), "-o", str(tmp_path / target), "--model", model, "--scale", "2"]
         assert main(["upscale", *words]) == 2
-    assert main(["upscale", str(source), "--model", model, "--scale", "1.7"]) == 2
+
+
+@pytest.mark.parametrize("verb", ["upscale", "plan"])
+def test_a_part_is_for_still_pictures(model, tmp_path, capsys, verb):
+    source = write(tmp_path / "a.mkv", times=(0, 40))
+    assert main([verb, str(source), "--model", model, "--crop", "0,0,8,8"]) == 2
+    said = capsys.readouterr().err
+    assert "--crop" in said and len(said.splitlines()) == 1
+
+
+def test_the_plan_of_a_video_names_the_sides_that_it_gets(model, tmp_path, capsys):
+    source = write(tmp_path / "a.mp4", size=(48, 32), times=(0, 40))
+    words = [str(source), "--model", model, "--scale", "1.7"]
+    assert main(["plan", *words]) == 0
+    assert "82x54" in capsys.readouterr().out
+    assert main(["upscale", *words]) == 0
+    assert read(tmp_path / "a-x1.7.mp4")[1][0].shape == (54, 82, 3)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from reslift import formats, media
+from reslift import formats, media, pieces
 from reslift.errors import InputError, LimitError, UsageError
 from reslift.limits import DEFAULT
 from reslift.media import Wishes, large_tiff
 from reslift.media.mosaic import Mosaic
 from reslift.pixels import tiles
+from reslift.sizes import Size
 from small_models import made, small_lift
 
 LARGE = media.MEDIA["large-tiff"]
@@ -150,3 +151,36 @@ def test_a_mosaic_hands_on_every_tile_once(tile):
     assert len(set(seen)) == len(seen) == -(-100 // tile[0]) * -(-90 // tile[1])
     assert not mosaic._open
     assert most <= mosaic.held(20)
+
+
+@pytest.mark.parametrize(("bands", "dtype"), KINDS)
+@pytest.mark.parametrize("options", [{"rowsperstrip": 7}, {"tile": (32, 48)}])
+def test_any_size_is_that_of_the_small_way(tmp_path, monkeypatch, bands, dtype, options):
+    monkeypatch.setattr(pieces, "CELL", 96)
+    monkeypatch.setattr(pieces, "LEAST", 16)
+    path = saved(tmp_path / "a.tif", picture(bands, dtype), compression="zlib", **options)
+    upscaler, target = made(small_lift(), size=Size(scale=1.7)), tmp_path / "large.tif"
+    upscaler.upscale_file(path, target)
+    large = formats.read(target)
+    assert (large.width, large.height) == (289, 255)
+    monkeypatch.setattr(large_tiff, "LARGE", 2**26)
+    small = upscaler(path_pixels(path))
+    seen = small[..., -1] > 0 if large.alpha else slice(None)
+    step = 1 if dtype == "uint8" else 8
+    assert np.abs(large.pixels.astype(int) - small)[seen].max() <= step
+
+
+def path_pixels(path):
+    return formats.read(path).pixels
+
+
+def test_a_turned_one_is_sized_as_it_is_seen(tmp_path):
+    path = saved(tmp_path / "a.tif", picture(), extratags=[(274, 3, 1, 6, True)], metadata=None)
+    extent = LARGE.peek(path, DEFAULT)
+    assert (extent.width, extent.height) == (150, 170)
+    target = tmp_path / "large.tif"
+    made(small_lift(), size=Size(sides=(200, 220))).upscale_file(path, target)
+    header = formats.peek(target)
+    assert (header.width, header.height) == (200, 220)
+    with tifffile.TiffFile(target) as opened:
+        assert opened.pages[0].shape[:2] == (200, 220)

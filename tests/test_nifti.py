@@ -12,6 +12,7 @@ from medical_samples import Cubic, volume, waves
 from reslift.errors import InputError, LimitError, ResliftError, UsageError
 from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, of
+from reslift.sizes import Size
 
 NIFTI = MEDIA["nifti"]
 TURN = np.array(
@@ -25,8 +26,9 @@ def voxels(shape=(10, 12, 7), low=-200, high=900, dtype=np.int16):
 
 
 def enlarged(source, target, scale=2, **wishes):
-    NIFTI.check_target(target, NIFTI.peek(source, DEFAULT), scale)
-    NIFTI.upscale(Cubic(scale), source, target, Wishes(**wishes))
+    enlarger, extent = Cubic(scale), NIFTI.peek(source, DEFAULT)
+    NIFTI.check_target(target, extent, enlarger.size.of(extent.width, extent.height))
+    NIFTI.upscale(enlarger, source, target, Wishes(**wishes))
     return nibabel.load(target)
 
 
@@ -132,7 +134,7 @@ def test_what_is_refused(tmp_path):
         NIFTI.peek(volume(tmp_path / "c.nii.gz", np.zeros((60, 60, 60))), Limits(file_bytes=9000))
     with pytest.raises(UsageError, match=r"\.nii\.gz"):
         NIFTI.check_target(
-            tmp_path / "b.png", NIFTI.peek(volume(tmp_path / "d.nii", voxels()), DEFAULT), 2
+            tmp_path / "b.png", NIFTI.peek(volume(tmp_path / "d.nii", voxels()), DEFAULT), (20, 24)
         )
     for name in ("d.nii", "d.nii.gz"):
         whole = volume(tmp_path / name, voxels()).read_bytes()
@@ -168,3 +170,37 @@ def test_content_tells(tmp_path):
     assert of(other) is NIFTI
     other.write_bytes(gzip.compress(b"no volume" * 99))
     assert of(other) is None
+
+
+@pytest.mark.parametrize("size", [Size(scale=1.7), Size(sides=(31, 17)), Size(scale=0.7)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_corners_of_both_forms_stay_at_any_size(axis, size, tmp_path):
+    source = volume(tmp_path / "a.nii", voxels(), affine=TURN, codes=(1, 3))
+    before, after = nibabel.load(source), enlarged(source, tmp_path / "b.nii", size, axis=axis)
+    inside = [n for n in range(3) if n != axis]
+    wanted = list(before.shape)
+    sides = size.of(*(before.shape[n] for n in inside))
+    for place, side in zip(inside, sides, strict=True):
+        wanted[place] = side
+    assert list(after.shape) == wanted
+    for get in ("get_qform", "get_sform"):
+        there, here = (getattr(image.header, get)() for image in (before, after))
+        assert np.allclose(corners(there, before.shape), corners(here, after.shape), atol=1e-4)
+    label = "x".join(map(str, sides)).encode()
+    assert label in bytes(after.header["descrip"].tobytes())
+    assert NIFTI.verify(source, tmp_path / "b.nii") == ()
+    moved = after.header.copy()
+    moved["srow_x"][3] += 2
+    nibabel.save(nibabel.Nifti1Image(after.get_fdata().astype("i2"), None, moved), source)
+    assert "corners lie" in NIFTI.verify(tmp_path / "b.nii", source)[0]
+
+
+def test_what_is_no_number_stays_so_at_any_size(tmp_path):
+    data = voxels(dtype=np.float32)
+    data[:4] = np.nan
+    source = volume(tmp_path / "a.nii", data)
+    after = np.asarray(enlarged(source, tmp_path / "b.nii", Size(scale=1.7)).dataobj)
+    gone = np.isnan(data)[((np.arange(17) + 0.5) / 17 * 10).astype(int)]
+    gone = gone[:, ((np.arange(20) + 0.5) / 20 * 12).astype(int)]
+    assert np.array_equal(np.isnan(after), gone)
+    assert np.nanmin(after) >= np.nanmin(data) and np.nanmax(after) <= np.nanmax(data)

@@ -46,6 +46,7 @@ LAYERS = {
             "report",
             "arrays",
             "stitch",
+            "pieces",
             "stages",
             "finish",
             "provenance",

@@ -15,6 +15,7 @@ from reslift.errors import InputError, LimitError, UsageError
 from reslift.limits import Limits
 from reslift.media.base import Wishes
 from reslift.media.tiff_pages import TiffPages
+from reslift.sizes import Size
 from small_models import bicubic_lift, made
 
 PAGES = [
@@ -26,7 +27,7 @@ PAGES = [
 
 
 class Doubled(Recording):
-    scale, identity = 2, "doubled"
+    size, identity = Size(scale=2), "doubled"
 
     def __init__(self, limits=None):
         self.limits = limits or Limits()
@@ -164,3 +165,23 @@ def test_a_text_with_a_zero_in_it_leaves_a_readable_result(tmp_path):
     (tmp_path / "a.tif").write_bytes(data)
     formats.write(tmp_path / "b.tif", formats.read(tmp_path / "a.tif"))
     assert formats.read(tmp_path / "b.tif").pixels.shape == (24, 32, 3)
+
+
+@pytest.mark.parametrize("size", [Size(scale=1.7), Size(sides=(30, None)), Size(scale=0.5)])
+def test_pages_and_values_at_any_size(tmp_path, size):
+    values = np.linspace(-3, 40, 12 * 10, dtype=np.float32).reshape(12, 10)
+    values[2:5, 3:7] = np.nan
+    path, out = tmp_path / "a.tif", tmp_path / "b.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(values, photometric="minisblack")
+        writer.write(np.full((7, 9, 3), (20, 200, 90), np.uint8), photometric="rgb")
+    made(bicubic_lift(2), size=size).upscale_file(path, out)
+    with tifffile.TiffFile(out) as opened:
+        first, second = (page.asarray() for page in opened.pages)
+    assert first.shape[::-1] == size.of(10, 12) and second.shape[1::-1] == size.of(9, 7)
+    rows, columns = ((np.arange(n) + 0.5) / n for n in first.shape)
+    gone = np.isnan(values)[np.ix_((rows * 12).astype(int), (columns * 10).astype(int))]
+    assert np.array_equal(np.isnan(first), gone)
+    assert np.nanmin(first) >= -3 and np.nanmax(first) <= 40
+    assert (second == (20, 200, 90)).all()
+    assert TiffPages().verify(path, out) == ()

@@ -213,12 +213,12 @@ def test_repeated_frames_are_computed_once(tmp_path):
     upscaler, calls = made(bicubic_lift(2)), []
 
     class Counting:
-        scale, limits, card, identity = 2, upscaler.limits, upscaler.card, "counted"
+        size, limits, card, identity = upscaler.size, upscaler.limits, upscaler.card, "counted"
         record, finish = upscaler.record, upscaler.finish
 
-        def __call__(self, image):
-            calls.append(image)
-            return upscaler(image)
+        def run(self, planes, out, **options):
+            calls.append(planes.pixels)
+            upscaler.run(planes, out, **options)
 
     target = tmp_path / "b.mkv"
     outcome = enlarge(Counting(), source, target, Wishes(codec="ffv1"))

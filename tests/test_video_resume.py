@@ -35,11 +35,11 @@ from reslift.media.video import parts, work
 parts.FEWEST = parts.MOST = 8
 upscaler = made(small_lift(2))
 class Slow:
-    scale, limits, card, identity = 2, upscaler.limits, upscaler.card, upscaler.identity
+    size, limits, card, identity = upscaler.size, upscaler.limits, upscaler.card, upscaler.identity
     record, finish = upscaler.record, upscaler.finish
-    def __call__(self, image):
+    def run(self, *planes, **options):
         time.sleep(0.03)
-        return upscaler(image)
+        upscaler.run(*planes, **options)
 work.enlarge(Slow(), Path({source!r}), Path({target!r}), Wishes())
 """
 
@@ -60,15 +60,15 @@ class Failing:
 
     def __init__(self, upscaler, at):
         self.upscaler, self.at, self.calls = upscaler, at, 0
-        self.scale, self.limits, self.card = upscaler.scale, upscaler.limits, upscaler.card
+        self.size, self.limits, self.card = upscaler.size, upscaler.limits, upscaler.card
         self.identity = upscaler.identity
         self.record, self.finish = upscaler.record, upscaler.finish
 
-    def __call__(self, image):
+    def run(self, *planes, **options):
         if self.calls == self.at:
             raise ResliftError("the model answered NaN")
         self.calls += 1
-        return self.upscaler(image)
+        self.upscaler.run(*planes, **options)
 
 
 def folder_of(target):

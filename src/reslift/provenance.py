@@ -21,7 +21,8 @@ from typing import Any
 from xml.sax.saxutils import escape, unescape
 
 from reslift import __version__
-from reslift.errors import InputError, one_line
+from reslift.errors import InputError, UsageError, one_line
+from reslift.sizes import Size
 
 NAMESPACE = "urn:reslift:provenance:1#"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -103,6 +104,20 @@ class Record:
     def with_options(self, **options: Any) -> Record:
         """A copy with more options: how it was written."""
         return replace(self, options={**self.options, **options})
+
+    @property
+    def size(self) -> Size | None:
+        """What was asked for; None where that is not known here."""
+        facts = self.options.get("size")
+        if not isinstance(facts, dict):
+            return None
+        wish: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()
+        }
+        try:
+            return Size(**wish)
+        except (TypeError, UsageError):
+            return None
 
     @property
     def source_type(self) -> str:

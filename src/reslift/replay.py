@@ -17,7 +17,6 @@ from reslift.errors import InputError, one_line
 from reslift.limits import DEFAULT, Limits
 from reslift.media import Wishes
 from reslift.provenance import Record, from_xmp, sha256, side_file, versions
-from reslift.sizes import Size
 from reslift.upscale import Upscaler, load
 
 
@@ -111,14 +110,9 @@ def _xmp(result: Path, limits: Limits) -> bytes | None:
 
 def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upscaler:
     options = record.options
-    sides = dict(options.get("size", {}))
-    for key in ("sides", "crop"):
-        if key in sides:
-            sides[key] = tuple(sides[key])
-    try:
-        size = Size(**sides)
-    except TypeError as error:
-        raise InputError(f"the record names a size that is not known: {one_line(error)}") from error
+    size = record.size
+    if size is None:
+        raise InputError("the record names a size that is not known here")
     name = model or record.model
     if model is None and len(record.weights) > 1:
         name = record.model.rpartition("-x")[0] or name

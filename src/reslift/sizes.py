@@ -56,12 +56,14 @@ class Size:
         if self.crop is not None and (min(self.crop) < 0 or min(self.crop[2:]) < 1):
             raise UsageError("crop: X and Y from 0 up, width and height from 1 up")
 
-    def of(self, width: int, height: int) -> tuple[int, int]:
+    def of(self, width: int, height: int, step: tuple[int, int] = (1, 1)) -> tuple[int, int]:
         """Width and height of the result for an input of this size.
+
+        step: what they are multiples of, save sides that were named and those at a whole scale.
 
         Raises InputError where the crop lies outside.
         """
-        whole = self._whole(width, height)
+        whole = self._whole(width, height, step)
         if self.crop is None:
             return whole
         box = self.box(width, height)
@@ -79,24 +81,24 @@ class Size:
             raise InputError(f"--crop begins at {left},{top}, outside its {width}x{height} pixels")
         return Box(top, min(height, top + high), left, min(width, left + wide))
 
-    def _whole(self, width: int, height: int) -> tuple[int, int]:
+    def _whole(self, width: int, height: int, step: tuple[int, int] = (1, 1)) -> tuple[int, int]:
         if self.sides is not None:
             wide, high = self.sides
             if wide is None:
-                return _rounded(width * (high or 1) / height), high or 1
-            return wide, _rounded(height * wide / width) if high is None else high
+                return _rounded(width * (high or 1) / height, step[0]), high or 1
+            return wide, _rounded(height * wide / width, step[1]) if high is None else high
         ratio = self.scale or 1.0
         if self.long_side is not None:
             ratio = self.long_side / max(width, height)
+            step = (1 if width >= height else step[0], 1 if height >= width else step[1])
         if self.megapixels is not None:
             ratio = math.sqrt(self.megapixels * 1e6 / (width * height))
-        return _rounded(width * ratio), _rounded(height * ratio)
+        step = (1, 1) if self.whole else step
+        return _rounded(width * ratio, step[0]), _rounded(height * ratio, step[1])
 
     def stretches(self, width: int, height: int) -> bool:
         """Whether the result has another shape than the input, by more than rounding."""
-        wide, high = self._whole(width, height)
-        slack = max(STRETCHED, 1 / wide, 1 / high)
-        return abs(wide * height / (high * width) - 1) > slack
+        return is_stretched((width, height), self._whole(width, height))
 
     @property
     def whole(self) -> int | None:
@@ -195,5 +197,12 @@ def first_scale(scales: Collection[int], size: Size) -> int:
     return chain[0] if chain else usual_scale(scales)
 
 
-def _rounded(side: float) -> int:
-    return max(1, math.floor(side + 0.5))
+def is_stretched(given: tuple[int, int], wanted: tuple[int, int], step: int = 1) -> bool:
+    """Whether (width, height) changes its shape by more than rounding to multiples of `step`."""
+    (width, height), (wide, high) = given, wanted
+    slack = max(STRETCHED, step / wide, step / high)
+    return abs(wide * height / (high * width) - 1) > slack
+
+
+def _rounded(side: float, step: int = 1) -> int:
+    return max(step, step * math.floor(side / step + 0.5))

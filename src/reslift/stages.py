@@ -4,7 +4,8 @@
 
     image ─ stitch ×4 ─ canvas ─ stitch ×2 ─ canvas ─ resize ─ out        one stage: image ─ out
 
-What lies between two stages has 16 bits a sample (or is float), and is on disk where it is large.
+What lies between two stages has 16 bits a sample (or is float), and is on disk where it is large;
+windows on files go through piece by piece (`pieces`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from reslift import pieces
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.errors import UsageError
 from reslift.finish import PLAIN, Finish
@@ -28,10 +30,11 @@ from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.tiles import Box
 from reslift.pixels.views import Inner, Wrapped
 from reslift.sizes import steps
-from reslift.stitch import Progress, Stitcher
+from reslift.stitch import MOST_RINGS, Progress, Stitcher
 
 RESIZE_SHARE = 20
 KERNEL_REACH = 4
+NO_WRAP = "--wrap is not for rasters that are read in windows; leave it out"
 
 
 class Share:
@@ -147,6 +150,9 @@ class Stages:
         route = self._route(image, out, part)
         height, width = out.shape[:2]
         if not route.direct(height, width):
+            if not isinstance(image.pixels, np.ndarray) and not self._see_all(route.chain):
+                self._in_pieces(image, out, route, part.wrap, progress, finish)
+                return
             if finish.strength < 1 and part.box is None:
                 self._mixed(image, out, progress, part, folder, in_memory, finish)
                 return
@@ -160,7 +166,7 @@ class Stages:
                 between, side = out, route.side(number + 1)
                 if not (route.exact and number == len(route.chain) - 1):
                     shape = (route.outer.height * side, route.outer.width * side, out.shape[2])
-                    dtype = _deeper(image.pixels.dtype)
+                    dtype = pieces.deeper(image.pixels.dtype)
                     between = held.enter_context(canvas(shape, dtype, folder, in_memory=in_memory))
                 advance = share.stage(number, route.outer.pixels * side**2)
                 self._stage(scale, image, between, part.wrap, advance, finish)
@@ -175,6 +181,36 @@ class Stages:
                 )
             elif not route.chain:
                 out[:, :] = image.pixels[:, :]
+
+    def _in_pieces(
+        self,
+        image: Planes,
+        out: Pixels,
+        route: Route,
+        wrap: bool,
+        progress: Progress | None,
+        finish: Finish,
+    ) -> None:
+        """For windows on files, of which nothing is held whole, and nothing between either."""
+        if wrap:
+            raise UsageError(NO_WRAP)
+        height, width = image.pixels.shape[:2]
+        rings = MOST_RINGS if image.alpha else 0
+        plain = replace(finish, strength=1.0, kernel=None, tally=None)
+
+        def outer(box: Box) -> Box:
+            return self._surroundings(box.grown(rings, height, width), route.chain, height, width)
+
+        def run(window: Planes, between: Pixels) -> None:
+            self.run(window, between, finish=plain)
+
+        models = pieces.Models(route.side(len(route.chain)), outer, run, finish.strength)
+        pieces.fill(image, out, models, progress or (lambda pixels: None))
+
+    def _see_all(self, chain: tuple[int, ...]) -> bool:
+        """Whether a model looks at the whole image, or at images of one size only."""
+        needs = [self.stitcher(scale).needs for scale in chain]
+        return any(need.is_global or need.size for need in needs)
 
     def _mixed(
         self,
@@ -213,9 +249,9 @@ class Stages:
 
     def _surroundings(self, box: Box, chain: tuple[int, ...], height: int, width: int) -> Box:
         """`box` with all that its result depends on, from a place where the models' grids begin."""
-        stitchers = [self.stitcher(scale) for scale in chain]
-        if any(s.needs.is_global or s.needs.size for s in stitchers):
+        if self._see_all(chain):
             return box
+        stitchers = [self.stitcher(scale) for scale in chain]
         reach, side, multiple = KERNEL_REACH, 1, 1
         for stitcher, scale in zip(stitchers, chain, strict=True):
             reach += -(-stitcher.context // side)
@@ -242,7 +278,7 @@ class Stages:
         if stitcher.needs.is_global or stitcher.needs.size:
             raise UsageError("this model looks at the whole image: it cannot make it seamless")
         if not isinstance(image.pixels, np.ndarray):
-            raise UsageError("--wrap is not for rasters that are read in windows; leave it out")
+            raise UsageError(NO_WRAP)
         margin = stitcher.context
         framed: Any = Wrapped(image.pixels, margin)
         inner: Any = Inner(out, margin * scale)
@@ -250,8 +286,3 @@ class Stages:
         share = Share(progress, inside * scale**2, [1])
         advance = share.stage(0, framed.shape[0] * framed.shape[1] * scale**2)
         stitcher.run(replace(image, pixels=framed), inner, advance, finish)
-
-
-def _deeper(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """For pixels that are computed with again: 8 bits become 16."""
-    return np.dtype(np.uint16) if dtype.kind == "u" else dtype

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -185,15 +185,17 @@ class Upscaler:
         answer: AnyImage = pack(results)
         return answer
 
-    def run(self, planes: Planes, out: Pixels, progress: Progress | None = None) -> None:
+    def run(
+        self, planes: Planes, out: Pixels, progress: Progress | None = None, *, exact: bool = False
+    ) -> None:
         """Fill out (H', W', C) from planes (H, W, C); both may be windows on files.
 
         Only slices of `planes.pixels` are read and only slices of `out` are set, cell by cell, so
         anything with `shape`, `dtype` and two-dimensional slicing serves. The shapes say how large
-        the result is to be; for (sH, sW, C) one model goes straight from one to the other. Raises
-        as for calling.
+        the result is to be; for (sH, sW, C) one model goes straight from one to the other. exact:
+        every sample of `out` is kept as it is set. Raises as for calling.
         """
-        finish = self.finish(lossless=False)
+        finish = self.finish(lossless=exact)
         self._stages.run(planes, out, progress, part=Part(wrap=self.wrap), finish=finish)
 
     @cached_property
@@ -220,8 +222,12 @@ class Upscaler:
         wanted = by_default if self.consistent is None else self.consistent
         return Finish(self.strength, self.kernel if wanted else None, Tally() if wanted else None)
 
-    def record(self, source: Path, finish: Finish | None = None) -> Record:
+    def record(
+        self, source: Path, finish: Finish | None = None, ratios: Collection[float] = ()
+    ) -> Record:
         """How the result for the file `source` is made; `finish` is what it was computed with.
+
+        ratios: of its sides to those before, where models that are yet to run are to be named too.
 
         Raises InputError where the file cannot be read.
         """
@@ -233,7 +239,7 @@ class Upscaler:
         return Record(
             sha256(source),
             self.card.name,
-            {str(scale): _weights_digest(self._files[scale]) for scale in self._used},
+            {str(scale): _weights_digest(self._files[scale]) for scale in self._used(ratios)},
             engine.name,
             engine.precision,
             engine.device,
@@ -248,9 +254,11 @@ class Upscaler:
             {"kernel": finish.kernel, **error} if error else {},
         )
 
-    @property
-    def _used(self) -> list[int]:
+    def _used(self, ratios: Collection[float]) -> list[int]:
         """Scales whose models make the result, where that is known before they are started too."""
+        if ratios:
+            scales = self._stages.scales
+            return sorted({scale for ratio in ratios for scale in steps(ratio, scales)})
         whole = self.size.whole
         chain = steps(whole, self._stages.scales) if whole else ()
         return sorted({*self._stages.started, *chain})

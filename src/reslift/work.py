@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from reslift import formats, provenance
 from reslift.canvas import IN_MEMORY, canvas
@@ -18,10 +18,11 @@ from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import atomic_write, check_target
 from reslift.finish import Finish
 from reslift.formats import world
-from reslift.media import Enlarger, Medium, Wishes
+from reslift.media import Enlarger, Extent, Medium, Wishes
 from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
 from reslift.pixels.planes import Pixels, Planes
+from reslift.pixels.regrid import Regrid
 from reslift.provenance import Record
 from reslift.sizes import Size
 from reslift.stitch import Progress
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 class Host(Enlarger, Protocol):
     """What work needs of an `Upscaler`."""
 
-    size: Size
     max_memory: int | None
     consistent: bool | None
 
@@ -60,7 +60,11 @@ class Work(ABC):
         InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot be
         written. DeviceError, ResliftError: as for calling an `Upscaler`. Nothing is left behind
         once it is closed.
+
+    keeps_shape: as for `Medium`.
     """
+
+    keeps_shape = False
 
     def __init__(self, upscaler: Host, source: Path, target: Path, wishes: Wishes) -> None:
         self.upscaler, self.source, self.target, self.wishes = upscaler, source, target, wishes
@@ -230,7 +234,7 @@ class MediumWork(Work):
         self, medium: Medium, upscaler: Host, source: Path, target: Path, wishes: Wishes
     ) -> None:
         super().__init__(upscaler, source, target, wishes)
-        self.medium = medium
+        self.medium, self.keeps_shape = medium, medium.keeps_shape
         self.notes: tuple[str, ...] = ()
 
     def read(self) -> None:
@@ -238,8 +242,9 @@ class MediumWork(Work):
         if self.wishes.uncertainty:
             self._check_maps()
         extent = self.medium.peek(self.source, self.upscaler.limits)
-        scale = whole_scale(self.medium, self.upscaler.size, self.source)
-        self.medium.check_target(self.target, extent, scale)
+        wanted = frame_sides(self.medium, self.upscaler.size, extent, self.source)
+        self._ratio = Regrid(extent.width, extent.height, *wanted).ratio
+        self.medium.check_target(self.target, extent, wanted)
         make_folder(self.target.parent)
         check_target(self.target, overwrite=self.wishes.overwrite)
 
@@ -261,20 +266,20 @@ class MediumWork(Work):
 
     def write(self) -> tuple[str, ...]:
         if self.wishes.provenance_file:
-            exact = self.medium.exact
-            record = record_of(self.upscaler, self.source, self.wishes, exact=exact)
+            facts: dict[str, Any] = {"exact": self.medium.exact, "ratios": (self._ratio,)}
+            record = record_of(self.upscaler, self.source, self.wishes, **facts)
             _write_beside(self.target, record, self.wishes.overwrite)
         return self.notes
 
 
-def whole_scale(medium: Medium, size: Size, source: Path) -> int:
-    """The scale at which a medium is enlarged; UsageError where another size is asked for."""
-    if size.whole is None:
+def frame_sides(medium: Medium, size: Size, extent: Extent, source: Path) -> tuple[int, int]:
+    """Width and height of an enlarged frame of a medium; UsageError where a part is asked for."""
+    if size.crop is not None:
         raise UsageError(
-            f"{one_line(source)}: {medium.label} is enlarged by whole scales only, without a crop; "
-            "give --scale 2, 3 or 4"
+            f"{one_line(source)}: --crop shows a part of a still picture; {medium.label} is "
+            "enlarged whole, leave it out"
         )
-    return size.whole
+    return size.of(extent.width, extent.height, extent.step)
 
 
 def in_memory(max_memory: int | None) -> int:

@@ -16,7 +16,7 @@ from reslift.errors import OutputExists, ResliftError, UsageError, one_line
 from reslift.inputs import Failure, Found, Source
 from reslift.limits import DEFAULT, Limits
 from reslift.sizes import Size
-from reslift.work import whole_scale
+from reslift.work import frame_sides
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,12 @@ def _job(source: Source, request: Request, one_file: bool) -> Job:
 
 def _medium_job(medium: media.Medium, source: Source, request: Request, one_file: bool) -> Job:
     extent = medium.peek(source.path, request.limits)
-    scale = whole_scale(medium, request.size, source.path)
-    wanted = (extent.width * scale, extent.height * scale)
+    wanted = frame_sides(medium, request.size, extent, source.path)
     frame = f"{one_line(source.path)} enlarged"
     request.limits.check("output_pixels", wanted[0] * wanted[1], frame)
     endings = medium.endings(source.path, request.naming.output_format)
     target = request.naming.name(source, endings, one_file)
-    medium.check_target(target, extent, scale)
+    medium.check_target(target, extent, wanted)
     return Job(source.path, target, (extent.width, extent.height), wanted, extent.frames)
 
 

@@ -121,7 +121,8 @@ class Batch:
         if outcome.work is None:
             return
         started = time.perf_counter()
-        outcome.notes = (*outcome.work.write(), *self._size_notes(outcome.job))
+        stretched = () if outcome.work.keeps_shape else self._size_notes(outcome.job)
+        outcome.notes = (*outcome.work.write(), *stretched)
         if self._resumable:
             self._journal.finish(outcome.job)
         outcome.state = "done"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from reslift.errors import UsageError, one_line
 from reslift.limits import Limits
+from reslift.sizes import Size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,7 @@ Progress = Callable[[int], None]
 class Enlarger(Protocol):
     """What a medium needs of an `Upscaler`; only that is ever given."""
 
-    scale: int
+    size: Size
     limits: Limits
     card: Card
 
@@ -36,12 +37,18 @@ class Enlarger(Protocol):
         """A digest of all that decides the values of a result: weights, engine, size."""
         ...
 
-    def __call__(self, image: NDArray[Any]) -> NDArray[Any]:
-        """(H, W, C) uint8, uint16 or float32 in [0, 1] → (sH, sW, C) of the same dtype."""
-        ...
+    def run(
+        self,
+        planes: Planes,
+        out: NDArray[Any],
+        progress: Progress | None = None,
+        *,
+        exact: bool = False,
+    ) -> None:
+        """Fill out (H', W', C), which says by its shape how large the result is.
 
-    def run(self, planes: Planes, out: NDArray[Any], progress: Progress | None = None) -> None:
-        """Fill out (sH, sW, C); both may be windows on files that are read and set by slices."""
+        Both may be windows on files that are read and set by slices; exact: every sample is kept.
+        """
         ...
 
     @property
@@ -53,8 +60,13 @@ class Enlarger(Protocol):
         """How answers are finished where every sample of the result is kept, or is not."""
         ...
 
-    def record(self, source: Path, finish: Finish | None = None) -> Record:
-        """How the result for the file `source` is made; without `finish`, as by `run`."""
+    def record(
+        self, source: Path, finish: Finish | None = None, ratios: Collection[float] = ()
+    ) -> Record:
+        """How the result for the file `source` is made; without `finish`, as by `run`.
+
+        ratios: of the sides of its frames to theirs before, which say what models they need.
+        """
         ...
 
 
@@ -120,13 +132,15 @@ class Extent:
     """What a file holds, from its header: the sides of one frame, and how many frames there are.
 
     Frames are pictures of a clip, slices of a volume, pages; 1 for a single large raster. For each
-    the network runs `runs` times: once for gray or colour, once for each further band.
+    the network runs `runs` times: once for gray or colour, once for each further band. The sides of
+    a result are best multiples of `step` (`Size.of`). All sides are those of the upright picture.
     """
 
     width: int
     height: int
     frames: int = 1
     runs: int = 1
+    step: tuple[int, int] = (1, 1)
 
     @property
     def pixels(self) -> int:
@@ -138,8 +152,10 @@ class Medium(ABC):
     """One kind of file. `label` is for people; `suffixes`, lower case with their dot, are scanned
     for in folders and may be written, the first by default; `reads` are scanned for and never
     written; `nameless`: such files often have no suffix, so that scans look into those without;
-    `extra` installs what it needs; `exact`: frames come from calling the enlarger, not from `run`;
-    `heeds`: wishes that concern it, besides those that concern all (`media/heeded.py`).
+    `extra` installs what it needs; `exact`: every sample of a result is kept, as far as what was
+    computed goes; `keeps_shape`: the file says how long and high a pixel is, so that what it shows
+    has the same shape at any sides; `heeds`: wishes that concern it, besides those that concern all
+    (`media/heeded.py`).
     """
 
     name: ClassVar[str]
@@ -149,6 +165,7 @@ class Medium(ABC):
     nameless: ClassVar[bool] = False
     extra: ClassVar[str]
     exact: ClassVar[bool] = False
+    keeps_shape: ClassVar[bool] = False
     heeds: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
@@ -205,8 +222,10 @@ class Medium(ABC):
         """Files of half-widths beside `target` (`Wishes.uncertainty`); () where there are none."""
         return ()
 
-    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
+    def check_target(self, target: Path, extent: Extent, wanted: tuple[int, int]) -> None:
         """Refuse, before any work, a target whose suffix or size this kind cannot be written as.
+
+        wanted: width and height of an enlarged frame.
 
         Raises:
             UsageError: another suffix. OutputError: too large for the format.

@@ -25,6 +25,7 @@ from PIL import Image
 from reslift.media.base import Enlarger
 from reslift.pixels import alpha
 from reslift.pixels.planes import Planes
+from reslift.pixels.regrid import Regrid
 
 Values = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -133,25 +134,25 @@ def enlarge(
             of its own value, and no other pixel does.
 
     Returns:
-        (sh, sw) or (sh, sw, 3) of the same dtype, within `window.least` and `window.most` but for
-        padding.
+        (h', w') or (h', w', 3), as large as `enlarger.size` says, of the same dtype, within
+        `window.least` and `window.most` but for padding.
     """
-    scale = enlarger.scale
+    grid = _grid(enlarger, values)
     planes = values.astype(np.float64).reshape(*values.shape[:2], -1)
     if padding is not None and padding.any():
         planes = filled(planes, padding)
-    result = _through(enlarger, planes, window)
+    result = _through(enlarger, planes, window, grid)
     if not window.is_whole:
-        weight = share(planes, window, scale)
-        whole = _through(enlarger, planes, window.whole())
+        weight = share(planes, window, grid)
+        whole = _through(enlarger, planes, window.whole(), grid)
         result = weight * result + (1 - weight) * whole
     result = result.clip(window.least, window.most)
     if values.dtype.kind in "iu":
         np.rint(result, out=result)
     enlarged: Values = result.astype(values.dtype).reshape(*result.shape[:2], *values.shape[2:])
     if padding is not None and padding.any():
-        hidden = _blocks(padding, scale)
-        enlarged[hidden] = _blocks(values, scale)[hidden]
+        hidden = grid.nearest(padding)
+        enlarged[hidden] = grid.nearest(values)[hidden]
     return enlarged
 
 
@@ -168,18 +169,19 @@ def half_widths(
         values, window, padding: as they were given to `enlarge`. result: what it made of them.
 
     Returns:
-        (sh, sw); colours share one. 0 in padding and where there is one value only.
+        (h', w'); colours share one. 0 in padding and where there is one value only.
     """
+    grid = _grid(enlarger, values)
     planes = values.astype(np.float64).reshape(*values.shape[:2], -1)
     answer = result.astype(np.float64).reshape(*result.shape[:2], -1)
     if padding is not None and padding.any():
         planes = filled(planes, padding)
     half = _half(enlarger, planes, answer, window)
     if not window.is_whole:
-        weight = share(planes, window, enlarger.scale)[..., 0]
+        weight = share(planes, window, grid)[..., 0]
         half = weight * half + (1 - weight) * _half(enlarger, planes, answer, window.whole())
     if padding is not None and padding.any():
-        half[_blocks(padding, enlarger.scale)] = 0
+        half[grid.nearest(padding)] = 0
     return half.astype(np.float32)
 
 
@@ -202,15 +204,20 @@ def _half(enlarger: Enlarger, planes: Values, answer: Values, window: Window) ->
     return widths(half, enlarger.judge.calibration, LEVEL) * abs(span)
 
 
-def share(planes: Values, window: Window, scale: int) -> Values:
-    """(sh, sw, 1): 1 where all 5×5 neighbours of (h, w, C) lie in the window, 0 where some do not.
+def _grid(enlarger: Enlarger, values: Values) -> Regrid:
+    height, width = values.shape[:2]
+    return Regrid(width, height, *enlarger.size.of(width, height))
+
+
+def share(planes: Values, window: Window, grid: Regrid) -> Values:
+    """(h', w', 1): 1 where all 5×5 neighbours of (h, w, C) lie in the window, 0 where some do not.
 
     Between the two it rises over one input pixel.
     """
     low, high = sorted((window.low, window.high))
     beyond = ((planes < low) | (planes > high)).any(2)
     reached = sliding_window_view(np.pad(beyond, REACH, "edge"), (2 * REACH + 1,) * 2).any((2, 3))
-    size = planes.shape[1] * scale, planes.shape[0] * scale
+    size = grid.wide, grid.high
     soft = Image.fromarray((~reached).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
     return np.asarray(soft, np.float64)[..., None]
 
@@ -226,18 +233,14 @@ def filled(planes: Values, padding: Mask) -> Values:
     return np.where(padding[..., None], spread + mean, planes)
 
 
-def _through(enlarger: Enlarger, planes: Values, window: Window) -> Values:
-    """(h, w, C) → (sh, sw, C), what is beyond the window clipped to it."""
+def _through(enlarger: Enlarger, planes: Values, window: Window, grid: Regrid) -> Values:
+    """(h, w, C) → (h', w', C), what is beyond the window clipped to it."""
     low, high = sorted((window.low, window.high))
     seen, span = planes.clip(low, high), window.high - window.low
     if not (window.least < window.most and span):
-        return _blocks(seen, enlarger.scale)
-    height, width, bands = planes.shape
+        return grid.nearest(seen)
+    bands = planes.shape[2]
     shown = ((seen - window.low) / span).astype(np.float32)
-    out = np.empty((height * enlarger.scale, width * enlarger.scale, bands), np.float32)
+    out = np.empty((grid.high, grid.wide, bands), np.float32)
     enlarger.run(Planes(shown, "rgb" if bands == 3 else "gray", False), out)
     return out.astype(np.float64) * span + window.low
-
-
-def _blocks(values: Values, scale: int) -> Values:
-    return values.repeat(scale, 0).repeat(scale, 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reslift.errors import InputError, ResliftError, one_line
 from reslift.files import atomic_write
-from reslift.formats import exif, vips
+from reslift.formats import exif, turn, vips
 from reslift.formats.base import Facts, Picture
 from reslift.formats.ifd import Structure
 from reslift.formats.tiff import HEIGHT, WIDTH, Tiff, graft
@@ -23,6 +23,7 @@ from reslift.media.mosaic import Mosaic
 from reslift.media.recorded import in_xmp, told
 from reslift.media.tiff_tiles import SIDE, TileFile
 from reslift.pixels.planes import Pixels, Planes
+from reslift.pixels.regrid import Regrid
 
 LARGE = 2**26
 TIFF = Tiff()
@@ -64,7 +65,7 @@ class LargeTiff(Medium):
         with _opened(path) as (_, facts):
             limits.check("input_pixels", facts.width * facts.height, one_line(path))
             limits.check("input_pixels", facts.private["tile"], f"{one_line(path)}: one tile")
-            return Extent(facts.width, facts.height)
+            return Extent(*_upright(facts, facts.width, facts.height))
 
     def upscale(
         self,
@@ -75,11 +76,12 @@ class LargeTiff(Medium):
         progress: Progress | None = None,
     ) -> tuple[str, ...]:
         self.peek(source, enlarger.limits)
-        scale = enlarger.scale
         with _opened(source) as (file, facts):
             window = Window(source, file, facts)
             planes = Planes(cast(Any, window), facts.space, facts.alpha)
-            width, height = facts.width * scale, facts.height * scale
+            shown = _upright(facts, facts.width, facts.height)
+            width, height = _upright(facts, *enlarger.size.of(*shown))
+            ratio = Regrid(facts.width, facts.height, width, height).ratio
             with (
                 atomic_write(target, overwrite=wishes.overwrite) as temporary,
                 temporary.open("r+b") as made,
@@ -87,7 +89,7 @@ class LargeTiff(Medium):
                 tiles = TileFile(made, width, height, facts)
                 sheet = Sheet(tiles, facts.bands, window.dtype)
                 enlarger.run(planes, cast(Any, sheet), progress)
-                record = told(enlarger, source, wishes)
+                record = told(enlarger, source, wishes, ratios=(ratio,))
                 meta, notes = in_xmp(_metadata(facts, width, height, wishes), record, TIFF.name)
                 with writing(target):
                     tiles.finish()
@@ -157,6 +159,11 @@ class Sheet:
             part.indices(side) for part, side in zip(area, self.shape, strict=False)
         )
         self._mosaic.put(top, left, piece.transpose(2, 0, 1))
+
+
+def _upright(facts: Facts, width: int, height: int) -> tuple[int, int]:
+    """Stored sides as they are shown, or shown ones as they are stored."""
+    return (height, width) if facts.orientation >= turn.SWAPS_SIDES else (width, height)
 
 
 def _metadata(facts: Facts, width: int, height: int, wishes: Wishes) -> Picture:

@@ -6,6 +6,7 @@ source ──┴─ Enlarger.record ── told ──► XMP, tag, header exten
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,19 +15,29 @@ from reslift import formats, provenance
 from reslift.formats.gif import RECORD
 from reslift.media.base import Enlarger, Wishes
 from reslift.provenance import Record
+from reslift.sizes import is_stretched
 
 if TYPE_CHECKING:
     from reslift.formats import Picture
+    from reslift.formats.base import Facts
 
 ABOUT_THE_FILES = {"overwrite", "output_format", "provenance", "provenance_file", "uncertainty"}
 """Wishes that change no sample of a result."""
 
 
-def record_of(enlarger: Enlarger, source: Path, wishes: Wishes, *, exact: bool = False) -> Record:
+def record_of(
+    enlarger: Enlarger,
+    source: Path,
+    wishes: Wishes,
+    *,
+    exact: bool = False,
+    ratios: Collection[float] = (),
+) -> Record:
     """How the result for `source` is made, whether or not it is to say so.
 
     Args:
-        exact: its frames come from calling the enlarger, which keeps every sample, not from `run`.
+        exact: as its frames are computed (`Enlarger.run`).
+        ratios: of the sides of its frames (`Enlarger.record`).
 
     Raises:
         InputError: the file cannot be read.
@@ -38,14 +49,21 @@ def record_of(enlarger: Enlarger, source: Path, wishes: Wishes, *, exact: bool =
         if entry.name not in ABOUT_THE_FILES
         and (value := getattr(wishes, entry.name)) != entry.default
     }
-    return enlarger.record(source, finish).with_options(**changed)
+    return enlarger.record(source, finish, ratios).with_options(**changed)
 
 
-def told(enlarger: Enlarger, source: Path, wishes: Wishes, *, exact: bool = False) -> Record | None:
+def told(
+    enlarger: Enlarger,
+    source: Path,
+    wishes: Wishes,
+    *,
+    exact: bool = False,
+    ratios: Collection[float] = (),
+) -> Record | None:
     """The record that goes into the result; None where none is wished for. As `record_of`."""
     if not wishes.provenance or wishes.strip_metadata:
         return None
-    return record_of(enlarger, source, wishes, exact=exact)
+    return record_of(enlarger, source, wishes, exact=exact, ratios=ratios)
 
 
 def in_xmp(picture: Picture, record: Record | None, format: str) -> tuple[Picture, tuple[str, ...]]:
@@ -79,3 +97,16 @@ def is_record(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_right_size(given: tuple[int, int], found: tuple[int, int], facts: Facts) -> bool:
+    """Whether a result has the sides (width, height) that its record asks for of those given.
+
+    facts: of the result. Without a record: whether it is no smaller and of the input's shape.
+    """
+    comments = (data.decode("latin-1") for _, data in facts.extra if isinstance(data, bytes))
+    told = [Record.parse(text) for text in comments if is_record(text)]
+    record = provenance.from_xmp(facts.xmp) or next(iter(told), None)
+    if record is None or record.size is None or record.size.crop:
+        return found[0] >= given[0] and not is_stretched(given, found)
+    return found == record.size.of(*given)

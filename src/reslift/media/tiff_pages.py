@@ -26,8 +26,10 @@ from reslift.limits import Limits
 from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.boundary import reading, writing
 from reslift.media.intensities import Census, enlarge
-from reslift.media.recorded import in_xmp, told
+from reslift.media.recorded import in_xmp, is_right_size, told
 from reslift.pixels.planes import Planes
+from reslift.pixels.regrid import Regrid
+from reslift.sizes import Size
 
 TIFF = tiff.Tiff()
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
@@ -52,6 +54,10 @@ class Sheet:
         """Width and height, upright."""
         width, height = self.facts.width, self.facts.height
         return (height, width) if self.facts.orientation >= turn.SWAPS_SIDES else (width, height)
+
+    def grid(self, size: Size) -> Regrid:
+        """From its pixels, upright, to those of the result."""
+        return Regrid(*self.sides, *size.of(*self.sides))
 
 
 class TiffPages(Medium):
@@ -80,9 +86,9 @@ class TiffPages(Medium):
         width, height = max(sides, key=lambda pair: pair[0] * pair[1])
         return Extent(width, height, len(sides))
 
-    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
+    def check_target(self, target: Path, extent: Extent, wanted: tuple[int, int]) -> None:
         if extent.frames > 1:
-            super().check_target(target, extent, scale)
+            super().check_target(target, extent, wanted)
         else:
             formats.format_of(target)
 
@@ -94,18 +100,20 @@ class TiffPages(Medium):
         wishes: Wishes,
         progress: Progress | None = None,
     ) -> tuple[str, ...]:
-        sheets, limits, scale = _sheets(source, enlarger.limits), enlarger.limits, enlarger.scale
-        for sheet in sheets:
-            wide, high = sheet.sides
+        sheets, limits, size = _sheets(source, enlarger.limits), enlarger.limits, enlarger.size
+        grids = [sheet.grid(size) for sheet in sheets]
+        for grid in grids:
             what = f"{one_line(source)} enlarged"
-            limits.check("output_pixels", wide * high * scale**2, what)
-        self.check_target(target, Extent(*sheets[0].sides, len(sheets)), scale)
+            limits.check("output_pixels", grid.wide * grid.high, what)
+        extent = Extent(*sheets[0].sides, len(sheets))
+        self.check_target(target, extent, (grids[0].wide, grids[0].high))
         if formats.format_of(target) != TIFF.name:
             return _as_still(enlarger, source, target, wishes, progress)
-        metas = [_meta(sheet, scale, wishes) for sheet in sheets]
-        metas[0], lost = in_xmp(metas[0], told(enlarger, source, wishes), TIFF.name)
+        metas = [_meta(sheet, size, wishes) for sheet in sheets]
+        record = told(enlarger, source, wishes, ratios=[grid.ratio for grid in grids])
+        metas[0], lost = in_xmp(metas[0], record, TIFF.name)
         with atomic_write(target, overwrite=wishes.overwrite) as temporary, writing(target):
-            with _writer(temporary, sheets, scale) as writer:
+            with _writer(temporary, sheets, size) as writer:
                 for sheet in sheets:
                     result = _enlarged(enlarger, sheet, _decoded(source, sheet, limits), progress)
                     _append(writer, result, sheet.facts)
@@ -119,9 +127,9 @@ class TiffPages(Medium):
         before, after = _sheets(source, limits), _sheets(target, limits)
         if len(before) != len(after):
             return (f"{len(before)} pages became {len(after)}",)
-        found, scale = [], after[0].sides[0] // before[0].sides[0]
+        found, first = [], after[0].facts
         for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
-            if new.sides != tuple(side * scale for side in old.sides) or not scale:
+            if not is_right_size(old.sides, new.sides, first):
                 found.append(f"page {number} is of another size")
             elif _kind(old) != _kind(new):
                 found.append(f"page {number} has samples of another kind")
@@ -185,9 +193,8 @@ def _decoded(path: Path, sheet: Sheet, limits: Limits) -> Samples:
 def _enlarged(
     enlarger: Enlarger, sheet: Sheet, pixels: Samples, progress: Progress | None
 ) -> Samples:
-    scale, facts = enlarger.scale, sheet.facts
-    height, width, bands = pixels.shape
-    out = np.empty((height * scale, width * scale, bands), pixels.dtype)
+    facts, grid, bands = sheet.facts, sheet.grid(enlarger.size), pixels.shape[2]
+    out = np.empty((grid.high, grid.wide, bands), pixels.dtype)
     if not sheet.measured:
         enlarger.run(Planes(pixels, facts.space, facts.alpha), out, progress)
         return out
@@ -202,7 +209,7 @@ def _enlarged(
 
 
 def _values(enlarger: Enlarger, values: Samples) -> Samples:
-    """(h, w, C) → (sh, sw, C) within the range of the input; what is no number stays so."""
+    """(h, w, C) → (h', w', C) within the range of the input; what is no number stays so."""
     colours = values.shape[2] == 3
     flat = values if colours else values[..., 0]
     missing = np.asarray(~np.isfinite(values).all(axis=2))
@@ -215,14 +222,15 @@ def _values(enlarger: Enlarger, values: Samples) -> Samples:
 
 
 @contextmanager
-def _writer(path: Path, sheets: list[Sheet], scale: int) -> Iterator[Any]:
+def _writer(path: Path, sheets: list[Sheet], size: Size) -> Iterator[Any]:
     import tifffile
 
-    size = sum(
-        sheet.facts.width * sheet.facts.height * scale**2 * sheet.facts.bands * _bytes(sheet)
-        for sheet in sheets
+    grids = [sheet.grid(size) for sheet in sheets]
+    total = sum(
+        grid.wide * grid.high * sheet.facts.bands * _bytes(sheet)
+        for sheet, grid in zip(sheets, grids, strict=True)
     )
-    with tifffile.TiffWriter(path, bigtiff=size > CLASSIC_BYTES, byteorder="<") as writer:
+    with tifffile.TiffWriter(path, bigtiff=total > CLASSIC_BYTES, byteorder="<") as writer:
         yield writer
 
 
@@ -246,10 +254,10 @@ def _append(writer: Any, pixels: Samples, facts: Facts) -> None:
     )
 
 
-def _meta(sheet: Sheet, scale: int, wishes: Wishes) -> Picture:
+def _meta(sheet: Sheet, size: Size, wishes: Wishes) -> Picture:
     """Metadata of a page, on a single pixel."""
     facts, bare = sheet.facts, wishes.strip_metadata
-    width, height = (side * scale for side in sheet.sides)
+    width, height = size.of(*sheet.sides)
     block, xmp, resolution = facts.exif, facts.xmp, facts.resolution
     if facts.orientation != 1:
         block = exif.upright(block) if block else None
@@ -275,13 +283,13 @@ def _as_still(
     """A single page of values as a picture of 16 bits."""
     picture = formats.read(source, enlarger.limits)
     height, width, bands = picture.pixels.shape
-    shape = (height * enlarger.scale, width * enlarger.scale, bands)
-    out = np.empty(shape, picture.pixels.dtype)
+    grid = Regrid(width, height, *enlarger.size.of(width, height))
+    out = np.empty((grid.high, grid.wide, bands), picture.pixels.dtype)
     enlarger.run(Planes(picture.pixels, picture.space, picture.alpha), out, progress)
     picture = replace(picture, pixels=out)
     if wishes.strip_metadata:
         picture = replace(picture, exif=None, xmp=None, extra=())
-    record = told(enlarger, source, wishes)
+    record = told(enlarger, source, wishes, ratios=(grid.ratio,))
     picture, lost = in_xmp(picture, record, formats.format_of(target))
     options: dict[str, Any] = {"quality": wishes.quality, "overwrite": wishes.overwrite}
     return (*picture.notes, *lost, *formats.write(target, picture, **options))

@@ -45,11 +45,18 @@ def resize_into(
         for left, right in _blocks(pixels.shape[1], width):
             columns, across = kernel.band(pixels.shape[1], width, left, right, border)
             lr = planes.to_float(pixels[_index(rows, columns)])[0]
-            sr = _weighted(lr, down, across) if alpha else _resized(lr, down, across)
+            sr = resized(lr, down, across, alpha=alpha)
             if share < 1:
                 sr = share * sr + (1 - share) * planes.to_float(out[top:bottom, left:right])[0]
             out[top:bottom, left:right] = planes.from_float(sr[None], np.dtype(out.dtype))
             progress((bottom - top) * (right - left))
+
+
+def resized(
+    lr: Floats, down: kernel.Doubles, across: kernel.Doubles, *, alpha: bool = False
+) -> Floats:
+    """(C, h, w) → (C, h', w') by weights (h', h) and (w', w); not clipped."""
+    return _weighted(lr, down, across) if alpha else _resized(lr, down, across)
 
 
 def _blocks(size_in: int, size_out: int) -> Iterator[tuple[int, int]]:

@@ -28,8 +28,9 @@ from reslift.media.animation.clip import Clip, Frame, Source, Writer, checked, o
 from reslift.media.animation.gif import GifClip
 from reslift.media.animation.webp import WebpClip, WebpWriter
 from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
-from reslift.media.recorded import in_comment, in_xmp, told
+from reslift.media.recorded import in_comment, in_xmp, is_right_size, told
 from reslift.pixels.planes import Planes
+from reslift.pixels.regrid import Regrid
 
 SOURCES: tuple[Source, ...] = (GifClip(), ApngClip(), WebpClip())
 WRITERS: dict[str, type[Writer]] = {"png": ApngWriter, "webp": WebpWriter}
@@ -68,14 +69,14 @@ class Animation(Medium):
         _, clip = _inspected(path, limits)
         return Extent(*_sides(clip), len(clip.durations))
 
-    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
-        super().check_target(target, extent, scale)
+    def check_target(self, target: Path, extent: Extent, wanted: tuple[int, int]) -> None:
+        super().check_target(target, extent, wanted)
         into = formats.FORMATS[formats.format_of(target)]
         kind = formats.Header(1, 1, 4, 8, into.name, "rgb", True)
-        fit.check_size(into, extent.width * scale, extent.height * scale, kind)
-        if into.name == "gif" and extent.height * scale * extent.frames > MOST_ROWS:
+        fit.check_size(into, *wanted, kind)
+        if into.name == "gif" and wanted[1] * extent.frames > MOST_ROWS:
             raise OutputError(
-                f"{one_line(target)}: {extent.frames} frames of {extent.height * scale} rows are "
+                f"{one_line(target)}: {extent.frames} frames of {wanted[1]} rows are "
                 "too many for a GIF; write .png or .webp"
             )
 
@@ -88,15 +89,16 @@ class Animation(Medium):
         progress: Progress | None = None,
     ) -> tuple[str, ...]:
         kind, clip = _inspected(source, enlarger.limits)
-        scale, sides = enlarger.scale, _sides(clip)
-        self.check_target(target, Extent(*sides, len(clip.durations)), scale)
-        width, height = (side * scale for side in sides)
+        sides = _sides(clip)
+        width, height = enlarger.size.of(*sides)
+        self.check_target(target, Extent(*sides, len(clip.durations)), (width, height))
         enlarger.limits.check("output_pixels", width * height, f"{one_line(source)} enlarged")
         meta = _meta(clip, kind, width, height, wishes)
         into = formats.format_of(target)
         notes = [*clip.notes, *formats.check_fits(into, width, height, meta)]
         notes += fit.losses(formats.FORMATS[into], meta)
-        record = told(enlarger, source, wishes)
+        ratio = Regrid(*sides, width, height).ratio
+        record = told(enlarger, source, wishes, ratios=(ratio,))
         meta, lost = (in_comment(meta, record), ()) if into == "gif" else in_xmp(meta, record, into)
         notes += lost
         shown = closing(_shown(source, kind, clip, enlarger.limits))
@@ -119,7 +121,7 @@ class Animation(Medium):
         except UsageError:
             return ("the result is no animation",)
         found, small, large = [], _sides(before), _sides(after)
-        if large[0] % small[0] or large != tuple(side * (large[0] // small[0]) for side in small):
+        if not is_right_size(small, large, after.facts):
             found.append(f"{small[0]}×{small[1]} pixels became {large[0]}×{large[1]}")
         if len(before.durations) != len(after.durations):
             found.append(f"{len(before.durations)} frames became {len(after.durations)}")

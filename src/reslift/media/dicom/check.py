@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from reslift.media.dicom.geometry import planes_of
+from reslift.media.dicom.geometry import pixel_shape, planes_of
 from reslift.media.dicom.source import Image
+from reslift.pixels.regrid import Regrid
+from reslift.sizes import STRETCHED
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -28,17 +31,13 @@ def differences(source: Image, result: Image) -> tuple[str, ...]:
     ]
     if after.get("SOPInstanceUID") == before.get("SOPInstanceUID"):
         findings.append("SOPInstanceUID is that of the source")
-    across, rest = divmod(result.columns, source.columns)
-    if rest or result.rows != source.rows * across or result.count != source.count:
-        findings.append(
-            f"{result.columns}x{result.rows} in {result.count} frames is no multiple of "
-            f"{source.columns}x{source.rows} in {source.count}"
-        )
-        return tuple(findings)
-    return (*findings, *_misplaced(source, result, across))
+    if result.count != source.count:
+        findings.append(f"{source.count} frames became {result.count}")
+    grid = Regrid(source.columns, source.rows, result.columns, result.rows)
+    return (*findings, *_misplaced(source, result, grid), *_reshaped(source, result, grid))
 
 
-def _misplaced(source: Image, result: Image, scale: int) -> list[str]:
+def _misplaced(source: Image, result: Image, grid: Regrid) -> list[str]:
     """Frames whose corners lie elsewhere in the patient by over a tenth of an input pixel."""
     worst = 0.0
     pairs = list(zip(planes_of(source.elements), planes_of(result.elements), strict=False))
@@ -48,15 +47,25 @@ def _misplaced(source: Image, result: Image, scale: int) -> list[str]:
             for row in (-0.5, source.rows - 0.5):
                 there = plane.point(position, column, row)
                 here = fine.point(
-                    moved,
-                    column * scale + (scale - 1) / 2,
-                    row * scale + (scale - 1) / 2,
+                    moved, (column + 0.5) * grid.across - 0.5, (row + 0.5) * grid.down - 0.5
                 )
                 gap = sum((a - b) ** 2 for a, b in zip(there, here, strict=True)) ** 0.5
                 worst = max(worst, gap / least if least else 0.0)
     if worst > TOLERANCE:
         return [f"corners lie {worst:.2f} input pixels away from those of the source"]
     return []
+
+
+def _reshaped(source: Image, result: Image, grid: Regrid) -> Iterator[str]:
+    """A pixel that is said to be as high for its width as before, although that has changed."""
+    before, after = pixel_shape(source.elements), pixel_shape(result.elements)
+    if abs(after / before * grid.down / grid.across - 1) > STRETCHED + 1 / min(
+        result.rows, result.columns
+    ):
+        yield (
+            f"{result.columns}x{result.rows} is of another shape than {source.columns}x"
+            f"{source.rows}, and its pixels are not said to be"
+        )
 
 
 def _plain(elements: Dataset, keyword: str) -> Any:

@@ -21,6 +21,7 @@ from reslift.media.dicom.sniff import PREAMBLE
 from reslift.media.dicom.source import EXPLICIT_LITTLE, IMPLICIT, Image, damage_named
 from reslift.media.intensities import Bounds, Census, Window, enlarge, half_widths
 from reslift.media.recorded import told
+from reslift.pixels.regrid import Regrid
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -43,7 +44,8 @@ def enlarge_image(
             "program made for that"
         )
     seen, dtype = survey(image, wishes.window)
-    shape = _shape(image, enlarger.scale)
+    grid = Regrid(image.columns, image.rows, *enlarger.size.of(image.columns, image.rows))
+    shape = (image.count, grid.high, grid.wide, *(() if image.is_gray else (3,)))
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if size > MOST_BYTES:
         raise OutputError(
@@ -64,7 +66,7 @@ def enlarge_image(
             if progress is not None:
                 progress(shape[1] * shape[2])
         with damage_named(image.path, "its header"):
-            notes = _bring_over(image, enlarger, out, wishes)
+            notes = _bring_over(image, enlarger, grid, out, wishes)
             header = _header(image.elements, image.syntax)
         with atomic_write(target, overwrite=wishes.overwrite) as temporary:
             _write(temporary, header, image.syntax, out)
@@ -125,18 +127,13 @@ def _stored_bounds(elements: Dataset, wanted: tuple[float, float]) -> Bounds | N
     return low, high
 
 
-def _shape(image: Image, scale: int) -> tuple[int, ...]:
-    colours = () if image.is_gray else (3,)
-    return (image.count, image.rows * scale, image.columns * scale, *colours)
-
-
 def _bring_over(
-    image: Image, enlarger: Enlarger, out: NDArray[Any], wishes: Wishes
+    image: Image, enlarger: Enlarger, grid: Regrid, out: NDArray[Any], wishes: Wishes
 ) -> tuple[str, ...]:
     """The elements of the result, made in place out of those of the source."""
-    elements, scale = image.elements, enlarger.scale
-    geometry.enlarge_overlays(elements, image.containers(), scale)
-    notes = geometry.enlarge_geometry(elements, scale)
+    elements = image.elements
+    geometry.enlarge_overlays(elements, image.containers(), grid)
+    notes = geometry.enlarge_geometry(elements, grid)
     _describe_pixels(elements, image, out.dtype)
     digest, extremes = hashlib.sha256(), []
     for frame in out:
@@ -144,12 +141,13 @@ def _bring_over(
         extremes += [int(frame.min()), int(frame.max())]
     options = [f"window {wishes.window}"] * (wishes.window is not None)
     options += ["marked"] * wishes.not_for_diagnosis
-    record = told(enlarger, image.path, wishes)
+    record = told(enlarger, image.path, wishes, ratios=(grid.ratio,))
     if record is not None and len(record.as_json()) > identity.LONGEST_DESCRIPTION:
         record, notes = None, (*notes, "how the result was made is too long to be in it")
     identity.make_derived(
         elements,
         enlarger,
+        grid,
         options=options,
         pixels=digest.hexdigest(),
         extremes=(min(extremes), max(extremes)) if image.is_gray else None,

@@ -1,58 +1,49 @@
 """Where the pixels of an enlarged image lie: spacing, positions, regions, overlays.
 
-An input pixel becomes s × s pixels over the same area. With Δ the spacing and X, Y the unit vectors
-of a row and a column, the first pixel's centre moves from P to
+An input pixel becomes a × d pixels over the same area, a across and d down, which need be neither
+whole nor equal. With Δ the spacing and X, Y the unit vectors of a row and a column, the first
+pixel's centre moves from P to
 
-    P' = P − (s − 1) / (2 s) · (X Δ_columns + Y Δ_rows),      Δ' = Δ / s
+    P' = P − (a − 1) / (2 a) · X Δ_columns − (d − 1) / (2 d) · Y Δ_rows
+    Δ'_columns = Δ_columns / a,      Δ'_rows = Δ_rows / d
 
 (DICOM PS3.3 C.7.6.2.1.1), and pixel coordinates, counted from 0 at the first centre, from p to
-s p + (s − 1) / 2.
+a p + (a − 1) / 2 and d p + (d − 1) / 2. Where an element has room for whole pixels only, the
+nearest is taken.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reslift.pixels.regrid import Regrid
+from reslift.sizes import is_stretched
+
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
 
-SPACINGS = (
+PAIRS = (
     *("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"),
-    *("ObjectPixelSpacingInCenterOfBeam", "PhysicalDeltaX", "PhysicalDeltaY"),
+    "ObjectPixelSpacingInCenterOfBeam",
 )
+"""Spacings between rows, then between columns."""
+# Measured along a row.
 LENGTHS = ("RadiusOfCircularShutter", "RadiusOfCircularCollimator")
-# Counted from 1: the first pixel of a block, the last one, its middle.
-FIRST_OF_1 = tuple(
-    f"{part}{edge}Edge"
-    for part in ("Shutter", "Collimator")
-    for edge in ("LeftVertical", "UpperHorizontal")
-)
-LAST_OF_1 = tuple(
-    f"{part}{edge}Edge"
-    for part in ("Shutter", "Collimator")
-    for edge in ("RightVertical", "LowerHorizontal")
-)
-MIDDLE_OF_1 = tuple(
-    name.format(part)
-    for part in ("Shutter", "Collimator")
-    for name in ("CenterOfCircular{}", "VerticesOfThePolygonal{}")
-)
-REGION_FIRST = (
-    "RegionLocationMinX0",
-    "RegionLocationMinY0",
-    "ReferencePixelX0",
-    "ReferencePixelY0",
-)
-REGION_LAST = {"RegionLocationMaxX1": "Columns", "RegionLocationMaxY1": "Rows"}
-REGION_MIDDLE = (
-    *("TMLinePositionX0", "TMLinePositionY0", "TMLinePositionX1", "TMLinePositionY1"),
-    *("DopplerSampleVolumeXPosition", "DopplerSampleVolumeYPosition"),
-)
+PARTS = ("Shutter", "Collimator")
+# Counted from 1, a column and a row: the first pixel of a block, the last one; a row and a column
+# in turn: its middle.
+FIRST_OF_1 = ("LeftVerticalEdge", "UpperHorizontalEdge")
+LAST_OF_1 = ("RightVerticalEdge", "LowerHorizontalEdge")
+MIDDLE_OF_1 = ("CenterOfCircular{}", "VerticesOfThePolygonal{}")
+REGION_MIDDLE = ("TMLinePosition{}0", "TMLinePosition{}1", "DopplerSampleVolume{}Position")
+FINEST = 1000
 OVERLAYS = range(0x6000, 0x6020, 2)
 OVERLAY_ROWS, OVERLAY_COLUMNS, OVERLAY_FRAMES = 0x0010, 0x0011, 0x0015
 OVERLAY_ORIGIN, OVERLAY_BITS, OVERLAY_BIT, OVERLAY_DATA = 0x0050, 0x0100, 0x0102, 0x3000
@@ -74,35 +65,54 @@ class Plane:
             for p, x, y in zip(position, self.row, self.column, strict=True)
         ]
 
-    def moved(self, position: Any, scale: int) -> list[float]:
-        """The centre of the first pixel once each is `scale` × `scale`, mm."""
-        part = -(scale - 1) / (2 * scale)
-        return self.point(position, part, part)
+    def moved(self, position: Any, grid: Regrid) -> list[float]:
+        """The centre of the first pixel of the new grid, mm."""
+        return self.point(position, 0.5 / grid.across - 0.5, 0.5 / grid.down - 0.5)
 
 
-def enlarge_geometry(elements: Dataset, scale: int) -> tuple[str, ...]:
+def enlarge_geometry(elements: Dataset, grid: Regrid) -> tuple[str, ...]:
     """Bring every element that speaks of pixels to the enlarged grid, in place.
 
     Returns notes on what could not be brought over.
     """
-    notes = _move_planes(elements, scale)
+    notes = _move_planes(elements, grid)
+    down_across = (grid.down, grid.across)
+    _keep_shape(elements, grid)
     for dataset in _own_parts(elements):
-        for keyword in SPACINGS:
-            _change(dataset, keyword, lambda value: value / scale)
+        for keyword in PAIRS:
+            _change(dataset, keyword, lambda value, ratio: value / ratio, down_across)
+        _change(dataset, "PhysicalDeltaX", lambda value, ratio: value / ratio, (grid.across,))
+        _change(dataset, "PhysicalDeltaY", lambda value, ratio: value / ratio, (grid.down,))
     for keyword in LENGTHS:
-        _change(elements, keyword, lambda value: value * scale)
-    for keyword in FIRST_OF_1:
-        _change(elements, keyword, lambda value: (value - 1) * scale + 1)
-    for keyword in LAST_OF_1:
-        _change(elements, keyword, lambda value: value * scale)
-    for keyword in MIDDLE_OF_1:
-        _change(elements, keyword, lambda value: (value - 0.5) * scale + 0.5)
+        _change(elements, keyword, lambda value, ratio: value * ratio, (grid.across,))
+    for part in PARTS:
+        for edge, ratio in zip(FIRST_OF_1, (grid.across, grid.down), strict=True):
+            _change(elements, part + edge, lambda value, r: (value - 1) * r + 1, (ratio,))
+        for edge, ratio in zip(LAST_OF_1, (grid.across, grid.down), strict=True):
+            _change(elements, part + edge, lambda value, r: value * r, (ratio,))
+        for name in MIDDLE_OF_1:
+            middle = name.format(part)
+            _change(elements, middle, lambda value, r: (value - 0.5) * r + 0.5, down_across)
     for mask in elements.get("MaskSubtractionSequence") or ():
-        _change(mask, "MaskSubPixelShift", lambda value: value * scale)
+        _change(mask, "MaskSubPixelShift", lambda value, ratio: value * ratio, down_across)
     for region in elements.get("SequenceOfUltrasoundRegions") or ():
-        _move_region(region, elements, scale)
-    elements.Rows, elements.Columns = elements.Rows * scale, elements.Columns * scale
+        _move_region(region, elements, "X", grid.across, int(elements.Columns))
+        _move_region(region, elements, "Y", grid.down, int(elements.Rows))
+    elements.Rows, elements.Columns = grid.high, grid.wide
     return notes
+
+
+def _keep_shape(elements: Dataset, grid: Regrid) -> None:
+    """The ratio of a pixel's height to its width, where that is all that is said of its size."""
+    if not is_stretched((grid.width, grid.height), (grid.wide, grid.high)):
+        return
+    spaced = any(keyword in elements for keyword in PAIRS)
+    if "PixelAspectRatio" not in elements and (spaced or _groups(elements)):
+        return
+    before = [int(n) for n in elements.get("PixelAspectRatio") or (1, 1)]
+    shape = Fraction(*before) * Fraction(grid.wide * grid.height, grid.width * grid.high)
+    shape = shape.limit_denominator(FINEST)
+    elements.PixelAspectRatio = [shape.numerator, shape.denominator]
 
 
 def _own_parts(elements: Dataset) -> Iterator[Dataset]:
@@ -127,13 +137,24 @@ def planes_of(elements: Dataset) -> Iterator[tuple[Plane, Any]]:
             yield plane, place[name].value
 
 
-def _move_planes(elements: Dataset, scale: int) -> tuple[str, ...]:
+def pixel_shape(elements: Dataset) -> float:
+    """Height of a pixel ÷ its width, 1 where nothing is said."""
+    for dataset in _own_parts(elements):
+        for keyword in PAIRS:
+            spacing = dataset.get(keyword)
+            if spacing is not None and len(spacing) == 2 and float(spacing[1]):
+                return float(spacing[0]) / float(spacing[1])
+    height, width = elements.get("PixelAspectRatio") or (1, 1)
+    return float(height) / float(width)
+
+
+def _move_planes(elements: Dataset, grid: Regrid) -> tuple[str, ...]:
     lost = False
     for place, name, plane in list(_places(elements)):
         if plane is None:
             lost = True
         else:
-            _set(place, name, plane.moved(place[name].value, scale))
+            _set(place, name, plane.moved(place[name].value, grid))
     return ("a position has no spacing or orientation and is not moved",) if lost else ()
 
 
@@ -176,34 +197,49 @@ def _plane(oriented: Dataset | None, axes: str, measured: Dataset | None) -> Pla
     return Plane(numbers[:3], numbers[3:], (float(spacing[0]), float(spacing[1])))
 
 
-def _move_region(region: Dataset, elements: Dataset, scale: int) -> None:
-    """An ultrasound region; its reference point stays a whole pixel, so its value moves instead."""
-    for axis in "XY":
-        value, delta = f"ReferencePixelPhysicalValue{axis}", region.get(f"PhysicalDelta{axis}")
-        if f"ReferencePixel{axis}0" in region and value in region and delta is not None:
-            # By now the delta is that of the small pixels.
-            shift = float(delta) * (scale - 1) / 2
-            _change(region, value, lambda old, by=shift: old - by)
-    for keyword in REGION_FIRST:
-        _change(region, keyword, lambda old: old * scale)
-    for keyword, side in REGION_LAST.items():
-        size = int(elements[side].value)
-        _change(
-            region,
-            keyword,
-            lambda old, size=size: (old + 1) * scale - 1 if old < size else old * scale,
-        )
-    for keyword in REGION_MIDDLE:
-        _change(region, keyword, lambda old: old * scale + (scale - 1) / 2)
+def _move_region(region: Dataset, elements: Dataset, axis: str, ratio: float, size: int) -> None:
+    """One axis of an ultrasound region.
+
+    Its reference point stays a whole pixel, counted from the first one of the region, so its value
+    moves instead. size: of the image along the axis, before.
+    """
+    least, last = f"RegionLocationMin{axis}0", f"RegionLocationMax{axis}1"
+    place = f"ReferencePixel{axis}0"
+    value, delta = f"ReferencePixelPhysicalValue{axis}", region.get(f"PhysicalDelta{axis}")
+    corner = float(region.get(least) or 0) * ratio
+    if region.get(place) is not None:
+        # By now the delta is that of the small pixels.
+        there = float(region[place].value) * ratio
+        whole = math.floor(there + 0.5)
+        beyond = there + (ratio - 1) / 2 - whole + corner - math.floor(corner + 0.5)
+        if value in region and delta is not None:
+            shift = float(delta) * beyond
+            _change(region, value, lambda old, by: old - by, (shift,))
+        _set(region, place, whole)
+    _change(region, least, lambda old, r: old * r, (ratio,))
+    _change(
+        region,
+        last,
+        lambda old, r: (old + 1) * r - 1 if old < size else old * r,
+        (ratio,),
+    )
+    for name in REGION_MIDDLE:
+        _change(region, name.format(axis), lambda old, r: old * r + (r - 1) / 2, (ratio,))
 
 
-def _change(dataset: Dataset, keyword: str, change: Any) -> None:
-    """Apply `change` to each number of an element, if it is there and has numbers."""
+def _change(
+    dataset: Dataset,
+    keyword: str,
+    change: Callable[[float, float], float],
+    ratios: tuple[float, ...],
+) -> None:
+    """Apply `change` to each number of an element and, in turn, a ratio, if it has numbers."""
     value = dataset.get(keyword)
     if value is None or value == "":
         return
     many = not isinstance(value, int | float) and hasattr(value, "__len__")
-    numbers = [change(float(number)) for number in (value if many else [value])]
+    pairs = zip(value if many else [value], itertools.cycle(ratios), strict=False)
+    numbers = [change(float(number), ratio) for number, ratio in pairs]
     _set(dataset, keyword, numbers if many else numbers[0])
 
 
@@ -222,7 +258,7 @@ def _set(dataset: Dataset, keyword: str, value: Any) -> None:
     element.value = stored if isinstance(value, list) else stored[0]
 
 
-def enlarge_overlays(elements: Dataset, stored: Any, scale: int) -> None:
+def enlarge_overlays(elements: Dataset, stored: Any, grid: Regrid) -> None:
     """Repeat each overlay bit as a block; bits that lay in the pixels get data of their own.
 
     Args:
@@ -233,14 +269,22 @@ def enlarge_overlays(elements: Dataset, stored: Any, scale: int) -> None:
         bits = _overlay_bits(elements, group, stored)
         if bits is None:
             continue
-        large = bits.repeat(scale, -2).repeat(scale, -1)
+        height, width = bits.shape[-2:]
+        columns, rows = (
+            max(1, math.floor(side * ratio + 0.5))
+            for side, ratio in ((width, grid.across), (height, grid.down))
+        )
+        own = Regrid(width, height, columns, rows)
+        large = np.stack([own.nearest(frame) for frame in bits])
         packed = np.packbits(large.reshape(-1), bitorder="little").tobytes()
-        rows, columns = large.shape[-2:]
         origin = elements.get((group, OVERLAY_ORIGIN))
         top, left = origin.value if origin is not None and origin.value else (1, 1)
         elements.add_new((group, OVERLAY_ROWS), "US", rows)
         elements.add_new((group, OVERLAY_COLUMNS), "US", columns)
-        corner = [(int(top) - 1) * scale + 1, (int(left) - 1) * scale + 1]
+        corner = [
+            math.floor((int(place) - 1) * ratio + 1.5)
+            for place, ratio in ((top, grid.down), (left, grid.across))
+        ]
         elements.add_new((group, OVERLAY_ORIGIN), "SS", corner)
         elements.add_new((group, OVERLAY_BITS), "US", 1)
         elements.add_new((group, OVERLAY_BIT), "US", 0)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from reslift.checkpoint import Card
     from reslift.media.base import Enlarger
+    from reslift.pixels.regrid import Regrid
     from reslift.provenance import Record
 
 STALE = (
@@ -50,6 +51,7 @@ def uid_of(*parts: str) -> str:
 def make_derived(
     elements: Dataset,
     enlarger: Enlarger,
+    grid: Regrid,
     *,
     options: Sequence[str],
     pixels: str,
@@ -61,7 +63,8 @@ def make_derived(
 
     Args:
         elements: changed in place.
-        enlarger: what made the pixels; with `options` it names the series.
+        enlarger: what made the pixels; with `grid` and `options` it names the series.
+        grid: from the pixels before to those after.
         options: what else changed the result, one word each.
         pixels: digest of the new pixels, so that other pixels have another name.
         extremes: smallest and largest new stored value.
@@ -70,8 +73,8 @@ def make_derived(
     """
     from pydicom.uid import UID
 
-    card, scale = enlarger.card, enlarger.scale
-    recipe = "\0".join((enlarger.identity, __version__, str(scale), *options))
+    card = enlarger.card
+    recipe = "\0".join((enlarger.identity, __version__, grid.label, *options))
     source = str(elements.get("SOPInstanceUID") or "")
     kind = str(elements.get("SOPClassUID") or elements.file_meta.get("MediaStorageSOPClassUID", ""))
     series = str(elements.get("SeriesInstanceUID") or elements.get("StudyInstanceUID") or source)
@@ -83,7 +86,7 @@ def make_derived(
         elements.file_meta.MediaStorageSOPClassUID = UID(kind)
     for dataset in elements, *_frame_types(elements):
         _mark_derived(dataset)
-    _describe(elements, card, scale, record)
+    _describe(elements, card, grid, record)
     _keep_loss(elements, syntax)
     for keyword in STALE:
         if keyword in elements:
@@ -137,12 +140,17 @@ def name_source(elements: Dataset, kind: str, source: str) -> None:
     elements.SourceImageSequence = [item, *(elements.get("SourceImageSequence") or ())]
 
 
-def _describe(elements: Dataset, card: Card, scale: int, record: Record | None) -> None:
+def _describe(elements: Dataset, card: Card, grid: Regrid, record: Record | None) -> None:
     from pydicom.dataset import Dataset
     from pydicom.sr.codedict import codes
 
+    how = (
+        f"Enlarged {grid.label} in rows and columns"
+        if grid.whole
+        else f"Resampled to {grid.high} rows and {grid.wide} columns"
+    )
     what = (
-        f"Enlarged {scale}x in rows and columns by reslift {__version__} with model {card.name}; "
+        f"{how} by reslift {__version__} with model {card.name}; "
         "detail is estimated, not measured; not for diagnosis"
     )
     before = str(elements.get("DerivationDescription") or "")
@@ -150,7 +158,7 @@ def _describe(elements: Dataset, card: Card, scale: int, record: Record | None) 
     elements.DerivationDescription = f"{before[:room]}; {what}" if before else what
     coded = list(elements.get("DerivationCodeSequence") or ())
     elements.DerivationCodeSequence = [*coded, _code(codes.DCM.SpatialResampling)]
-    name = f" {scale}x {card.name}"
+    name = f" {grid.label} {card.name}"
     series = str(elements.get("SeriesDescription") or "")
     elements.SeriesDescription = (series[: LONGEST_LINE - len(name)] + name).strip()[-LONGEST_LINE:]
     machine = Dataset()

@@ -35,6 +35,7 @@ class Dicom(Medium):
     suffixes = (".dcm", ".dicom", ".ima")
     nameless = True
     extra = "medical"
+    keeps_shape = True
     heeds = frozenset({"window", "not_for_diagnosis", "strip_metadata"})
 
     def recognises(self, path: Path, head: bytes) -> bool:
@@ -49,12 +50,12 @@ class Dicom(Medium):
 
         return opened(path, limits)
 
-    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
-        super().check_target(target, extent, scale)
-        width, height = extent.width * scale, extent.height * scale
-        if max(width, height) > LONGEST_SIDE:
+    def check_target(self, target: Path, extent: Extent, wanted: tuple[int, int]) -> None:
+        super().check_target(target, extent, wanted)
+        if max(wanted) > LONGEST_SIDE:
             raise OutputError(
-                f"{one_line(target)}: {width}x{height} is more than DICOM's {LONGEST_SIDE} a side"
+                f"{one_line(target)}: {wanted[0]}x{wanted[1]} is more than DICOM's {LONGEST_SIDE} "
+                "a side"
             )
 
     def maps(self, target: Path) -> tuple[Path, ...]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslift.errors import InputError, OutputError, ResliftError, one_line
+from reslift.pixels.regrid import Regrid
 from reslift.pixels.tiles import Box
 
 GET = 'python -m pip install "reslift[geo]"'
@@ -24,6 +25,7 @@ DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "flo
 MEBI = 2**20
 CACHE = (64 * MEBI, 512 * MEBI)
 OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_PROFILE", "RPC")
+NEIGHBOURS = 4
 RECORD = "RESLIFT"
 STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
 SIDE_FILES = (".aux.xml", ".msk", ".ovr")
@@ -130,49 +132,55 @@ def block_cache(raster: Opened, rows: int) -> int:
     return int(min(max(need, CACHE[0]), CACHE[1]))
 
 
-def copy_georeference(source: Any, target: Any, scale: int) -> None:
-    """CRS, transform, ground control points and RPC of `target`, which is `scale` times as fine.
+def copy_georeference(source: Any, target: Any, grid: Regrid) -> None:
+    """CRS, transform, ground control points and RPC of `target`, whose pixels lie in `grid`.
 
-    The corners stay where they are: pixel (x, y) of the source is (scale·x, scale·y) of the result.
+    The corners stay where they are: pixel (x, y) of the source is (across·x, down·y) of the result.
     """
     points, points_crs = source.gcps
     if points:
-        target.gcps = [moved(point, scale) for point in points], points_crs
+        target.gcps = [moved(point, grid) for point in points], points_crs
     else:
         if source.crs is not None:
             target.crs = source.crs
         if not source.transform.is_identity:
-            target.transform = finer(source.transform, source.width, source.height, scale)
+            target.transform = finer(source.transform, grid)
     if source.rpcs is not None:
-        target.rpcs = finer_rpcs(source.rpcs, scale)
+        target.rpcs = finer_rpcs(source.rpcs, grid)
 
 
-def finer(transform: Any, width: int, height: int, scale: int) -> Any:
-    """The transform for pixels 1/scale as large, the far corner the same to the last bit."""
+def finer(transform: Any, grid: Regrid) -> Any:
+    """The transform for the pixels of the result, the far corner the same to the last bit."""
     a, b, c, d, e, f = tuple(transform)[:6]
     return type(transform)(
-        _split(a, width, c, scale),
-        _split(b, height, c, scale),
+        _split(a, c, grid.width, grid.wide),
+        _split(b, c, grid.height, grid.high),
         c,
-        _split(d, width, f, scale),
-        _split(e, height, f, scale),
+        _split(d, f, grid.width, grid.wide),
+        _split(e, f, grid.height, grid.high),
         f,
     )
 
 
-def _split(step: float, count: int, origin: float, scale: int) -> float:
-    """step / scale, or a neighbouring number with which count · scale steps end where they did."""
-    least = step / scale
-    candidates = [least, math.nextafter(least, math.inf), math.nextafter(least, -math.inf)]
+def _split(step: float, origin: float, count: int, finer: int) -> float:
+    """The step of which `finer` end where `count` of `step` did, or the nearest to it."""
+    least = step * count / finer if finer % count else step / (finer // count)
+    candidates = [least]
+    for way in (math.inf, -math.inf):
+        near = least
+        for _ in range(NEIGHBOURS):
+            near = math.nextafter(near, way)
+            candidates.append(near)
     end = origin + step * count
-    return next((c for c in candidates if origin + c * (count * scale) == end), least)
+    candidates.sort(key=lambda c: abs(c - least))
+    return next((c for c in candidates if origin + c * finer == end), least)
 
 
-def moved(point: Any, scale: int) -> Any:
-    """A ground control point, counted from the corner of the first pixel, in finer pixels."""
+def moved(point: Any, grid: Regrid) -> Any:
+    """A ground control point, counted from the corner of the first pixel, in other pixels."""
     return type(point)(
-        row=point.row * scale,
-        col=point.col * scale,
+        row=point.row * grid.down,
+        col=point.col * grid.across,
         x=point.x,
         y=point.y,
         z=point.z,
@@ -181,13 +189,13 @@ def moved(point: Any, scale: int) -> Any:
     )
 
 
-def finer_rpcs(rpcs: Any, scale: int) -> Any:
-    """RPC for finer pixels. Their lines and samples are counted from the centre of the first."""
+def finer_rpcs(rpcs: Any, grid: Regrid) -> Any:
+    """RPC for other pixels. Their lines and samples are counted from the centre of the first."""
     result = copy.copy(rpcs)
-    result.line_off = (rpcs.line_off + 0.5) * scale - 0.5
-    result.samp_off = (rpcs.samp_off + 0.5) * scale - 0.5
-    result.line_scale = rpcs.line_scale * scale
-    result.samp_scale = rpcs.samp_scale * scale
+    result.line_off = (rpcs.line_off + 0.5) * grid.down - 0.5
+    result.samp_off = (rpcs.samp_off + 0.5) * grid.across - 0.5
+    result.line_scale = rpcs.line_scale * grid.down
+    result.samp_scale = rpcs.samp_scale * grid.across
     return result
 
 

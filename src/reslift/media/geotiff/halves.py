@@ -131,7 +131,7 @@ def _creation(made: Opened) -> dict[str, Any]:
 
 def _describe(work: Work, out: Any) -> None:
     source = work.raster.dataset
-    files.copy_georeference(source, out, work.scale)
+    files.copy_georeference(source, out, work.grid)
     if any(scale != 1 for scale in source.scales):
         out.scales = source.scales
     for number, name in zip(source.indexes, source.descriptions, strict=True):

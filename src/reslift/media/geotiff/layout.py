@@ -8,6 +8,7 @@ from typing import Any
 from reslift.errors import UsageError, one_line
 from reslift.media.base import Wishes
 from reslift.media.geotiff.file import Opened
+from reslift.pixels.regrid import Regrid
 
 LAYOUTS = ("cog", "tiles", "strips")
 LOSSLESS = ("deflate", "lzw", "zstd", "lzma", "packbits", "lerc", "lerc_deflate", "lerc_zstd")
@@ -42,7 +43,7 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def layout(raster: Opened, wishes: Wishes, scale: int, passes: int) -> Layout:
+def layout(raster: Opened, wishes: Wishes, grid: Regrid, passes: int) -> Layout:
     """How the result of `raster` is laid out.
 
     passes: how often the bands are gone through; more than one keeps them apart in the file.
@@ -56,23 +57,23 @@ def layout(raster: Opened, wishes: Wishes, scale: int, passes: int) -> Layout:
     kind = wishes.layout or ("cog" if structure.get("LAYOUT") == "COG" else "")
     if kind and kind not in LAYOUTS:
         raise UsageError(f"--layout {one_line(kind)}: it is one of {', '.join(LAYOUTS)}")
-    wide = raster.width * scale > WIDEST_STRIPS
+    wide = grid.wide > WIDEST_STRIPS
     kind = kind or ("tiles" if tiled or wide or source.driver != "GTiff" else "strips")
     compression, notes = _compression(raster, wishes, structure, kind)
     side = block[0] if tiled and block[0] == block[1] and block[0] % 16 == 0 else TILE
-    strip = max(1, min(raster.height * scale, STRIP // max(1, raster.width * scale)))
+    strip = max(1, min(grid.high, STRIP // grid.wide))
     interleave = str(source.interleaving.value if source.interleaving else "band").lower()
     return Layout(
         kind,
-        (strip, raster.width * scale) if kind == "strips" else (min(side, 2048),) * 2,
+        (strip, grid.wide) if kind == "strips" else (min(side, 2048),) * 2,
         compression,
-        _overviews(raster, wishes, kind, scale),
+        _overviews(raster, wishes, kind),
         "band" if passes > 1 else interleave,
         notes,
     )
 
 
-def _overviews(raster: Opened, wishes: Wishes, kind: str, scale: int) -> bool:
+def _overviews(raster: Opened, wishes: Wishes, kind: str) -> bool:
     if wishes.overviews is not None:
         return wishes.overviews
     return kind == "cog" or bool(raster.dataset.overviews(1))
@@ -114,13 +115,13 @@ def _unfit(raster: Opened, wanted: str, known: tuple[str, ...]) -> str:
     return ""
 
 
-def creation(raster: Opened, plan: Layout, scale: int, quality: int) -> dict[str, Any]:
+def creation(raster: Opened, plan: Layout, grid: Regrid, quality: int) -> dict[str, Any]:
     """What `rasterio.open(…, "w", **creation)` is told for a plain GeoTIFF."""
     source = raster.dataset
     options = {
         "driver": "GTiff",
-        "width": raster.width * scale,
-        "height": raster.height * scale,
+        "width": grid.wide,
+        "height": grid.high,
         "count": raster.count,
         "dtype": raster.dtype.name,
         "nodata": source.nodata,

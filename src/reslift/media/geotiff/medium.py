@@ -43,6 +43,7 @@ class GeoTiff(Medium):
     suffixes = (".tif", ".tiff")
     reads = (".jp2",)
     extra = "geo"
+    keeps_shape = True
     heeds = frozenset(
         {"layout", "compression", "overviews", "separate_bands", "classes", "quality"}
     )
@@ -88,7 +89,7 @@ class GeoTiff(Medium):
     ) -> tuple[str, ...]:
         self.peek(source, enlarger.limits)
         with files.opened(source) as raster:
-            work = planning.plan(raster, target, enlarger.scale, wishes)
+            work = planning.plan(raster, target, enlarger.size, wishes)
             with atomic_write(target, overwrite=wishes.overwrite) as temporary:
                 try:
                     writer.write(work, enlarger, temporary, wishes, progress)

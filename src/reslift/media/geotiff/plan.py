@@ -14,7 +14,9 @@ from reslift.media.geotiff.file import DTYPES, Opened
 from reslift.media.geotiff.layout import Layout
 from reslift.media.geotiff.values import Survey, spread
 from reslift.media.geotiff.windows import Band
+from reslift.pixels.regrid import Regrid
 from reslift.pixels.tiles import Box
+from reslift.sizes import Size
 
 TOGETHER = 8
 WINDOW = 2048
@@ -27,6 +29,7 @@ class Work:
 
     Attributes:
         target: the name of the result.
+        grid: from its pixels to those of the result.
         passes: bands that are read, enlarged and written together, at most 8 of them; those that
             are only repeated first, then a trio of colours, then others, opacity last.
         has_mask: validity lies in a mask of its own, for the whole raster.
@@ -35,7 +38,7 @@ class Work:
 
     raster: Opened
     target: Path
-    scale: int
+    grid: Regrid
     passes: tuple[tuple[Band, ...], ...]
     layout: Layout
     has_mask: bool
@@ -55,22 +58,23 @@ def check(raster: Opened) -> None:
         )
 
 
-def plan(raster: Opened, target: Path, scale: int, wishes: Wishes) -> Work:
+def plan(raster: Opened, target: Path, size: Size, wishes: Wishes) -> Work:
     """Look through `raster` once and settle how it is enlarged.
 
     Raises InputError where it is damaged, UsageError for a layout that cannot be.
     """
+    grid = Regrid(raster.width, raster.height, *size.of(raster.width, raster.height))
     surveys = survey(raster)
     classes = _classes(raster, wishes.classes)
     groups = _groups(raster, wishes.separate_bands, classes)
     bands = [_bands(raster, surveys, group, classes) for group in groups]
     passes = _passes(bands)
-    layout = layouts.layout(raster, wishes, scale, len(passes))
+    layout = layouts.layout(raster, wishes, grid, len(passes))
     has_mask = _told_by(raster, 1) == "mask"
     return Work(
         raster,
         target,
-        scale,
+        grid,
         passes,
         layout,
         has_mask,

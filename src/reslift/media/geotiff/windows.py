@@ -18,6 +18,7 @@ from reslift.media.geotiff.values import Spread, Survey, unlike, whole
 from reslift.media.mosaic import Mosaic
 from reslift.pixels import alpha as transparency
 from reslift.pixels.planes import Floats
+from reslift.pixels.regrid import Regrid
 from reslift.pixels.tiles import Box
 
 RINGS = 40
@@ -101,44 +102,44 @@ class Result:
     Args:
         raster: the source.
         bands: those that are set; those without a spread are repeated and not among the planes.
-        scale: of the result.
+        grid: from the pixels of the source to those of the result.
         mosaic: takes the samples of all `bands`, in their order.
     """
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, raster: Raster, bands: Sequence[Band], scale: int, mosaic: Mosaic) -> None:
-        self._raster, self._bands, self._scale, self._mosaic = raster, bands, scale, mosaic
+    def __init__(self, raster: Raster, bands: Sequence[Band], grid: Regrid, mosaic: Mosaic) -> None:
+        self._raster, self._bands, self._grid, self._mosaic = raster, bands, grid, mosaic
         planes = sum(band.spread is not None for band in bands)
-        self.shape = (raster.height * scale, raster.width * scale, planes)
+        self.shape = (grid.high, grid.wide, planes)
         self.nbytes = mosaic.held()
 
     def __setitem__(self, area: Area, piece: Floats) -> None:
-        out, scale = box_of(area, self.shape), self._scale
-        box = coarser(out, scale)
-        inner = out.slices(finer(box, scale))
+        out = box_of(area, self.shape)
+        box = self._grid.under(out)
         numbers = [band.number for band in self._bands]
         old, valid = self._raster.samples(numbers, box), self._raster.valid(numbers, box)
         planes = iter(self._steady(piece, out).transpose(2, 0, 1))
         made = [
-            self._made(band, next(planes) if band.spread else None, old[i], valid[i], inner)
+            self._made(band, next(planes) if band.spread else None, old[i], valid[i], (out, box))
             for i, band in enumerate(self._bands)
         ]
         self._mosaic.put(out.top, out.left, np.stack(made))
 
     def _steady(self, piece: Floats, out: Box) -> Floats:
         """`piece` with opacity, the last plane where there is one, kept within its neighbours."""
-        band, scale = self._bands[-1], self._scale
+        band = self._bands[-1]
         if not band.is_alpha or band.spread is None:
             return piece
         reach = transparency.REACH
-        near = coarser(out, scale).grown(reach, self._raster.height, self._raster.width)
+        near = self._grid.under(out).grown(reach, self._raster.height, self._raster.width)
         lr = band.spread.forward(self._raster.samples([band.number], near))[None]
-        outer = np.zeros((1, 1, near.height * scale, near.width * scale), np.float32)
-        inner = (..., *out.slices(finer(near, scale)))
-        outer[inner] = piece[..., -1]
+        low, high = (
+            self._grid.nearest(bound[0, 0], out, near)
+            for bound in transparency.neighbour_range(lr, 1)
+        )
         piece = piece.copy()
-        piece[..., -1] = transparency.within_neighbours(outer, lr, scale)[inner]
+        piece[..., -1] = np.clip(piece[..., -1], low, high)
         return piece
 
     def _made(
@@ -147,32 +148,29 @@ class Result:
         plane: Floats | None,
         old: NDArray[Any],
         valid: NDArray[np.bool_],
-        inner: Area,
+        boxes: tuple[Box, Box],
     ) -> NDArray[Any]:
-        """Samples of one band; `inner` is where they lie in (h, w) old ones, enlarged."""
-        repeated = repeat(old, self._scale)[inner]
+        """Samples of one band in the first of the boxes; the old ones (h, w) lie in the second."""
+        repeated = self._grid.nearest(old, *boxes)
         if plane is None or band.spread is None:
             return repeated
         values = band.spread.backward(plane)
         excess = band.spread.excess(np.where(valid, old, old.dtype.type(0)))
         if excess is not None:
-            values = values + repeat(excess * valid, self._scale)[inner]
+            values = values + self._grid.nearest(excess * valid, *boxes)
         made = whole(values, old.dtype, band.survey)
         if band.is_alpha:
             made = np.where(repeated == 0, repeated, np.maximum(made, _least(made.dtype)))
         if band.nodata is not None:
             made = unlike(made, band.nodata, band.survey)
-        return made if valid.all() else np.where(repeat(valid, self._scale)[inner], made, repeated)
+        if valid.all():
+            return made
+        return np.where(self._grid.nearest(valid, *boxes), made, repeated)
 
 
 def _least(dtype: np.dtype[Any]) -> Any:
     """The smallest opacity that is not none."""
     return dtype.type(1) if dtype.kind != "f" else np.finfo(dtype).tiny
-
-
-def repeat(samples: NDArray[Any], scale: int) -> NDArray[Any]:
-    """(h, w) → (sh, sw), each sample a square."""
-    return samples.repeat(scale, 0).repeat(scale, 1)
 
 
 def box_of(area: Area, shape: tuple[int, ...]) -> Box:
@@ -181,13 +179,3 @@ def box_of(area: Area, shape: tuple[int, ...]) -> Box:
         part.indices(side) for part, side in zip(area, shape, strict=False)
     )
     return Box(top, bottom, left, right)
-
-
-def coarser(box: Box, scale: int) -> Box:
-    """The pixels of the source that a box of the result touches."""
-    return Box(box.top // scale, -(-box.bottom // scale), box.left // scale, -(-box.right // scale))
-
-
-def finer(box: Box, scale: int) -> Box:
-    """A box of the source, in pixels of the result."""
-    return Box(box.top * scale, box.bottom * scale, box.left * scale, box.right * scale)

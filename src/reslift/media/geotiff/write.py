@@ -17,12 +17,14 @@ from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
 from reslift.media.geotiff.plan import Work, windows
-from reslift.media.geotiff.windows import Band, Result, Source, coarser, finer, repeat
+from reslift.media.geotiff.windows import Band, Result, Source
 from reslift.media.mosaic import Mosaic
 from reslift.media.recorded import told
 from reslift.pixels import tiles
 from reslift.pixels.planes import Planes
 from reslift.pixels.tiles import Box
+
+NEARLY = 1e-15
 
 
 def write(
@@ -66,13 +68,13 @@ def _plain(
     from rasterio.enums import Resampling
 
     raster = work.raster
-    options = layouts.creation(raster, work.layout, work.scale, wishes.quality)
-    record = told(enlarger, raster.path, wishes)
+    options = layouts.creation(raster, work.layout, work.grid, wishes.quality)
+    record = told(enlarger, raster.path, wishes, ratios=(work.grid.ratio,))
     with files.writing(work.target):
         target = rasterio.open(path, "w", **options)
     try:
         with files.writing(work.target):
-            files.copy_georeference(raster.dataset, target, work.scale)
+            files.copy_georeference(raster.dataset, target, work.grid)
             files.copy_metadata(raster.dataset, target)
             if record is not None:
                 target.update_tags(**{files.RECORD: record.as_json()})
@@ -93,7 +95,7 @@ def _plain(
 def _enlarge(
     work: Work, bands: Sequence[Band], enlarger: Enlarger, target: Any, progress: Progress | None
 ) -> None:
-    raster, scale = work.raster, work.scale
+    raster, grid = work.raster, work.grid
     in_order = sorted(range(len(bands)), key=lambda i: bands[i].number)
     numbers = [bands[i].number for i in in_order]
 
@@ -101,16 +103,15 @@ def _enlarge(
         with files.writing(work.target):
             target.write(samples[in_order], numbers, window=files.window(box))
 
-    shape = (len(bands), raster.height * scale, raster.width * scale)
+    shape = (len(bands), grid.high, grid.wide)
     mosaic = Mosaic(shape, raster.dtype, work.layout.block, finished)
-    result = Result(raster, bands, scale, mosaic)
+    result = Result(raster, bands, grid, mosaic)
     through = [band for band in bands if band.spread is not None]
     told = _shared(progress, len(work.passes))
     if not through:
-        for box in tiles.grid(raster.height, raster.width):
-            empty = np.empty((box.height * scale, box.width * scale, 0), np.float32)
-            result[box.slices(scale=scale)] = empty
-            told(box.pixels * scale**2)
+        for box in tiles.grid(grid.high, grid.wide):
+            result[box.slices()] = np.empty((box.height, box.width, 0), np.float32)
+            told(box.pixels)
         return
     space = "rgb" if sum(band.is_color for band in through) == 3 else "gray"
     pixels = cast(Any, Source(raster, through))
@@ -133,25 +134,29 @@ def _shared(progress: Progress | None, passes: int) -> Progress:
 
 def _write_mask(work: Work, target: Any) -> None:
     """The mask of the source, each pixel repeated."""
-    raster, scale = work.raster, work.scale
+    raster, grid = work.raster, work.grid
     for box in windows(target.height, target.width, work.layout.block):
-        inner = coarser(box, scale)
+        inner = grid.under(box)
         with files.reading(raster.path):
             mask = raster.dataset.read_masks(1, window=files.window(inner))
-        outer = finer(inner, scale)
         with files.writing(work.target):
-            target.write_mask(repeat(mask, scale)[box.slices(outer)], window=files.window(box))
+            target.write_mask(grid.nearest(mask, box, inner), window=files.window(box))
+
+
+def _in_place(source: Any, made: Any) -> bool:
+    """Whether the corners are the same, but for what numbers of 64 bits cannot tell apart."""
+    pairs = zip(source.bounds, made.bounds, strict=True)
+    slack = NEARLY * max(source.width, source.height) * max(map(abs, source.transform[:6]))
+    return all(abs(one - other) <= slack for one, other in pairs)
 
 
 def _check(work: Work, path: Path) -> None:
     """Read the corners of what was written: a full disk may show only now."""
-    source, scale = work.raster.dataset, work.scale
-    height, width = source.height * scale, source.width * scale
+    source, (height, width) = work.raster.dataset, (work.grid.high, work.grid.wide)
     try:
         with files.opened(path) as made:
             sound = (made.height, made.width, made.count) == (height, width, source.count)
-            placed = source.transform.is_identity or made.dataset.bounds == source.bounds
-            sound = sound and placed
+            sound = sound and (source.transform.is_identity or _in_place(source, made.dataset))
             for box in (Box(0, 1, 0, 1), Box(height - 1, height, width - 1, width)):
                 made.samples([source.count], box)
     except InputError:

@@ -30,6 +30,7 @@ class Nifti(Medium):
     label = "a NIfTI volume"
     suffixes = (".nii", ".nii.gz")
     extra = "medical"
+    keeps_shape = True
     heeds = frozenset({"window", "axis"})
 
     def recognises(self, path: Path, head: bytes) -> bool:
@@ -45,17 +46,16 @@ class Nifti(Medium):
 
         return opened(path, limits).extent()
 
-    def check_target(self, target: Path, extent: Extent, scale: int) -> None:
+    def check_target(self, target: Path, extent: Extent, wanted: tuple[int, int]) -> None:
         if not target.name.lower().endswith(self.suffixes):
             raise UsageError(
                 f"{one_line(target)}: the result of {self.label} is written as one of "
                 f"{', '.join(self.suffixes)}"
             )
-        width, height = extent.width * scale, extent.height * scale
-        if max(width, height) > LONGEST_SIDE:
+        if max(wanted) > LONGEST_SIDE:
             raise OutputError(
-                f"{one_line(target)}: {width}x{height} is more than the {LONGEST_SIDE} a side that "
-                "NIfTI-1 can hold"
+                f"{one_line(target)}: {wanted[0]}x{wanted[1]} is more than the {LONGEST_SIDE} a "
+                "side that NIfTI-1 can hold"
             )
 
     def upscale(
@@ -70,7 +70,8 @@ class Nifti(Medium):
         from reslift.media.nifti.write import enlarge_volume
 
         volume = opened(source, enlarger.limits, wishes.axis)
-        self.check_target(target, volume.extent(), enlarger.scale)
+        extent = volume.extent()
+        self.check_target(target, extent, enlarger.size.of(extent.width, extent.height))
         return enlarge_volume(enlarger, volume, target, wishes, progress)
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:

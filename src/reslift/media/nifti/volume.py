@@ -81,10 +81,16 @@ class Volume:
         code = "u1" if self.in_colour else DTYPES[int(self.header["datatype"])]
         return np.dtype(code).newbyteorder(self.header.endianness)
 
+    @property
+    def in_plane(self) -> tuple[int, int]:
+        """The axes along the rows and along the columns of a slice."""
+        across, down = (axis for axis in range(3) if axis != self.axis)
+        return across, down
+
     def extent(self) -> Extent:
         """Of the slices in their plane."""
-        first, second = (side for axis, side in enumerate(self.sides) if axis != self.axis)
-        return Extent(first, second, self.sides[self.axis] * self.others)
+        across, down = (self.sides[axis] for axis in self.in_plane)
+        return Extent(across, down, self.sides[self.axis] * self.others)
 
     def planes(self, voxels: NDArray[Any]) -> Iterator[NDArray[Any]]:
         """Views on the slices of an array of `shape`, or of a larger one of the same order."""

@@ -19,6 +19,7 @@ from reslift.media.intensities import Bounds, Census, Mask, Window, enlarge
 from reslift.media.nifti.extension import with_comment
 from reslift.media.nifti.volume import Volume, damage_named
 from reslift.media.recorded import told
+from reslift.pixels.regrid import Regrid
 
 LONGEST_DESCRIPTION = 79
 LEVEL = 6
@@ -36,11 +37,12 @@ def enlarge_volume(
     Raises:
         InputError: the voxels cannot be read. OutputError, OutputExists: as `atomic_write`.
     """
-    scale = enlarger.scale
-    shape = tuple(
-        side * scale if 1 <= place <= 3 and place != 3 - volume.axis else side
-        for place, side in enumerate(volume.shape)
-    )
+    extent = volume.extent()
+    grid = Regrid(extent.width, extent.height, *enlarger.size.of(extent.width, extent.height))
+    sides = list(volume.shape)
+    for axis, side in zip(volume.in_plane, (grid.wide, grid.high), strict=True):
+        sides[3 - axis] = side
+    shape = tuple(sides)
     with (
         volume.voxels(target.parent) as stored,
         canvas(shape, volume.dtype, target.parent) as out,
@@ -51,8 +53,8 @@ def enlarge_volume(
             if progress is not None:
                 progress(after.shape[0] * after.shape[1])
         with damage_named(volume.path):
-            header = enlarged_header(volume, scale, enlarger.card.name)
-            record = told(enlarger, volume.path, wishes)
+            header = enlarged_header(volume, grid, enlarger.card.name)
+            record = told(enlarger, volume.path, wishes, ratios=(grid.ratio,))
             prefix = with_comment(volume.prefix, record, header.endianness)
             header["vox_offset"] = len(header.binaryblock) + len(prefix)
         with (
@@ -91,17 +93,18 @@ def _no_numbers(plane: NDArray[Any]) -> Mask | None:
     return ~np.isfinite(plane) if plane.dtype.kind == "f" else None
 
 
-def enlarged_header(volume: Volume, scale: int, model: str) -> Any:
+def enlarged_header(volume: Volume, grid: Regrid, model: str) -> Any:
     """The header of the result: sides, spacings and both forms, so that corners stay in place.
 
-    An axis that is enlarged has its spacing divided, and the first centre moves by
-    −(s − 1) / (2 s) voxels along it; codes, quaternion, intensities' scaling and all else stay.
+    An axis with r times as many voxels has its spacing divided by r, and the first centre moves by
+    −(r − 1) / (2 r) voxels along it; codes, quaternion, intensities' scaling and all else stay.
     """
     header = volume.header.copy()
-    axes = [axis for axis in range(3) if axis != volume.axis]
+    axes, sides = list(volume.in_plane), (grid.wide, grid.high)
+    ratios = np.array([grid.across, grid.down])
     shift = np.zeros(4)
     shift[3] = 1.0
-    shift[axes] = -(scale - 1) / (2 * scale)
+    shift[axes] = 0.5 / ratios - 0.5
     if header["qform_code"] > 0:
         place = np.asarray(volume.header.get_qform(), np.float64) @ shift
         for name, value in zip("xyz", place, strict=False):
@@ -109,13 +112,13 @@ def enlarged_header(volume: Volume, scale: int, model: str) -> Any:
     for row in "xyz":
         values = np.array(volume.header[f"srow_{row}"], np.float64)
         values[3] = values @ shift
-        values[axes] /= scale
+        values[axes] /= ratios
         header[f"srow_{row}"] = values
-    for axis in axes:
-        header["dim"][axis + 1] = volume.sides[axis] * scale
-        header["pixdim"][axis + 1] /= scale
+    for axis, side, ratio in zip(axes, sides, ratios, strict=True):
+        header["dim"][axis + 1] = side
+        header["pixdim"][axis + 1] /= ratio
     header["dim"][0] = max(int(header["dim"][0]), 2)
-    note = f"reslift {__version__} {scale}x {model}".encode()
+    note = f"reslift {__version__} {grid.label} {model}".encode()
     before = bytes(header["descrip"].tobytes()).rstrip(b"\0")
     joined = b"; ".join(part for part in (before, note) if part)
     if len(joined) <= LONGEST_DESCRIPTION:

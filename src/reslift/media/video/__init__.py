@@ -5,6 +5,7 @@
     boxes, probe ─ what a file is     frames ─ decode, time, count     color ─ YUV ↔ RGB
     steady ─ noise over time          overlap ─ three steps at once    encode, parts ─ segments
     mux, streams ─ join, copy         work ─ from end to end           verify ─ compare two files
+    shape ─ sides, pixel aspect
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Video(Medium):
     reads = (".avi",)
     extra = "video"
     exact = True
+    keeps_shape = True
     heeds = frozenset(
         {"codec", "crf", "start", "end", "deinterlace", "steady", "allow_truncated"}
         | {"strip_metadata"}
@@ -38,11 +40,12 @@ class Video(Medium):
         """See `Medium`; the first frame is decoded, so that a file without one fails at once."""
         from reslift.errors import one_line
         from reslift.media.video.probe import probe
+        from reslift.media.video.shape import extent_of
 
         clip = probe(path)
         limits.check("input_pixels", clip.width * clip.height, one_line(path))
         limits.check("video_frames", clip.frames, one_line(path))
-        return Extent(clip.width, clip.height, clip.frames)
+        return extent_of(clip)
 
     def upscale(
         self,

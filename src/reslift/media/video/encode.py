@@ -12,9 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from reslift import machine
 from reslift.errors import UsageError, look_up, one_line
-from reslift.media.video.color import BT709, FULL, LIMITED, UNSPECIFIED, Conversion, Layout, Words
+from reslift.media.video.color import (
+    BT601,
+    BT709,
+    FULL,
+    LIMITED,
+    UNSPECIFIED,
+    Conversion,
+    Layout,
+    Words,
+)
 from reslift.media.video.frames import conversion, planes_of
 from reslift.media.video.probe import Clip, Colors, Light, matrix_of
+from reslift.media.video.shape import aspect_of, is_reshaped
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -31,6 +41,7 @@ FORMATS = {
 
 THREADS = 4
 LEAST_OF_X265 = 64
+NAMES = {BT601: "601", BT709: "709"}
 FASTEST = 1000
 STEADY_X264 = "asm=AVX2"
 """x264's macroblock tree in AVX-512 gives other bits once in some hundred runs; in AVX2 never."""
@@ -113,8 +124,14 @@ def choose(
     if layout.kind == "yuv" and tags.matrix == UNSPECIFIED and matrix != matrix_of(tags, *size):
         tags = replace(tags, matrix=matrix)
         notes.append(
-            "the input does not say its colour matrix; the result says BT.601, which players "
-            "assume for the input's size but not for the result's"
+            f"the input does not say its colour matrix; the result says BT.{NAMES[matrix]}, which "
+            "players assume for the input's size but not for the result's"
+        )
+    aspect = aspect_of(clip, size)
+    if is_reshaped(clip, size) and aspect != 1:
+        notes.append(
+            f"{size[0]}x{size[1]} is of another shape than {clip.width}x{clip.height}: its pixels "
+            f"are marked as {aspect} as wide as high, so that players show it in the shape it had"
         )
     full = source.full if layout.kind == source.layout.kind else False
     if full and tags.range != FULL:
@@ -131,7 +148,7 @@ def choose(
         target_conversion,
         tags,
         rate.limit_denominator(1_001_000),
-        clip.aspect,
+        aspect,
     )
     return encoding, tuple(notes)
 

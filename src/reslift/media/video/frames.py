@@ -19,11 +19,11 @@ from reslift.media.video.probe import (
     boundary,
     decoder,
     is_full,
-    layout_of,
     matrix_of,
     opened,
     picture_stream,
     planar,
+    shown_layout,
     whole_packets,
 )
 from reslift.media.video.steady import AHEAD, Steady
@@ -108,9 +108,7 @@ class Selection:
 
 def conversion(clip: Clip) -> Conversion:
     """How the clip's own planar frames become pictures."""
-    import av
-
-    layout = layout_of(av.VideoFormat(planar(av.VideoFormat(clip.format))))
+    layout = shown_layout(clip)
     if layout is None:
         raise InputError(
             f"cannot use {one_line(clip.path)}: its pixel format {clip.format} is not known"

@@ -312,6 +312,13 @@ def planar(format: VideoFormat) -> str:
     return ("yuva444p" if alpha else "yuv444p") + ("16le" if deep else "")
 
 
+def shown_layout(clip: Clip) -> Layout | None:
+    """How its frames lie in planes, once they are in the format that `planar` gives."""
+    import av
+
+    return layout_of(av.VideoFormat(planar(av.VideoFormat(clip.format))))
+
+
 def is_full(tags: Colors, layout: Layout) -> bool:
     """Whether code values fill the whole range; gray and RGB that say nothing do."""
     return tags.range == FULL or (tags.range != LIMITED and layout.kind != "yuv")

@@ -17,12 +17,13 @@ from reslift.media.video.probe import (
     boundary,
     decoder,
     is_full,
-    layout_of,
     opened,
     picture_stream,
-    planar,
     probe,
+    shown_layout,
 )
+from reslift.media.video.shape import is_reshaped, sides_of
+from reslift.sizes import STRETCHED, Size
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -54,7 +55,8 @@ def compare(source: Path, target: Path, scale: float | None = None) -> tuple[str
     Every frame of both is decoded, and every packet of the other streams compared.
 
     Args:
-        scale: sides of the result ÷ those of the source; None takes any that is the same for both.
+        scale: sides of the result ÷ those of the source; None takes any that players show in the
+            shape of the source.
 
     Raises:
         InputError: either cannot be read.
@@ -126,13 +128,13 @@ def _describe(container: InputContainer, found: Content, picture: int) -> None:
 
 
 def _size(before: Clip, after: Clip, scale: float | None) -> Iterator[str]:
-    across, down = after.width / before.width, after.height / before.height
-    right = abs(across - down) < 0.02 if scale is None else (across, down) == (scale, scale)
-    if not right:
-        yield (
-            f"size: {before.width}x{before.height} became {after.width}x{after.height}, which is "
-            f"not one scale{'' if scale is None else f' of {scale:g}'}"
-        )
+    sizes = f"{before.width}x{before.height} became {after.width}x{after.height}"
+    if scale is not None and (after.width, after.height) != sides_of(before, Size(scale=scale)):
+        yield f"size: {sizes}, which is not a scale of {scale:g}"
+    elif scale is None and is_reshaped(before, (after.width, after.height)):
+        shown = before.aspect or 1, (after.aspect or 1) * Fraction(after.width, after.height)
+        if abs(shown[1] * before.height / (shown[0] * before.width) - 1) > STRETCHED:
+            yield f"size: {sizes}, which players show in another shape"
 
 
 def _times(before: list[Fraction], after: list[Fraction], tick: Fraction) -> Iterator[str]:
@@ -150,9 +152,7 @@ def _times(before: list[Fraction], after: list[Fraction], tick: Fraction) -> Ite
 
 
 def _looks(before: Clip, after: Clip) -> Iterator[str]:
-    import av
-
-    layouts = [layout_of(av.VideoFormat(planar(av.VideoFormat(c.format)))) for c in (before, after)]
+    layouts = [shown_layout(clip) for clip in (before, after)]
     if layouts[0] and layouts[1]:
         if layouts[1].bits < layouts[0].bits:
             yield f"bits: {layouts[0].bits} became {layouts[1].bits}"
@@ -168,7 +168,10 @@ def _looks(before: Clip, after: Clip) -> Iterator[str]:
         guessed = name == "matrix" and was in (UNSPECIFIED, 0)
         if was != now and not guessed:
             yield f"colour {name}: {was} became {now}"
-    if (before.aspect or 1) != (after.aspect or 1):
+    reshaped = is_reshaped(before, (after.width, after.height))
+    # Matroska stores the shown sides in whole pixels.
+    off = abs((before.aspect or Fraction(1)) - (after.aspect or Fraction(1))) * after.width
+    if not reshaped and off > 1:
         yield f"pixel aspect: {before.aspect} became {after.aspect}"
     if (before.matrix or ()) != (after.matrix or ()):
         yield f"display matrix: {before.matrix} became {after.matrix}"

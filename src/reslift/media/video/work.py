@@ -16,6 +16,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from reslift import __version__
 from reslift.errors import InputError, UsageError, one_line
 from reslift.files import atomic_write
@@ -28,10 +30,14 @@ from reslift.media.video.mux import Cut, join
 from reslift.media.video.overlap import Seconds, overlapped
 from reslift.media.video.parts import Parts, digest, segment_length
 from reslift.media.video.probe import Clip, probe, truncated
+from reslift.media.video.shape import sides_of
+from reslift.pixels.planes import Planes
+from reslift.pixels.regrid import Regrid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+COLOURS, WITH_ALPHA = 3, (2, 4)
 _log = logging.getLogger(__name__)
 
 
@@ -63,14 +69,16 @@ def enlarge(
     selection = Selection(
         wishes.start, wishes.end, wishes.deinterlace, wishes.steady, wishes.allow_truncated
     )
-    size = clip.width * enlarger.scale, clip.height * enlarger.scale
+    size = sides_of(clip, enlarger.size)
+    enlarger.limits.check("output_pixels", size[0] * size[1], f"{one_line(source)} enlarged")
     encoding, notes = choose(clip, target, size, wishes.codec, wishes.crf)
+    ratio = Regrid(clip.width, clip.height, *size).ratio
     parts = Parts(target, _key(enlarger, source, selection, encoding), segment_length(*size))
     frames = Frames(clip, selection, parts.is_done, enlarger.limits)
     with _kept_for_the_next_run(parts):
         seconds = overlapped(
             frames,
-            _worker(enlarger, size, progress),
+            _worker(enlarger, (size[1], size[0]), progress),
             lambda results: parts.write(results, encoding),
         )
         with atomic_write(target, overwrite=wishes.overwrite) as temporary:
@@ -82,7 +90,7 @@ def enlarge(
                 target,
                 _cut(selection),
                 wishes.strip_metadata,
-                told(enlarger, source, wishes, exact=True),
+                told(enlarger, source, wishes, exact=True, ratios=(ratio,)),
             )
     parts.remove()
     _log.info("%s: %s, %s", one_line(source), frames.tally, seconds)
@@ -123,17 +131,25 @@ def _key(
 
 
 def _worker(
-    enlarger: Enlarger, size: tuple[int, int], progress: Progress | None
+    enlarger: Enlarger, shape: tuple[int, int], progress: Progress | None
 ) -> Callable[[Shot], tuple[Shot, Words | None]]:
+    """shape: (H', W') of a result."""
     last: list[Words] = []
+
+    def enlarged(image: Words) -> Words:
+        bands = image.shape[2]
+        out = np.empty((*shape, bands), image.dtype)
+        space = "rgb" if bands >= COLOURS else "gray"
+        enlarger.run(Planes(image, space, alpha=bands in WITH_ALPHA), out, exact=True)
+        return out
 
     def work(shot: Shot) -> tuple[Shot, Words | None]:
         result = None
         if shot.image is not None:
-            result = last[0] if shot.same and last else enlarger(shot.image)
+            result = last[0] if shot.same and last else enlarged(shot.image)
             last[:] = [result]
         if progress is not None:
-            progress(size[0] * size[1])
+            progress(shape[0] * shape[1])
         return shot, result
 
     return work
