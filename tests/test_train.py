@@ -308,6 +308,47 @@ def test_flat_patches_are_rejected() -> None:
     assert shelf.spots(16)[:, 0].unique().tolist() == [1]
 
 
+def test_every_grid_and_copy_is_a_pair_the_degradation_makes(pictures: Path) -> None:
+    shelf = bank(pictures, augment="none", shifts=4, copies=[0.5], reject_flat=0.3)
+    assert shelf.grids == [(0, 0), (1, 1), (0, 1), (1, 0)]
+    assert len(shelf.shelves) == 2 * 4 * 4 and len(shelf.names) == 4
+    seen = set()
+    for step in range(12):
+        picks = shelf.picks(step, 8, 12)
+        lr, hr = shelf.gather(picks, 12)
+        again = Bicubic(2)((hr * 255).round().to(torch.uint8)).float() / 255
+        assert torch.equal(lr[..., 4:-4, 4:-4], again[..., 4:-4, 4:-4])
+        seen |= {(row[3], row[2] // row[3] % 2, row[2] % row[3] % 2) for row in picks.tolist()}
+    assert {row[0] for row in seen} == {140, 70}
+    assert len(seen) > 6
+
+
+def test_a_patch_as_large_as_the_picture_stays_on_the_first_grid() -> None:
+    images = ImageSet(("a",), [torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)].__getitem__)
+    shelf = PatchBank(images, Bicubic(2), torch.device("cpu"), shifts=4)
+    assert shelf.picks(0, 32, 16)[:, 2].unique().tolist() == [0]
+
+
+def test_other_colours_fit_lr_and_hr_and_leave_the_rest_alone(pictures: Path) -> None:
+    plain, other = bank(pictures, seed=1), bank(pictures, seed=1, colours=0.5)
+    a, b = plain.picks(3, 64, 12), other.picks(3, 64, 12)
+    assert torch.equal(a[:, :5], b[:, :5])
+    (lr, hr), (lr2, hr2) = plain.gather(a, 12), other.gather(b, 12)
+    same = b[:, 5] == 0
+    assert 16 < same.sum() < 48
+    assert torch.equal(hr[same], hr2[same]) and torch.equal(lr[same], lr2[same])
+    changed = (hr != hr2).flatten(1).any(1)
+    assert torch.equal(changed, ~same)
+    assert hr2.min() >= 0 and hr2.max() <= 1
+    again = Bicubic(2)((hr2 * 255).round().to(torch.uint8)).float() / 255
+    assert (lr2 - again)[..., 4:-4, 4:-4].abs().max() <= 3.01 / 255
+
+
+def test_more_grids_than_there_are_is_refused(pictures: Path) -> None:
+    with pytest.raises(InputError, match=r"1 to 4"):
+        bank(pictures, shifts=5)
+
+
 def test_too_large_a_patch_and_unreadable_pictures_are_named(pictures: Path) -> None:
     with pytest.raises(InputError, match=r"lower phases\.patch"):
         bank(pictures).spots(500)

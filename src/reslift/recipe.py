@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -68,6 +68,9 @@ class DataPart(Part):
         workers: processes that decode pictures of one size; 0 chooses.
         reject_flat: share of patches, the flattest ones, that is never drawn.
         augment: ``all`` draws flips and quarter turns, ``mirror`` left-right flips only.
+        shifts: sampling grids that LR is made on, shifted by whole HR pixels: 1 to scale².
+        copies: shrunk copies of the pictures that are drawn too, as shares of their sides.
+        colours: share of the patches with permuted colours, less contrast, another brightness.
         validation_crop: side of the centre crop, HR pixels, that validation looks at; 0 is all.
     """
 
@@ -83,6 +86,9 @@ class DataPart(Part):
     workers: int = Field(0, ge=0, le=256)
     reject_flat: float = Field(0.3, ge=0, lt=1)
     augment: Literal["all", "mirror", "none"] = "all"
+    shifts: int = Field(1, ge=1)
+    copies: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    colours: float = Field(0.0, ge=0, le=1)
     validation_crop: int = Field(768, ge=0)
 
 

@@ -145,6 +145,9 @@ class Session:
             self.device,
             reject_flat=part.reject_flat,
             augment=part.augment,
+            shifts=part.shifts,
+            copies=part.copies,
+            colours=part.colours,
             seed=self.recipe.seed,
         )
         for patch in {phase.patch for phase in self.recipe.phases}:
@@ -160,7 +163,7 @@ class Session:
             "threads": self.threads,
             "parameters": self.stepper.model.parameter_count(),
             "pictures": len(self.bank.names),
-            "megapixels": round(len(self.bank.hr) / 1e6, 2),
+            "megapixels": round(self.bank.pixels / 1e6, 2),
             "bicubic_psnr_y": self.validator.baseline.psnr_y,
         }
         if self._leads and self.step == 0:
