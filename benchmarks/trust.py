@@ -1,6 +1,7 @@
 """What `reslift audit` is worth, measured with the truth that it does not see.
 
     python benchmarks/trust.py DATA/bench [IMAGES]
+    python benchmarks/trust.py --picture OUT.png       # that of docs/trust.md
 
 1. Rank correlation of its map of expected error with the true error of lift-base-x4 on BSD100.
 2. Planted fakes: glyphs or texture of another picture are pasted into results, once as they are and
@@ -11,6 +12,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from reslift.pixels import project
 from reslift.upscale import load
 
 SCALE, PATCH = 4, 64
+PLACE, SHOWN = (60, 80), 320
 Gray = NDArray[np.float32]
 
 
@@ -53,6 +56,33 @@ def planted(sr: Gray, patch: Gray, rng: np.random.Generator) -> tuple[Gray, NDAr
     out = sr.copy()
     out[where] = (patch - patch.mean() + sr[where].mean()).ravel().clip(0, 255)
     return out, where
+
+
+def picture(out: Path) -> None:
+    """Letters pasted into a result, and beside it the doubt: a crop of one photograph."""
+    from skimage import data
+
+    from reslift.audit import audit_files
+    from reslift.audit_page import overlay
+    from reslift.pixels.shrink import shrink
+
+    photo = data.rocket()
+    height, width = (side // SCALE for side in photo.shape[:2])
+    photo = photo[: height * SCALE, : width * SCALE]
+    lr = shrink(photo, height, width, "bicubic", 255.0).astype(np.uint8)
+    sr = load("lift-base", SCALE, consistent=True)(lr)
+    top, left = PLACE
+    box = slice(top, top + PATCH), slice(left, left + PATCH)
+    patch = glyphs(np.random.default_rng(0))[..., None]
+    sr[box] = (patch - patch.mean() + sr[box].mean()).clip(0, 255).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        source, result = Path(folder, "lr.png"), Path(folder, "sr.png")
+        Image.fromarray(lr).save(source)
+        Image.fromarray(sr).save(result)
+        doubt = overlay(result, audit_files(source, result))
+    gap = np.full((SHOWN, 8, 3), 255, np.uint8)
+    halves = (sr[:SHOWN, :SHOWN], gap, doubt[:SHOWN, :SHOWN])
+    Image.fromarray(np.concatenate(halves, 1)).save(out, optimize=True)
 
 
 def main(root: Path, most: int) -> None:
@@ -97,4 +127,7 @@ def main(root: Path, most: int) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--picture":
+        picture(Path(sys.argv[2]))
+        sys.exit()
     main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 10**6)

@@ -63,7 +63,7 @@ def test_what_shrinking_sees_is_not_called_added(pair):
     lr = gray(pair[0]) * np.float32(0.5) + 64
     height, width = lr.shape
     vertical, horizontal = (project.axis(n, 4).dual for n in (height, width))
-    determined = project.apply(vertical, horizontal, lr)
+    determined = project.apply(vertical, horizontal, lr[:, None])[:, 0]
     found = audit(lr, determined, 4)
     assert found.share < 1e-3
     assert found.contradiction < 2

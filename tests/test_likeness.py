@@ -14,7 +14,16 @@ from skimage import data
 
 from reslift.advice import near_pictures
 from reslift.datasets.base import ImageSet, Splits
-from reslift.likeness import THUMBNAIL, Signature, find_alike, least_detail, luma, sign, within
+from reslift.likeness import (
+    THUMBNAIL,
+    Signature,
+    candidates,
+    find_alike,
+    least_detail,
+    luma,
+    sign,
+    within,
+)
 from reslift.likeness.signature import turn, turned
 
 PHOTOS = (
@@ -138,3 +147,26 @@ def test_small_pictures_have_to_agree_better() -> None:
     assert [least_detail(side) for side in (300, 64, 48, 32, 16)] == pytest.approx(
         [0.7, 0.7, 0.8, 0.9, 0.9]
     )
+
+
+def test_pairs_that_are_looked_at_are_bounded(monkeypatch):
+    """Pictures of one pattern share spots and are no copies: each pair would be tried."""
+    plain = originals()[0]
+    generator = np.random.default_rng(0)
+    pictures = []
+    for _ in range(60):
+        places = generator.uniform(10, 150, (12, 2))
+        spots = np.column_stack([places, np.full(12, 4.0)]).astype(np.float32)
+        codes = plain.codes[:12].copy()
+        whole = generator.standard_normal(143).astype(np.float32)
+        pictures.append(
+            Signature(
+                plain.thumbnail, whole / np.linalg.norm(whole), spots, codes, plain.mirrored[:12]
+            )
+        )
+    tried = []
+    agreed = candidates._agreed
+    monkeypatch.setattr(candidates, "_agreed", lambda *a: tried.append(1) or agreed(*a))
+    sides = np.zeros(60, np.int64)
+    list(candidates.by_spots(pictures, sides, False, 100))
+    assert len(tried) == 100

@@ -6,6 +6,7 @@ import itertools
 import nibabel
 import numpy as np
 import pytest
+import torch
 from nibabel.nifti1 import Nifti1Extension
 
 from medical_samples import Cubic, volume, waves
@@ -13,6 +14,7 @@ from reslift.errors import InputError, LimitError, ResliftError, UsageError
 from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, of
 from reslift.sizes import Size
+from reslift.uncertainty import Calibration, Judge
 
 NIFTI = MEDIA["nifti"]
 TURN = np.array(
@@ -204,3 +206,43 @@ def test_what_is_no_number_stays_so_at_any_size(tmp_path):
     gone = gone[:, ((np.arange(20) + 0.5) / 20 * 12).astype(int)]
     assert np.array_equal(np.isnan(after), gone)
     assert np.nanmin(after) >= np.nanmin(data) and np.nanmax(after) <= np.nanmax(data)
+
+
+def flat_head(lr, sr):
+    """log b = 0 everywhere."""
+    return torch.zeros(1, 1, *sr.shape[2:])
+
+
+flat_head.halo, flat_head.scale = 2, 2
+
+
+class Unsure(Cubic):
+    """Trusts every pixel to 0.1 of what the network was shown."""
+
+    judge = Judge(
+        flat_head,
+        Calibration(
+            levels=(0.9,), centres=(0.0,), factors=((0.1,),), data="planted", pictures=1, samples=1
+        ),
+    )
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", ["i2", ">f4"])
+def test_half_widths_lie_in_the_place_of_the_volume(suffix, dtype, tmp_path):
+    values = voxels().astype(dtype)
+    if values.dtype.kind == "f":
+        values[2, 3, 1] = np.nan
+    source, target = volume(tmp_path / f"a{suffix}", values, affine=TURN), tmp_path / f"b{suffix}"
+    (path,) = NIFTI.maps(target)
+    notes = NIFTI.upscale(Unsure(2), source, target, Wishes(uncertainty=True))
+    assert path.name == f"b{suffix}.uncertainty{suffix}" and path.name in notes[-1]
+    result, halves = nibabel.load(target), nibabel.load(path)
+    assert np.array_equal(result.affine, halves.affine)
+    assert halves.shape == result.shape and halves.get_data_dtype().kind == "f"
+    numbers = np.isfinite(result.get_fdata())
+    slope = result.dataobj.slope
+    span = slope * float(np.nanmax(values.astype(float)) - np.nanmin(values.astype(float)))
+    assert halves.get_fdata()[numbers] == pytest.approx(0.1 * span, rel=1e-3)
+    assert (halves.get_fdata()[~numbers] == 0).all()
+    assert NIFTI.verify(source, target) == ()

@@ -139,7 +139,7 @@ def _determined(lr: Floats, sr: Floats, scale: int) -> tuple[Floats, Floats]:
     target = project.Target(lr[:, None], scale, 255.0, False, -1e9, 1e9)
     lack = target.lacking(sr[:, None])[:, 0]
     vertical, horizontal = (project.axis(n, scale).dual for n in lr.shape)
-    return project.apply(vertical, horizontal, lr - lack), lack
+    return project.apply(vertical, horizontal, (lr - lack)[:, None])[:, 0], lack
 
 
 def _share(sr: Floats, added: Floats) -> float:

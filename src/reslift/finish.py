@@ -125,7 +125,7 @@ def finished(
         lr = cell.lr[0][(slice(None), *cell.inner.slices(cell.outer))].transpose(1, 0, 2) * top
         y = np.ascontiguousarray(np.rint(lr) if whole else lr, np.float32)
         target = project.Target(y, cell.scale, top, whole, low, high)
-        x = x.astype(np.float32)
+        x = x.astype(np.float32, copy=False)
         corner = (cell.inner.top, cell.inner.left)
         if finish.kernel == "box":
             saved, lack = project.box(x, target)
@@ -141,7 +141,8 @@ def finished(
 def _mixed(sr: Floats | None, cell: Cell, top: float, whole: bool, strength: float) -> Any:
     """(sh, C, sw) in levels; bicubic in double precision, on whole numbers where there are such."""
     if strength == 1 and sr is not None:
-        return np.ascontiguousarray(sr[0].transpose(1, 0, 2)) * np.float32(top)
+        levels = np.empty((sr.shape[2], sr.shape[1], sr.shape[3]), np.float32)
+        return np.multiply(sr[0].transpose(1, 0, 2), np.float32(top), out=levels)
     lr = cell.lr[0].astype(np.float64) * top
     plain = _bicubic(np.rint(lr) if whole else lr, cell).transpose(1, 0, 2)
     if sr is None:

@@ -252,8 +252,8 @@ class MediumWork(Work):
         maps = self.medium.maps(self.target)
         if not maps:
             raise UsageError(
-                f"{one_line(self.source)}: --uncertainty maps still pictures, DICOM and GeoTIFF, "
-                f"not {self.medium.label}; leave it out"
+                f"{one_line(self.source)}: --uncertainty maps still pictures, DICOM, NIfTI and "
+                f"GeoTIFF, not {self.medium.label}; leave it out"
             )
         _ = self.upscaler.judge  # a model that is not calibrated is refused here
         for path in maps:

@@ -120,7 +120,7 @@ class PatchBank:
             moved = hr[..., min(down, height - self.scale) :, min(right, width - self.scale) :]
             lr = degradation(crop_to_multiple(moved, self.scale))
             start = self._hr_size + (height - moved.shape[2]) * width + width - moved.shape[3]
-            self.shelves.append(Shelf(self._lr_size, start, *lr.shape[2:], width))
+            self.shelves.append(Shelf(self._lr_size, start, lr.shape[2], lr.shape[3], width))
             self._lr_parts.append(lr[0].permute(1, 2, 0).reshape(-1, 3))
             self._lr_size += len(self._lr_parts[-1])
         self._hr_parts.append(hr[0].permute(1, 2, 0).reshape(-1, 3))

@@ -8,7 +8,6 @@ gradient, is never called a copy.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,9 +82,9 @@ def find_alike(
     splits = np.zeros(len(signatures), np.int64) if sides is None else np.asarray(sides)
     found: dict[tuple[int, int], Alike] = {}
     refused: set[tuple[int, int, int]] = set()
+    most = most_candidates(len(signatures))
     for source in (by_wholes, by_spots):
-        most = most_candidates(len(signatures))
-        for candidate in itertools.islice(source(signatures, splits, across), most):
+        for candidate in source(signatures, splits, across, most):
             pair = (candidate.one, candidate.other)
             key = (*pair, candidate.turn)
             if pair in found or (source is by_wholes and key in refused):

@@ -25,6 +25,7 @@ NEAR = 0.04
 BLOCK = 2048
 SCALE_STEP = 1.3
 FEW_TURNS_FROM = 20_000
+HELD, MOST_MATCHES = 4, 512
 POPCOUNT = np.array([number.bit_count() for number in range(1 << 16)], np.uint8)
 Ints = npt.NDArray[np.int64]
 
@@ -45,7 +46,9 @@ class Candidate:
     place: Place
 
 
-def by_wholes(signatures: Sequence[Signature], sides: Ints, across: bool) -> Iterator[Candidate]:
+def by_wholes(
+    signatures: Sequence[Signature], sides: Ints, across: bool, most: int
+) -> Iterator[Candidate]:
     """Pairs whose low frequencies correlate by 0.6 and more, the most alike first.
 
     Beyond 20,000 pictures only upright and mirrored copies are looked for.
@@ -54,6 +57,7 @@ def by_wholes(signatures: Sequence[Signature], sides: Ints, across: bool) -> Ite
         signatures: one a picture.
         sides: (N,) the split of each.
         across: only pairs of different splits.
+        most: pairs that are looked at, and held in memory.
     """
     wholes = np.stack([one.whole for one in signatures])
     count, found = len(wholes), []
@@ -73,14 +77,22 @@ def by_wholes(signatures: Sequence[Signature], sides: Ints, across: bool) -> Ite
             found.append(
                 np.stack([-alike[rows, columns], rows + start, columns + start, turns], axis=1)
             )
-    listed = np.concatenate(found)
-    for _, one, other, number in listed[np.lexsort(listed.T[::-1])]:
+            if sum(map(len, found)) > HELD * most:
+                found = [_first(np.concatenate(found), most)]
+    for _, one, other, number in _first(np.concatenate(found), most):
         i, j, way = int(one), int(other), int(number)
         there = turn(signatures[j].thumbnail, way)
         yield Candidate(i, j, way, Place.whole(signatures[i].thumbnail, there))
 
 
-def by_spots(signatures: Sequence[Signature], sides: Ints, across: bool) -> Iterator[Candidate]:
+def _first(listed: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
+    """The first rows in the order of their columns."""
+    return listed[np.lexsort(listed.T[::-1])[:most]]
+
+
+def by_spots(
+    signatures: Sequence[Signature], sides: Ints, across: bool, most: int
+) -> Iterator[Candidate]:
     """Pairs of which three spots and more lie alike, most spots first; arguments as above."""
     owners, inner, codes, mirrored = _pool(signatures)
     if not len(owners):
@@ -92,12 +104,12 @@ def by_spots(signatures: Sequence[Signature], sides: Ints, across: bool) -> Iter
     keys = (owners[matches[:, 0]] * count + owners[matches[:, 1]]) * 2 + matches[:, 2]
     order = np.argsort(keys, kind="stable")
     unique, first, amounts = np.unique(keys[order], return_index=True, return_counts=True)
-    for number in np.argsort(-amounts, kind="stable"):
+    for number in np.argsort(-amounts, kind="stable")[:most]:
         if amounts[number] < FEWEST:
             break
         pair, flipped = divmod(int(unique[number]), 2)
         i, j = divmod(pair, count)
-        rows = matches[order[first[number] : first[number] + amounts[number]]]
+        rows = matches[order[first[number] : first[number] + min(MOST_MATCHES, amounts[number])]]
         ours = signatures[i].spots[inner[rows[:, 0]]]
         theirs = signatures[j].spots[inner[rows[:, 1]]].copy()
         if flipped:

@@ -83,8 +83,8 @@ class Wishes:
         strip_metadata: leave out what says where, when and by whom a picture was made.
         provenance: the result says how it was made (`reslift.provenance`).
         provenance_file: so does RESULT.provenance.json.
-        uncertainty: beside a still picture, a DICOM image or a GeoTIFF stand maps of how far to
-            trust each pixel.
+        uncertainty: beside a still picture, a DICOM image, a NIfTI volume or a GeoTIFF stand maps
+            of how far to trust each pixel.
         layout: of a GeoTIFF: "cog", "tiles" or "strips"; None is like the source.
         compression: of a GeoTIFF, like "deflate" or "none"; None is like the source.
         overviews: whether a GeoTIFF gets smaller copies; None is like the source.

@@ -46,6 +46,11 @@ class Nifti(Medium):
 
         return opened(path, limits).extent()
 
+    def maps(self, target: Path) -> tuple[Path, ...]:
+        from reslift.media.nifti import halves
+
+        return (halves.beside(target),)
+
     def check_target(self, target: Path, extent: Extent, wanted: tuple[int, int]) -> None:
         if not target.name.lower().endswith(self.suffixes):
             raise UsageError(

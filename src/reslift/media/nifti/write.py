@@ -15,7 +15,8 @@ from reslift import __version__
 from reslift.canvas import canvas
 from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
-from reslift.media.intensities import Bounds, Census, Mask, Window, enlarge
+from reslift.media.intensities import Bounds, Census, Mask, Window, enlarge, half_widths
+from reslift.media.nifti import halves
 from reslift.media.nifti.extension import with_comment
 from reslift.media.nifti.volume import Volume, damage_named
 from reslift.media.recorded import told
@@ -32,6 +33,8 @@ def enlarge_volume(
 ) -> tuple[str, ...]:
     """Enlarge every slice in its plane and write the volume, which appears when it is whole.
 
+    With `uncertainty` a second volume, of half-widths, is written beside it.
+
     Values that are no numbers stay so, block by block, and have no part in those around them.
 
     Raises:
@@ -46,10 +49,15 @@ def enlarge_volume(
     with (
         volume.voxels(target.parent) as stored,
         canvas(shape, volume.dtype, target.parent) as out,
+        canvas(shape[:4] if wishes.uncertainty else (0,) * 4, np.float32, target.parent) as wide,
     ):
-        seen = survey(volume, stored, wishes.window)
+        seen, halves_of = survey(volume, stored, wishes.window), volume.planes(wide)
         for before, after in zip(volume.planes(stored), volume.planes(out), strict=True):
             after[...] = enlarge(enlarger, before, seen, _no_numbers(before))
+            if wishes.uncertainty:
+                next(halves_of)[...] = half_widths(
+                    enlarger, before, after, seen, _no_numbers(before)
+                )
             if progress is not None:
                 progress(after.shape[0] * after.shape[1])
         with damage_named(volume.path):
@@ -64,7 +72,23 @@ def enlarge_volume(
             file.write(header.binaryblock + prefix)
             for part in out:
                 file.write(np.ascontiguousarray(part).data)
-    return (NO_PLACE,) if record is not None and prefix == volume.prefix else ()
+            notes = (NO_PLACE,) if record is not None and prefix == volume.prefix else ()
+            if wishes.uncertainty:
+                notes = (*notes, _write_map(enlarger, header, target, wide, wishes))
+    return notes
+
+
+def _write_map(
+    enlarger: Enlarger, header: Any, target: Path, wide: NDArray[np.float32], wishes: Wishes
+) -> str:
+    """The half-widths beside the result of this header; gives a sentence."""
+    path = halves.beside(target)
+    with (
+        atomic_write(path, overwrite=wishes.overwrite) as temporary,
+        _opened(temporary, path) as file,
+    ):
+        halves.write(file, halves.header_of(header), wide, halves.slope_of(header))
+    return halves.sentence(path, enlarger.judge.calibration)
 
 
 def survey(volume: Volume, stored: NDArray[Any], wanted: tuple[float, float] | None) -> Window:

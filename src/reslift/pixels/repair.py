@@ -1,0 +1,181 @@
+"""Further steps towards what shrinks to an original, in windows around where one is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.pixels.planes import Floats
+from reslift.pixels.target import REACH, Target
+
+UNROUNDED = 0.9
+TOGETHER = 2**17
+WORTH_DROPPING = 0.7
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Repairs in windows: squares of `side` LR pixels with a margin around, so many steps."""
+
+    side: int
+    margin: int
+    steps: int
+
+
+ROUNDS = (
+    Round(8, 4, 8),
+    Round(8, 6, 10),
+    Round(16, 10, 24),
+    Round(24, 16, 64),
+    Round(24, 16, 64),
+)
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Squares of one side in LR pixels, each of one channel: top, left, channel (n,)."""
+
+    side: int
+    top: Ints
+    left: Ints
+    channel: Ints
+
+    def __len__(self) -> int:
+        return len(self.top)
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        return zip(self.top.tolist(), self.left.tolist(), self.channel.tolist(), strict=True)
+
+    def part(self, which: slice | Ints) -> Squares:
+        """Some of them."""
+        return Squares(self.side, self.top[which], self.left[which], self.channel[which])
+
+    def grown(self, margin: int, shape: tuple[int, ...]) -> Squares:
+        """With a margin, moved into a picture (h, C, w)."""
+        side = self.side + 2 * margin
+        top, left = (
+            np.clip(start - margin, 0, size - side)
+            for start, size in ((self.top, shape[0]), (self.left, shape[2]))
+        )
+        return Squares(side, top, left, self.channel)
+
+    def cut(self, values: NDArray[Any], scale: int = 1) -> Floats:
+        """(sH, C, sW) → (s side, n, s side)."""
+        side = self.side * scale
+        out = np.empty((side, len(self), side), np.float32)
+        for number, (top, left, channel) in enumerate(self):
+            y, x = top * scale, left * scale
+            out[:, number] = values[y : y + side, channel, x : x + side]
+        return out
+
+    def paste(self, part: Floats, values: NDArray[Any], scale: int = 1) -> None:
+        """The contrary of `cut`, in place."""
+        side = self.side * scale
+        for number, (top, left, channel) in enumerate(self):
+            y, x = top * scale, left * scale
+            values[y : y + side, channel, x : x + side] = part[:, number]
+
+    def within(self, target: Target) -> Target:
+        """What is projected on in them, side by side where channels are."""
+        low, high = (
+            self.cut(bound, target.scale) if isinstance(bound, np.ndarray) else bound
+            for bound in (target.low, target.high)
+        )
+        return Target(self.cut(target.y), target.scale, target.top, target.whole, low, high)
+
+
+def squares_of(dirty: NDArray[np.bool_], side: int, origin: tuple[int, int]) -> Squares:
+    """The squares of a fixed grid over the whole image that hold something dirty, by channel."""
+    places, columns = np.divmod(np.flatnonzero(dirty), dirty.shape[2])
+    rows, channels = np.divmod(places, dirty.shape[1])
+    down, across = (rows + origin[0]) // side, (columns + origin[1]) // side
+    most = (dirty.shape[2] + origin[1]) // side + 1
+    keys = np.unique((down * most + across) * dirty.shape[1] + channels)
+    places, channel = np.divmod(keys, dirty.shape[1])
+    top, left = np.divmod(places, most)
+    return Squares(side, top * side - origin[0], left * side - origin[1], channel)
+
+
+def repair(
+    x: Floats, target: Target, squares: Squares, round: Round, origin: tuple[int, int]
+) -> None:
+    """Steps in windows around squares, in place; those that do not meet at the same time."""
+    for some in _apart(squares, round, origin, target.scale):
+        windows = some.grown(round.margin, target.y.shape)
+        start, sure = windows.cut(x, target.scale), _sure(windows, target.y.shape)
+        windows.paste(steps(start, windows.within(target), round.steps, sure), x, target.scale)
+
+
+def measure(
+    x: Floats, out: NDArray[Any], lack: Floats, target: Target, squares: Squares, round: Round
+) -> None:
+    """Bring what is saved of x and what it lacks up to date around the squares of a round."""
+    side = round.side + 2 * (round.margin + 2 * REACH)
+    step = max(1, TOGETHER // (side * target.scale) ** 2)
+    for start in range(0, len(squares), step):
+        some = squares.part(slice(start, start + step))
+        windows = some.grown(round.margin + 2 * REACH, lack.shape)
+        part, joint = windows.cut(x, target.scale), windows.within(target)
+        part = np.rint(part) if target.whole else part
+        windows.paste(part, out, target.scale)
+        sure = _sure(windows, lack.shape) > 0
+        windows.paste(np.where(sure, joint.lacking(part), windows.cut(lack)), lack)
+
+
+def steps(x: Floats, target: Target, most: int, sure: Floats | None = None) -> Floats:
+    """Steps with momentum, for each window until it is close enough wherever `sure`.
+
+    Windows, or channels, lie along the second axis of x (sh, C, sw), which is overwritten.
+    """
+    answer, left = np.empty_like(x), np.arange(x.shape[1])
+    before, pace = x.copy(), 1.0
+    for number in range(most):
+        lack, change = target.step(x)
+        if sure is not None:
+            lack *= sure
+            change *= sure
+        open = np.abs(lack, out=lack).max((0, 2)) > UNROUNDED * target.close
+        if not open.any():
+            break
+        if open.mean() <= WORTH_DROPPING:
+            answer[:, left[~open]] = x[:, ~open]
+            left, target = left[open], target.of(open)
+            x, before, change = (one[:, open] for one in (x, before, change))
+            sure = None if sure is None else sure[:, open]
+        faster = (1 + (1 + 4 * pace * pace) ** 0.5) / 2
+        target.hurry(x, before, change, (pace - 1) / faster if number < most - 1 else 0.0)
+        pace = faster
+    answer[:, left] = x
+    return answer
+
+
+def _apart(
+    squares: Squares, round: Round, origin: tuple[int, int], scale: int
+) -> Iterator[Squares]:
+    """Squares whose windows do not meet, as many as fit into a cache."""
+    reach = -(-(round.side + 2 * round.margin) // round.side)
+    down, across = (
+        (start + first) // round.side % reach
+        for start, first in ((squares.top, origin[0]), (squares.left, origin[1]))
+    )
+    step = max(1, TOGETHER // ((round.side + 2 * round.margin) * scale) ** 2)
+    for turn in range(reach * reach):
+        those = np.flatnonzero(down * reach + across == turn)
+        for start in range(0, len(those), step):
+            yield squares.part(those[start : start + step])
+
+
+def _sure(windows: Squares, shape: tuple[int, ...]) -> Floats:
+    """(side, n, side): 1 where all that A looks at lies in the window, or the picture ends."""
+    place = np.arange(windows.side)
+    rows, columns = (
+        ((place >= REACH) | (start[:, None] == 0))
+        & ((place < windows.side - REACH) | (start[:, None] + windows.side == size))
+        for start, size in ((windows.top, shape[0]), (windows.left, shape[2]))
+    )
+    return cast(Floats, (rows.T[:, :, None] & columns[None]).astype(np.float32))

@@ -1,0 +1,232 @@
+"""What is projected on: a picture that the bicubic kernel shrinks to an original; how near one is.
+
+With A the shrinking and U = Aᵀ(AAᵀ)⁻¹ its pseudo-inverse: both are separable and banded, U up to a
+tail that is cut, and applied as dense blocks along each axis.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.pixels import kernel as cubic
+from reslift.pixels.kernel import Doubles
+from reslift.pixels.planes import Floats
+
+TAIL = 4
+REACH = 2
+BLOCK, WINDOW = 8, 24
+CLOSE = 0.95
+LEAST_FREE = 0.15
+Block = tuple[slice, slice, Floats]
+Blocks = tuple[Block, ...]
+Band = tuple[slice, Floats, Block]
+"""Rows, their values, and how A shrinks them."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of A and of U, in dense blocks of (outputs, inputs).
+
+    down, dual: of some outputs each, with all inputs that these have. spread: A again, of the
+    outputs of each block of `dual` as inputs, with all outputs that these reach.
+    """
+
+    down: Blocks
+    dual: Blocks
+    spread: Blocks
+
+
+@functools.lru_cache(maxsize=128)
+def axis(size: int, scale: int) -> Axis:
+    """For `size` LR pixels and `scale` times as many."""
+    down, dual = matrices(size, scale)
+    step = size if size <= WINDOW else BLOCK
+    spread = tuple((rows, span, block.T) for span, rows, block in _blocks(down.T, step * scale))
+    return Axis(_blocks(down, step), _blocks(dual, step * scale), spread)
+
+
+def matrices(size: int, scale: int) -> tuple[Doubles, Doubles]:
+    """One axis of A (size, scale size) and of U (scale size, size)."""
+    places, weights = cubic.band(size * scale, size, 0, size)
+    down: Doubles = np.zeros((size, size * scale))
+    np.add.at(down.T, places, weights.T)
+    dual: Doubles = np.linalg.solve(down @ down.T, down).T.astype(np.float64)
+    far = np.abs(np.arange(size * scale)[:, None] // scale - np.arange(size)) > TAIL
+    dual[far] = 0
+    return down, dual
+
+
+def _blocks(matrix: Doubles, step: int) -> Blocks:
+    found = []
+    for start in range(0, matrix.shape[0], step):
+        rows = matrix[start : start + step]
+        used = np.flatnonzero(rows.any(0))
+        span = slice(int(used[0]), int(used[-1]) + 1)
+        block = np.ascontiguousarray(rows[:, span], np.float32)
+        found.append((slice(start, start + len(rows)), span, block))
+    return tuple(found)
+
+
+def apply(vertical: Blocks, horizontal: Blocks, x: Floats) -> Floats:
+    """One matrix an axis, on (h, C, w)."""
+    return _across(horizontal, _down(vertical, x))
+
+
+def _down(blocks: Blocks, x: Floats) -> Floats:
+    """A matrix on the first axis of (n, C, w)."""
+    out = np.empty((blocks[-1][0].stop, *x.shape[1:]), np.float32)
+    for rows, span, block in blocks:
+        _times(block, x[span], out[rows])
+    return out
+
+
+def _times(block: Floats, x: Floats, out: Floats) -> Floats:
+    """block (m, n) on the first axis of x (n, C, w), into out (m, C, w)."""
+    np.matmul(block, x.reshape(len(x), -1), out=out.reshape(len(out), -1))
+    return out
+
+
+def _across(blocks: Blocks, x: Floats) -> Floats:
+    """A matrix on the last axis of (h, C, n)."""
+    flat = x.reshape(-1, x.shape[2])
+    out = np.empty((flat.shape[0], blocks[-1][0].stop), np.float32)
+    for columns, span, block in blocks:
+        np.matmul(flat[:, span], block.T, out=out[:, columns])
+    return out.reshape(*x.shape[:2], -1)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is projected on: the original y (h, C, w), and low ≤ x ≤ high (sh, C, sw).
+
+    Values are in levels: 0 to `top`; `whole` is whether they will be rounded.
+    """
+
+    y: Floats
+    scale: int
+    top: float
+    whole: bool
+    low: Floats | float
+    high: Floats | float
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest that holds what is saved."""
+        if not self.whole:
+            return np.dtype(np.float32)
+        return np.dtype(np.uint8 if self.top <= 255 else np.uint16)
+
+    @property
+    def close(self) -> float:
+        """The error, in levels, that is good enough."""
+        return CLOSE if self.whole else CLOSE * self.top / 65535
+
+    def of(self, channels: NDArray[np.bool_]) -> Target:
+        """Some of its channels."""
+        low, high = (
+            bound[:, channels] if isinstance(bound, np.ndarray) else bound
+            for bound in (self.low, self.high)
+        )
+        return Target(self.y[:, channels], self.scale, self.top, self.whole, low, high)
+
+    def lacking(self, x: Floats) -> Floats:
+        """y - A x (h, C, w), where A clips as shrinking does; 0 where clipping makes it right."""
+        return self._lack(_down(axis(self.y.shape[0], self.scale).down, x))
+
+    def _lack(self, half: Floats) -> Floats:
+        """What is lacking, from A x that is not yet shrunk across; overwrites it."""
+        np.clip(half, 0, self.top, out=half)
+        shrunk = _across(axis(self.y.shape[2], self.scale).down, half)
+        np.clip(shrunk, 0, self.top, out=shrunk)
+        return np.subtract(self.y, shrunk, out=shrunk)
+
+    def step(self, x: Floats) -> tuple[Floats, Floats]:
+        """What x lacks, and that with a gain: what to change it by, through U (h, C, w).
+
+        The gain follows from the share of the pixels below a sample that are free to move that way.
+        """
+        s, half = self.scale, np.zeros((*self.y.shape[:2], x.shape[2]), np.float32)
+        down, up = (np.zeros(self.y.shape, np.uint8) for _ in range(2))
+        for rows, part, spread in self._bands(x):
+            low, high = self._bounds(rows)
+            _shrink(spread, np.clip(part, low, high), half)
+            where = slice(rows.start // s, rows.stop // s)
+            _count(part <= low, s, down[where])
+            _count(part >= high, s, up[where])
+        lack = self._lack(half)
+        return lack, lack * _gains(s)[np.where(lack > 0, up, down)]
+
+    def move(self, x: Floats, change: Floats) -> None:
+        """x ← clip(x + U change), in place."""
+        for rows, part, _ in self._bands(x, change):
+            np.clip(part, *self._bounds(rows), out=x[rows])
+
+    def hurry(self, x: Floats, before: Floats, change: Floats, push: float) -> None:
+        """As `move`, and on by `push` times the way from `before`, which takes its place."""
+        for rows, part, _ in self._bands(x, change):
+            low, high = self._bounds(rows)
+            np.clip(part, low, high, out=part)
+            np.subtract(part, before[rows], out=x[rows])
+            x[rows] *= np.float32(push)
+            x[rows] += part
+            np.clip(x[rows], low, high, out=x[rows])
+            before[rows] = part
+
+    def save(self, x: Floats, change: Floats | None, out: NDArray[Any]) -> Floats:
+        """As `move`; fill `out` (sh, C, sw) with what is saved of x; what that lacks."""
+        half = np.zeros((*self.y.shape[:2], x.shape[2]), np.float32)
+        for rows, part, spread in self._bands(x, change):
+            if change is not None:
+                np.clip(part, *self._bounds(rows), out=x[rows])
+            part = np.rint(x[rows]) if self.whole else x[rows]
+            out[rows] = part
+            _shrink(spread, part, half)
+        return self._lack(half)
+
+    def _bands(self, x: Floats, change: Floats | None = None) -> Iterator[Band]:
+        """x + U change band by band; each is overwritten by the next, or is x itself."""
+        vertical, horizontal = (axis(n, self.scale) for n in self.y.shape[::2])
+        if change is None:
+            yield from (
+                (d[0], x[d[0]], a) for d, a in zip(vertical.dual, vertical.spread, strict=True)
+            )
+            return
+        wide = _across(horizontal.dual, change)
+        room = np.empty((len(vertical.dual[0][2]), *x.shape[1:]), np.float32)
+        for (rows, span, block), spread in zip(vertical.dual, vertical.spread, strict=True):
+            part = _times(block, wide[span], room[: len(block)])
+            part += x[rows]
+            yield rows, part, spread
+
+    def _bounds(self, rows: slice) -> tuple[Floats | float, Floats | float]:
+        low, high = (b[rows] if isinstance(b, np.ndarray) else b for b in (self.low, self.high))
+        return low, high
+
+
+def _shrink(spread: Block, part: Floats, half: Floats) -> None:
+    """Add to half (h, C, w) what A makes of a band along the first axis."""
+    rows, _, block = spread
+    half[rows] += _times(block, part, np.empty((len(block), *part.shape[1:]), np.float32))
+
+
+def _count(true: NDArray[np.bool_], s: int, out: NDArray[np.uint8]) -> None:
+    """(sh, C, sw) → (h, C, w): how many of each s × s; `out` is 0 before."""
+    if not true.any():
+        return
+    ones = true.view(np.uint8)
+    rows = sum((ones[k::s] for k in range(1, s)), ones[::s])
+    for k in range(s):
+        out += rows[..., k::s]
+
+
+@functools.cache
+def _gains(scale: int) -> Floats:
+    """By how many of the scale² pixels below a sample are not free."""
+    free = 1 - np.arange(scale**2 + 1) / scale**2
+    return cast(Floats, (1 / np.maximum(free, LEAST_FREE)).astype(np.float32))
