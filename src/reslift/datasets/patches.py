@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import permutations
 
 import torch
 import torch.nn.functional as F
@@ -234,7 +234,8 @@ def grids(scale: int, count: int) -> list[tuple[int, int]]:
     """
     if not 1 <= count <= scale * scale:
         raise InputError(f"data.shifts is {count}: at scale {scale} it is 1 to {scale * scale}")
-    every = sorted(product(range(scale), repeat=2), key=lambda at: ((at[0] - at[1]) % scale, at))
+    every = [(down, right) for down in range(scale) for right in range(scale)]
+    every.sort(key=lambda at: ((at[0] - at[1]) % scale, at))
     return every[:count]
 
 
