@@ -6,6 +6,7 @@ code. ``read_card`` looks at the header alone and needs no torch.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -225,3 +226,15 @@ def _rebuild(path: Path, card: Card) -> SRModel:
     if model.scale != card.scale:
         raise CheckpointError(f"{one_line(path)}: card and weights differ in scale")
     return model.eval().requires_grad_(False)
+
+
+def weights_digest(model: SRModel | Path) -> str:
+    """SHA-256 of a checkpoint file, or of the weights of a model that comes from none."""
+    if isinstance(model, Path):
+        with model.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

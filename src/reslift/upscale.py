@@ -153,7 +153,7 @@ class Upscaler:
         facts += (self.strength, self.consistent, self.kernel)
         digest = hashlib.sha256(repr(facts).encode())
         for scale in sorted(self._files):
-            digest.update(f"{scale}:{_weights_digest(self._files[scale])}".encode())
+            digest.update(f"{scale}:{checkpoint.weights_digest(self._files[scale])}".encode())
         return digest.hexdigest()
 
     def __call__(self, image: AnyImage) -> AnyImage:
@@ -239,7 +239,10 @@ class Upscaler:
         return Record(
             sha256(source),
             self.card.name,
-            {str(scale): _weights_digest(self._files[scale]) for scale in self._used(ratios)},
+            {
+                str(scale): checkpoint.weights_digest(self._files[scale])
+                for scale in self._used(ratios)
+            },
             engine.name,
             engine.precision,
             engine.device,
@@ -389,14 +392,3 @@ def load(
         consistent=consistent,
         kernel=kernel,
     )
-
-
-def _weights_digest(model: SRModel | Path) -> str:
-    if isinstance(model, Path):
-        with model.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
