@@ -3,8 +3,9 @@
     python benchmarks/zoo.py RUN DATA/bench [--data TEXT] [--note TEXT]…
     python benchmarks/zoo.py --table
 
-The weights are stored as 16-bit floats; the scores are those of the stored file. ``--table`` writes
-the scores of all bundled models into the README.
+The weights are stored as 16-bit floats; the scores are those of the stored file in fp32 (ONNX
+Runtime), whatever arithmetic this machine has. ``--table`` writes the scores of all bundled models
+into the README.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ BEGIN, END = "<!-- scores: begin -->", "<!-- scores: end -->"
 
 def measure(path: Path, scale: int, root: Path) -> dict[str, dict[str, float]]:
     """PSNR-Y and SSIM-Y of a checkpoint and of bicubic on each benchmark set."""
-    models, _ = load_models([path], scale, "cpu")
+    models, _ = load_models([path], scale, "cpu", backend="onnxruntime")
     sets = [find_test_set(root / name, scale) for name in SETS]
     scores: dict[str, dict[str, float]] = {}
     for row in evaluate(models, sets, scale=scale).summaries():
