@@ -230,14 +230,15 @@ def test_with_a_ready_graph_torch_is_not_imported(name, tmp_path):
     code += "sys.exit(code or any(sys.modules.get(name) for name in heavy))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 and "1 done, 0 failed" in done.stderr, done.stderr
-    expected = TorchBackend(small_lift(2), "cpu")
+    expected = TorchBackend(small_lift(2), "cpu", "fp32")
     sr, lr = (
         np.asarray(Image.open(tmp_path / "a-x2.png")),
         np.asarray(Image.open(tmp_path / "a.png")),
     )
     out = np.zeros((18, 14, 4), np.uint8)
     Stitcher(expected).run(Planes(lr, "rgb", True), out)
-    assert np.abs(sr.astype(int) - out).max() <= 1
+    reduced = name == "openvino" and machine.has_bf16()
+    assert np.abs(sr.astype(int) - out).max() <= (32 if reduced else 1)
 
 
 TWO_THEN_SIGNAL = """

@@ -17,7 +17,7 @@ class Scarce(TorchBackend):
     """Runs out of memory on the calls named in `fails`."""
 
     def __init__(self, model, fails, error):
-        super().__init__(model, "cpu")
+        super().__init__(model, "cpu", "fp32")
         self.fails, self.error, self.calls, self.released = fails, error, 0, 0
 
     def run(self, cell):
@@ -45,7 +45,7 @@ def test_out_of_memory_halves_the_group_and_changes_no_byte(error):
         Planes(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), "rgb", False),
     )
     whole, out = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 128, 3), np.uint8)
-    stitch.Stitcher(TorchBackend(model, "cpu"), cell=16).run(image, whole)
+    stitch.Stitcher(TorchBackend(model, "cpu", "fp32"), cell=16).run(image, whole)
     backend = Scarce(model, {3, 5, 7, 12}, error)
     stitch.Stitcher(backend, cell=16, tile=64).run(image, out)
     assert backend.released == 4 and out.tobytes() == whole.tobytes()
