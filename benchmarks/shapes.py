@@ -1,6 +1,6 @@
 """What the shape of `lift` costs here: inference and training time, interleaved, medians.
 
-    python benchmarks/shapes.py [--rounds 5] [--threads 1]
+    python benchmarks/shapes.py [--rounds 5] [--threads 1] [--bf16]
 
 Each row is a width, a number of blocks and a half-resolution branch; `×base` is the ratio to the
 bundled shape in the same round. Inference is a 480×270 picture ×4, training one step on 8 patches
@@ -75,8 +75,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--bf16", action="store_true", help="autocast, as bf16 trainings do")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    torch.set_autocast_dtype("cpu", torch.bfloat16)
+    torch.set_autocast_enabled("cpu", given.bf16)
     models = {shape: build(shape) for shape in SHAPES}
     jobs = {
         (shape, kind.__name__): kind(model)
@@ -89,7 +92,7 @@ def main() -> None:
             spent = seconds(work)
             if turn:
                 times[key].append(spent)
-    print(f"{given.threads} threads, torch {torch.__version__}, fp32")
+    print(f"{given.threads} threads, torch {torch.__version__}, {'bf16' if given.bf16 else 'fp32'}")
     print("width blocks inner       parameters  MACs/LR px  halo   upscale   ×base   step   ×base")
     for shape, model in models.items():
         row = []

@@ -187,6 +187,14 @@ def with_gaps(pattern, nodata, dtype="int32"):
     return pixels, missing
 
 
+def valid_within(large, gone, nodata, valid):
+    """What is not gone: it lies in the range of the valid values, and the rest is nodata."""
+    assert (large[:, gone] == nodata).all()
+    kept = large[:, ~gone]
+    assert kept.min() >= valid.min() and kept.max() <= valid.max()
+    return kept
+
+
 @pytest.mark.parametrize("pattern", ["half", "checks", "dots", "islands", "frame", "line"])
 def test_nodata_never_bleeds_into_data(tmp_path, pattern):
     answers = []
@@ -195,11 +203,7 @@ def test_nodata_never_bleeds_into_data(tmp_path, pattern):
         target, _ = enlarge(save(tmp_path / "a.tif", pixels, nodata=nodata))
         large = read(target)
         gone = missing.repeat(2, 0).repeat(2, 1)
-        assert (large[:, gone] == nodata).all()
-        valid = pixels[:, ~missing]
-        assert large[:, ~gone].min() >= valid.min()
-        assert large[:, ~gone].max() <= valid.max()
-        answers.append(large[:, ~gone])
+        answers.append(valid_within(large, gone, nodata, pixels[:, ~missing]))
     for other in answers[1:]:
         assert np.array_equal(answers[0], other)
 
@@ -565,11 +569,7 @@ def test_nodata_never_bleeds_at_any_size(tmp_path, pattern, size):
         wide, high = size.of(44, 40)
         rows, columns = ((np.arange(n) + 0.5) / n for n in (high, wide))
         gone = missing[np.ix_((rows * 40).astype(int), (columns * 44).astype(int))]
-        assert (large[:, gone] == nodata).all()
-        valid = pixels[:, ~missing]
-        assert large[:, ~gone].min() >= valid.min()
-        assert large[:, ~gone].max() <= valid.max()
-        answers.append(large[:, ~gone])
+        answers.append(valid_within(large, gone, nodata, pixels[:, ~missing]))
     for other in answers[1:]:
         assert np.array_equal(answers[0], other)
 
