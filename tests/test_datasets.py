@@ -23,6 +23,7 @@ from reslift.datasets.base import divide
 from reslift.datasets.cifar10 import CLASSES, read_batches
 from reslift.datasets.decode import decode, decode_all, to_square
 from reslift.datasets.download import SOURCES, Archive, Source, get
+from reslift.datasets.drawn import OUTLINES, PAINTS, draw, drawn_set
 from reslift.errors import (
     InputError,
     OutputError,
@@ -379,3 +380,29 @@ def test_data_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
         (tmp_path / folder).mkdir()
     assert main(["data", "get", "div2k", "--out", str(tmp_path)]) == 0
     assert "DIV2K_valid_HR" in capsys.readouterr().out
+
+
+def test_drawn_pictures_are_the_same_at_every_call_and_differ_from_each_other() -> None:
+    pictures = drawn_set(3, side=96)
+    assert pictures.names == ("drawn 0", "drawn 1", "drawn 2")
+    first, other = pictures.load(0), pictures.load(1)
+    assert first.shape == (3, 96, 96) and first.dtype == torch.uint8
+    assert torch.equal(first, drawn_set(1, side=96).load(0))
+    assert not torch.equal(first, other)
+
+
+def test_drawn_pictures_hold_edges_and_shades_of_all_kinds() -> None:
+    assert sum(OUTLINES.values()) == pytest.approx(1) and sum(PAINTS.values()) == pytest.approx(1)
+    photo = data.camera()[::2, ::2].astype(float)
+    for seed in range(4):
+        gray = draw(seed, 256).mean(-1)
+        assert gray.std() > 20 and len(np.unique(gray.round())) > 150
+        assert np.abs(np.diff(gray)).mean() > np.abs(np.diff(photo)).mean()
+
+
+def test_sets_one_after_the_other_keep_their_pictures() -> None:
+    one, two = drawn_set(2, side=32), drawn_set(3, side=48)
+    both = one + two
+    assert len(both) == 5 and both.names == one.names + two.names
+    assert [both.load(n).shape[1] for n in range(5)] == [32, 32, 48, 48, 48]
+    assert torch.equal(both.load(3), two.load(1))

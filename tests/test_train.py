@@ -22,6 +22,7 @@ from reslift.advice import Advice
 from reslift.cli import main
 from reslift.datasets.base import ImageSet
 from reslift.datasets.decode import decoded
+from reslift.datasets.drawn import drawn_set
 from reslift.datasets.folder import find_images, load_folders, read_rgb
 from reslift.datasets.patches import PatchBank
 from reslift.degradations import Bicubic, ResizeBack
@@ -342,6 +343,22 @@ def test_other_colours_fit_lr_and_hr_and_leave_the_rest_alone(pictures: Path) ->
     assert hr2.min() >= 0 and hr2.max() <= 1
     again = Bicubic(2)((hr2 * 255).round().to(torch.uint8)).float() / 255
     assert (lr2 - again)[..., 4:-4, 4:-4].abs().max() <= 3.01 / 255
+
+
+def test_drawn_pictures_train_too_and_are_neither_held_out_nor_sampled(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reslift.train.drawn_set", lambda count: drawn_set(count, side=64))
+    chosen = recipe(data={**TREE["data"], "drawn": 2})  # type: ignore[dict-item]
+    run = start(tmp_path / "run", chosen)
+    assert fit(chosen, run, data=pictures)
+    names = json.loads((run.folder / "data.json").read_text())
+    assert names["train"][-2:] == ["drawn 0", "drawn 1"]
+    assert not any("drawn" in name for name in names["validation"])
+    card = checkpoint.load(run.folder / "last.safetensors")[1]
+    assert "2 of them drawn" in card.data
+    whole = bank(pictures).sample(9, 2)
+    assert whole.names == ("0", "1")
 
 
 def test_more_grids_than_there_are_is_refused(pictures: Path) -> None:

@@ -71,6 +71,7 @@ class DataPart(Part):
         shifts: sampling grids that LR is made on, shifted by whole HR pixels: 1 to scale².
         copies: shrunk copies of the pictures that are drawn too, as shares of their sides.
         colours: share of the patches with permuted colours, less contrast, another brightness.
+        drawn: pictures of 1024x1024 that are drawn, not photographed, and trained on too.
         validation_crop: side of the centre crop, HR pixels, that validation looks at; 0 is all.
     """
 
@@ -89,6 +90,7 @@ class DataPart(Part):
     shifts: int = Field(1, ge=1)
     copies: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     colours: float = Field(0.0, ge=0, le=1)
+    drawn: int = Field(0, ge=0, le=10_000)
     validation_crop: int = Field(768, ge=0)
 
 

@@ -18,6 +18,7 @@ from reslift.advice import Advice
 from reslift.backends.torch import choose_device
 from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
+from reslift.datasets.drawn import drawn_set
 from reslift.datasets.patches import PatchBank
 from reslift.degradations import Degradation, make_degradation
 from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_line
@@ -118,7 +119,8 @@ class Session:
             recipe.data.validation_crop,
             objective.features,
         )
-        few = self.bank.sample(min(SAMPLE, max(1, len(self.validator.pairs) // 2)))
+        photos = len(self.bank.names) - recipe.data.drawn
+        few = self.bank.sample(min(SAMPLE, max(1, len(self.validator.pairs) // 2)), photos)
         self.sample = Validator(few, degradation, self.device, recipe.data.validation_crop)
         self.stepper = Stepper(model, self.bank, recipe, self.precision, share, objective)
         self.rows: list[Row] = []
@@ -140,7 +142,7 @@ class Session:
     def _fill_bank(self, splits: Splits, degradation: Degradation) -> PatchBank:
         part = self.recipe.data
         bank = PatchBank(
-            splits.train,
+            splits.train + drawn_set(part.drawn),
             degradation,
             self.device,
             reject_flat=part.reject_flat,
@@ -327,6 +329,7 @@ class Session:
         part, model = self.recipe.data, self.stepper.average
         seen = f"{len(self.bank.names)} pictures, {len(self.bank.hr) / 1e6:.1f} MP, from "
         seen += ", ".join((self.root / folder).resolve().name for folder in part.train)
+        seen += f", {part.drawn} of them drawn" if part.drawn else ""
         bicubic = self.validator.baseline
         card = card_of(self.recipe, model, seen, self.step, score, bicubic)
         checkpoint.save(path, model, card)

@@ -32,6 +32,11 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __add__(self, other: ImageSet) -> ImageSet:
+        """These pictures, then the other ones, without labels."""
+        own, load, more = len(self), self.load, other.load
+        return ImageSet(self.names + other.names, lambda n: load(n) if n < own else more(n - own))
+
     def part(self, numbers: Sequence[int]) -> ImageSet:
         """The pictures of these numbers, in this order."""
         chosen, load = tuple(numbers), self.load

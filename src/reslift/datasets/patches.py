@@ -133,9 +133,9 @@ class PatchBank:
         pixels = self.hr.as_strided((height, width, 3), (3 * shelf.hr_width, 3, 1), place)
         return pixels.permute(2, 0, 1)
 
-    def sample(self, count: int) -> ImageSet:
-        """``count`` of the pictures at most, evenly spaced; they are the same at each call."""
-        whole = self._groups[0]
+    def sample(self, count: int, among: int) -> ImageSet:
+        """``count`` of the first ``among`` pictures at most, evenly spaced; always the same ones."""
+        whole = self._groups[0][:among]
         some = min(count, len(whole))
         numbers = [number * len(whole) // some for number in range(some)]
 
