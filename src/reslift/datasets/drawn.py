@@ -1,9 +1,9 @@
 """Pictures that are drawn, for training beside photographs: dead leaves with strokes and letters.
 
-Shapes of every size fall on each other like leaves (Matheron 1968; Lee, Mumford & Huang 2001), which
-gives edges, corners and sizes much like those of photographs; restoration networks learn from them
-nearly as well (Achddou, Gousseau & Ladjal 2023). Here they add what few photographs hold: clean
-edges at all angles, thin lines, gratings and lettering, under nobody's licence.
+Shapes of every size fall on each other like leaves (Matheron 1968; Lee, Mumford & Huang 2001),
+which gives edges, corners and sizes much like those of photographs; restoration networks have been
+trained on such pictures alone (Achddou, Gousseau & Ladjal 2023). Here they add what few photographs
+hold: clean edges at all angles, thin lines, gratings and lettering, under nobody's licence.
 
     seed ─ sizes ─ for each leaf: outline × paint ─ canvas, twice as fine ─ mean of 2×2 ─ picture
 """

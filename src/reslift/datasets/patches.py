@@ -134,7 +134,7 @@ class PatchBank:
         return pixels.permute(2, 0, 1)
 
     def sample(self, count: int, among: int) -> ImageSet:
-        """``count`` of the first ``among`` pictures at most, evenly spaced; always the same ones."""
+        """``count`` of the first ``among`` pictures, evenly spaced, the same ones at each call."""
         whole = self._groups[0][:among]
         some = min(count, len(whole))
         numbers = [number * len(whole) // some for number in range(some)]
