@@ -56,7 +56,7 @@ def draw(seed: int, side: int = SIDE) -> NDArray[np.uint8]:
     for radius in _radii(rng, side * FINER):
         _let_fall(rng, canvas, radius)
     picture = canvas.reshape(side, FINER, side, FINER, 3).mean((1, 3))
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
 
 def _radii(rng: Rng, side: int) -> list[float]:
@@ -92,7 +92,7 @@ def _let_fall(rng: Rng, canvas: Floats, radius: float) -> None:
 def _colour(rng: Rng) -> Floats:
     light = rng.beta(0.9, 0.9)
     tint = rng.normal(0, 0.12, 3) * (0.3 + rng.random())
-    return np.clip(255 * (light + tint - tint.mean()), 0, 255).astype(np.float32)
+    return np.asarray(np.clip(255 * (light + tint - tint.mean()), 0, 255), np.float32)
 
 
 def _blend(rng: Rng, height: int, width: int) -> Floats:
@@ -102,10 +102,10 @@ def _blend(rng: Rng, height: int, width: int) -> Floats:
     along = x * math.cos(angle) + y * math.sin(angle)
     kind = _one_of(rng, PAINTS)
     if kind == "flat":
-        return np.zeros_like(along)
+        return np.zeros((height, width), np.float32)
     if kind == "gradient":
         along -= along.min()
-        return along / max(float(along.max()), 1.0)
+        return np.asarray(along / max(float(along.max()), 1.0), np.float32)
     period = math.exp(rng.uniform(math.log(5), math.log(50)))
     if kind == "noise":
         return _noise(rng, height, width)
@@ -113,7 +113,8 @@ def _blend(rng: Rng, height: int, width: int) -> Floats:
         across = y * math.cos(angle) - x * math.sin(angle)
         return np.asarray((along // period + across // period) % 2, np.float32)
     wave = np.sin(2 * math.pi / period * along + rng.uniform(0, 2 * math.pi))
-    return np.clip(0.5 + 0.5 * wave * rng.choice([1, 1, 8]), 0, 1).astype(np.float32)
+    wave = 0.5 + 0.5 * wave * rng.choice([1, 1, 8])
+    return np.asarray(np.clip(wave, 0, 1), np.float32)
 
 
 def _noise(rng: Rng, height: int, width: int) -> Floats:
@@ -125,7 +126,7 @@ def _noise(rng: Rng, height: int, width: int) -> Floats:
     noise = np.fft.irfft2(spectrum / frequency ** rng.uniform(0.8, 2.0), (side, side))
     noise = np.tile(noise, (-(-height // side), -(-width // side)))[:height, :width]
     noise = (noise - noise.mean()) / (noise.std() + 1e-9)
-    return np.clip(0.5 + 0.25 * noise, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.5 + 0.25 * noise, 0, 1), np.float32)
 
 
 def _outline(rng: Rng, radius: float) -> Image.Image:
