@@ -31,7 +31,7 @@ class Cubic(Recording):
         self.card = Card(name=name, model="lift", arguments={}, scale=self.size.whole or 2)
         self.shown = []
 
-    def run(self, planes, out, progress=None):
+    def run(self, planes, out, progress=None, *, exact=False):
         self.shown.append(planes.pixels.copy())
         for band in range(planes.pixels.shape[2]):
             plane = Image.fromarray(np.ascontiguousarray(planes.pixels[..., band]))

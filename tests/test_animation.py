@@ -37,7 +37,7 @@ class Doubled(Recording):
     def __init__(self, limits=None):
         self.limits, self.calls = limits or Limits(), 0
 
-    def run(self, planes, out, progress=None):
+    def run(self, planes, out, progress=None, *, exact=False):
         self.calls += 1
         out[...] = planes.pixels.repeat(2, 0).repeat(2, 1)
         if progress:
@@ -291,7 +291,7 @@ def test_opaque_frames_cost_no_alpha_and_stay_opaque(tmp_path):
     seen_bands = []
 
     class Watching(Doubled):
-        def run(self, planes, out, progress=None):
+        def run(self, planes, out, progress=None, *, exact=False):
             seen_bands.append(planes.pixels.shape[2])
             super().run(planes, out, progress)
 

@@ -10,6 +10,7 @@ import torch
 from nibabel.nifti1 import Nifti1Extension
 
 from medical_samples import Cubic, volume, waves
+from reslift import batch
 from reslift.errors import InputError, LimitError, ResliftError, UsageError
 from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, of
@@ -51,6 +52,19 @@ def test_corners_of_both_forms_stay(axis, suffix, tmp_path):
         assert np.allclose(corners(there, before.shape), corners(here, after.shape), atol=1e-4)
     assert (after.header["qform_code"], after.header["sform_code"]) == (1, 3)
     assert NIFTI.verify(source, tmp_path / f"b{suffix}") == ()
+
+
+def test_the_quick_look_knows_the_axis(tmp_path):
+    source = volume(tmp_path / "a.nii", voxels((6, 7, 8)))
+    sides = {axis: NIFTI.peek(source, DEFAULT, Wishes(axis=axis)) for axis in range(3)}
+    assert {a: (e.width, e.height, e.frames) for a, e in sides.items()} == {
+        0: (7, 8, 6),
+        1: (6, 8, 7),
+        2: (6, 7, 8),
+    }
+    naming = batch.Naming(str(tmp_path / "out.nii"), "-x2")
+    request = batch.Request([str(source)], Size(scale=2), naming, wishes=Wishes(axis=0))
+    assert [job.wanted for job in batch.plan(request).jobs] == [(14, 16)]
 
 
 def test_the_coarsest_axis_is_the_one_across(tmp_path):

@@ -223,12 +223,10 @@ def test_bytes_that_are_no_extensions_stay(order, upscaler, tmp_path):
     assert with_comment(added, None, order) == bytes(4)
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.gif", "pages.tif"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.gif"])
 def test_uncertainty_is_refused_before_any_work(name, upscaler, tmp_path):
     source = KINDS[name][0](tmp_path / name)
-    with pytest.raises(
-        UsageError, match="--uncertainty maps still pictures, DICOM, NIfTI and GeoTIFF"
-    ):
+    with pytest.raises(UsageError, match="--uncertainty maps still pictures, DICOM, NIfTI, GeoT"):
         upscaler.upscale_file(source, tmp_path / f"b-{name}", Wishes(uncertainty=True))
     assert list(tmp_path.iterdir()) == [source]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 
 import formats_samples as make
@@ -16,6 +17,8 @@ from reslift.limits import Limits
 from reslift.media.base import Wishes
 from reslift.media.tiff_pages import TiffPages
 from reslift.sizes import Size
+from reslift.uncertainty import Calibration, Judge
+from reslift.verify import verify
 from small_models import bicubic_lift, made
 
 PAGES = [
@@ -32,7 +35,7 @@ class Doubled(Recording):
     def __init__(self, limits=None):
         self.limits = limits or Limits()
 
-    def run(self, planes, out, progress=None):
+    def run(self, planes, out, progress=None, *, exact=False):
         out[...] = planes.pixels.repeat(2, 0).repeat(2, 1)
 
 
@@ -185,3 +188,77 @@ def test_pages_and_values_at_any_size(tmp_path, size):
     assert np.nanmin(first) >= -3 and np.nanmax(first) <= 40
     assert (second == (20, 200, 90)).all()
     assert TiffPages().verify(path, out) == ()
+
+
+def flat_head(lr, sr):
+    return torch.zeros(lr.shape[0], 1, *sr.shape[2:])
+
+
+flat_head.halo, flat_head.scale = 2, 2
+
+
+class Unsure(Doubled):
+    """Trusts every pixel to 0.1 of what the network was shown."""
+
+    judge = Judge(
+        flat_head,
+        Calibration(
+            levels=(0.9,), centres=(0.0,), factors=((0.1,),), data="planted", pictures=1, samples=1
+        ),
+    )
+
+
+def test_half_widths_of_each_page_are_a_page_beside_it(tmp_path):
+    path = tmp_path / "a.tif"
+    values = np.linspace(-4, 9, 8 * 12).reshape(8, 12).astype(np.float32)
+    values[3, 4] = np.nan
+    with tifffile.TiffWriter(path) as writer:
+        for pixels in (np.full((6, 10, 3), 80, np.uint8), values):
+            kind = "rgb" if pixels.ndim > 2 else "minisblack"
+            writer.write(pixels, photometric=kind, metadata=None, contiguous=False)
+    target = tmp_path / "b.tif"
+    (beside,) = TiffPages().maps(target)
+    assert TiffPages().maps(tmp_path / "b.png") == ()
+    notes = run(path, target, Unsure(), uncertainty=True)
+    assert beside.name in notes[-1]
+    with tifffile.TiffFile(beside) as opened:
+        picture, numbers = (page.asarray() for page in opened.pages)
+    assert picture.dtype == np.uint16 and picture.shape == (12, 20)
+    assert (picture == round(0.1 * 65535)).all()
+    assert numbers.dtype == np.float32 and numbers.shape == (16, 24)
+    hidden = np.isnan(values).repeat(2, 0).repeat(2, 1)
+    assert (numbers[hidden] == 0).all()
+    assert numbers[~hidden] == pytest.approx(0.1 * 13, rel=1e-5)
+    assert TiffPages().verify(path, target) == ()
+
+
+def test_half_widths_of_inks_are_refused_and_nothing_is_left(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for _ in range(2):
+            writer.write(np.zeros((5, 5, 4), np.uint8), photometric="separated", contiguous=False)
+    with pytest.raises(UsageError, match="not CMYK"):
+        run(path, tmp_path / "b.tif", Unsure(), uncertainty=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_samples_of_every_page_are_compared(tmp_path):
+    path = write(tmp_path / "a.tif")
+    run(path, tmp_path / "b.tif")
+    answer = verify(path, tmp_path / "b.tif", kernel="box")
+    assert answer.holds
+    assert {"page 1 red", "page 4 values"} <= {one.name for one in answer.channels}
+    with tifffile.TiffFile(path) as opened, tifffile.TiffWriter(tmp_path / "c.tif") as writer:
+        for number, page in enumerate(opened.pages):
+            large = page.asarray().repeat(2, 0).repeat(2, 1)
+            if number == 0:
+                large[4:6, 4:6, 1] ^= 64
+            extra = None if large.ndim < 3 or large.shape[2] == 3 else ["unassalpha"]
+            extra = extra if page.photometric.name != "SEPARATED" else None
+            kind = page.photometric.name.lower()
+            writer.write(
+                large, photometric=kind, extrasamples=extra, metadata=None, contiguous=False
+            )
+    worse = verify(path, tmp_path / "c.tif", kernel="box")
+    assert [one.name for one in worse.channels if one.largest] == ["page 1 green"]
+    assert worse.largest == 64

@@ -12,9 +12,13 @@ from reslift import formats
 from reslift.cli import main
 from reslift.errors import InputError, UnknownName, UsageError
 from reslift.formats import Picture
+from reslift.media import Wishes, large_tiff
 from reslift.pixels.resize import downscale8
 from reslift.pixels.shrink import shrink
+from reslift.upscale import Upscaler
 from reslift.verify import verify
+from small_models import bicubic_lift, made
+from test_recorded import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +152,44 @@ def test_what_cannot_be_compared_is_refused(pair, tmp_path):
         verify(*pair, kernel="bicubik")
     with pytest.raises(UsageError, match="tolerance"):
         verify(*pair, tolerance=-1)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.dcm", "a.nii", "geo.tif", "pages.tif", "a.gif"])
+def test_of_every_kind_samples_are_made_to_agree_and_are_compared(name, tmp_path):
+    """Wherever no sample is lost; a GIF keeps 256 colours, and its samples are not compared."""
+    source = KINDS[name][0](tmp_path / name)
+    target, plain = tmp_path / f"b-{name}", bicubic_lift()
+    recipe = {"scale": 2, "degradation": {"name": "bicubic"}, "phases": [{"loss": {"l1": 1.0}}]}
+    card = made(plain).card.model_copy(update={"recipe": recipe})
+    upscaler = Upscaler(plain, card, device="cpu")
+    upscaler.upscale_file(source, target, Wishes(provenance_file=True))
+    told = json.loads(target.with_name(f"{target.name}.provenance.json").read_text())
+    found = verify(source, target)
+    if name == "a.gif":
+        assert told["options"]["kernel"] is None
+        assert not found.channels
+        assert "samples are not compared" in found.notes[0]
+        return
+    assert told["options"]["kernel"] == "bicubic"
+    assert found.channels
+    assert not found.findings
+    other = KINDS[name][0](tmp_path / f"c-{name}")
+    upscaler.consistent = False
+    upscaler.upscale_file(other, tmp_path / f"d-{name}", Wishes(provenance_file=True))
+    told = json.loads((tmp_path / f"d-{name}.provenance.json").read_text())
+    assert told["options"]["kernel"] is None
+    assert found.holds or found.largest < verify(other, tmp_path / f"d-{name}").largest / 2
+
+
+def test_a_tiff_larger_than_memory_is_compared_in_windows(tmp_path, photo, monkeypatch):
+    monkeypatch.setattr(large_tiff, "LARGE", 100)
+    small = shrink(photo, 48, 48, "bicubic", 255).astype(np.uint8)
+    files = [save(tmp_path / "a.tif", small), save(tmp_path / "b.tif", photo)]
+    changed = photo.copy()
+    changed[80:96, 80:96, 1] ^= 64
+    files.append(save(tmp_path / "c.tif", changed))
+    assert large_tiff.LargeTiff().recognises(files[0], files[0].read_bytes()[:4096])
+    kept, lost = (verify(files[0], file) for file in files[1:])
+    assert kept.holds
+    assert [one.largest > 20 for one in lost.channels] == [False, True, False]
+    assert "67 million" in lost.notes[0]

@@ -27,6 +27,7 @@ from reslift.batch import Job
 from reslift.errors import ResliftError
 from reslift.finish import Finish
 from reslift.limits import Limits
+from reslift.media.base import PLAIN
 from reslift.pixels import tiles
 from reslift.pixels.planes import Pixels, Planes
 from reslift.upscale import Upscaler
@@ -103,10 +104,12 @@ class Probe:
     Args:
         upscaler: ready to run.
         limits: for the files that are read.
+        wishes: what of them is to be enlarged, and how.
     """
 
     upscaler: Upscaler
     limits: Limits
+    wishes: media.Wishes = PLAIN
     _stills: dict[tuple[object, ...], Still] = field(default_factory=dict)
     _costs: dict[float, Cost] = field(default_factory=dict)
     _packed: float | None = None
@@ -126,7 +129,7 @@ class Probe:
         if medium is None:
             return self._still(job)
         width, height = job.given
-        runs = medium.peek(job.source, self.limits).runs
+        runs = medium.peek(job.source, self.limits, self.wishes).runs
         cells = tiles.grid(height, width)
         seen = [cell.grown(self.upscaler.context, height, width).pixels for cell in cells]
         network = self._network(job.wanted[0] / width)

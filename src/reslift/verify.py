@@ -9,51 +9,33 @@ that adds wrong detail between the samples. What it excludes is that the input i
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reslift import formats, media
 from reslift.errors import InputError, UsageError, one_line
 from reslift.formats import Picture
 from reslift.limits import DEFAULT, Limits
+from reslift.pixels.agreement import NAMES, REACH, Channel, Layer, whole_around
+from reslift.pixels.agreement import compare as compare_layers
 from reslift.pixels.planes import Pixels
 from reslift.pixels.shrink import Kernel, check_kernel, shrink
 
 TOLERANCES: dict[Kernel, float] = {"bicubic": 1.0, "box": 0.0}
-NAMES = {
-    "gray": ("gray",),
-    "rgb": ("red", "green", "blue"),
-    "cmyk": ("cyan", "magenta", "yellow", "black"),
-}
-REACH: dict[Kernel, int] = {"bicubic": 2, "box": 0}
-COVERED = 3
-
-
-@dataclass(frozen=True)
-class Channel:
-    """Differences of one channel, in levels of `Verification.bits`.
-
-    largest, mean: of whole numbers, as the kernel rounds them. unrounded: largest of the kernel's
-    own values, before they are rounded. beyond: share of samples over the tolerance.
-    """
-
-    name: str
-    largest: float
-    mean: float
-    unrounded: float
-    beyond: float
 
 
 @dataclass(frozen=True)
 class Verification:
     """What was compared, and how it came out.
 
-    scale: sides of the result ÷ sides of the source, across and down. compared: pixels of the
-    source that count. findings: what a medium's own check found wrong, a sentence each.
+    scale: sides of the result ÷ sides of the source, across and down. bits: of the samples of a
+    still picture; 0 for other kinds, whose channels say what a level is. compared: samples of the
+    source that count; of a still picture, pixels. findings: what a medium's own check found wrong,
+    a sentence each.
     """
 
     source: str
@@ -108,14 +90,35 @@ def verify(
     medium = media.of(source)
     names = (str(source), str(result), chosen, limit)
     if medium is not None:
-        findings = medium.verify(source, result)
-        return Verification(*names, findings=findings, notes=(f"compared as {medium.label}",))
+        return _of_medium(Verification(*names), medium, chosen)
     small = formats.read(source, limits)
     large = formats.read(result, limits.changed(input_pixels=limits.output_pixels))
     scale = _scale(small, large, f"{one_line(result)} beside {one_line(source)}")
     pair = _alike(small, large, f"{one_line(result)} beside {one_line(source)}")
     channels, count = _measure(pair, chosen, limit)
     return Verification(*names, scale, pair.bits, count, channels, notes=pair.notes)
+
+
+def _of_medium(asked: Verification, medium: media.Medium, kernel: Kernel) -> Verification:
+    """What a medium finds, and how far the planes of both files are apart."""
+    source, result = Path(asked.source), Path(asked.result)
+    findings = medium.verify(source, result)
+    sides: set[tuple[float, float]] = set()
+    channels, count = compare_layers(
+        _seen(medium.layers(source, result), sides), kernel, asked.tolerance
+    )
+    note = f"compared as {medium.label}" + ("" if channels else "; its samples are not compared")
+    scale = max(sides, default=(0.0, 0.0))
+    return replace(
+        asked, scale=scale, compared=count, channels=channels, findings=findings, notes=(note,)
+    )
+
+
+def _seen(layers: Iterator[Layer], sides: set[tuple[float, float]]) -> Iterator[Layer]:
+    """The layers, while `sides` takes in how many times longer they became, across and down."""
+    for layer in layers:
+        sides.add((layer.fine[1] / layer.sides[1], layer.fine[0] / layer.sides[0]))
+        yield layer
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ def _measure(pair: _Pair, kernel: Kernel, tolerance: float) -> tuple[tuple[Chann
     )
     visible = np.ones((height, width), bool)
     if pair.opacity is not None:
-        visible = _whole_around(pair.opacity > 0, REACH[kernel])
+        visible = whole_around(pair.opacity > 0, REACH[kernel])
     channels = []
     for number, name in enumerate(pair.names):
         counts = np.ones_like(visible) if name == "alpha" else visible
@@ -194,14 +197,3 @@ def _measure(pair: _Pair, kernel: Kernel, tolerance: float) -> tuple[tuple[Chann
         facts = (one.max(), one.mean(), plain.max(), (one > tolerance).mean())
         channels.append(Channel(name, *map(float, facts)))
     return tuple(channels), int(visible.sum())
-
-
-def _whole_around(visible: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Pixels with nothing hidden within the reach of the kernel: hidden colours mean nothing."""
-    found: Any = visible
-    for axis in (0, 1):
-        padded = np.pad(found, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], "edge")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis)
-        found = windows.all(-1)
-    around: NDArray[np.bool_] = found
-    return around

@@ -241,7 +241,7 @@ class MediumWork(Work):
         check_strip(self.medium, self.source, self.wishes)
         if self.wishes.uncertainty:
             self._check_maps()
-        extent = self.medium.peek(self.source, self.upscaler.limits)
+        extent = self.medium.peek(self.source, self.upscaler.limits, self.wishes)
         wanted = frame_sides(self.medium, self.upscaler.size, extent, self.source)
         self._ratio = Regrid(extent.width, extent.height, *wanted).ratio
         self.medium.check_target(self.target, extent, wanted)
@@ -252,8 +252,8 @@ class MediumWork(Work):
         maps = self.medium.maps(self.target)
         if not maps:
             raise UsageError(
-                f"{one_line(self.source)}: --uncertainty maps still pictures, DICOM, NIfTI and "
-                f"GeoTIFF, not {self.medium.label}; leave it out"
+                f"{one_line(self.source)}: --uncertainty maps still pictures, DICOM, NIfTI, "
+                f"GeoTIFF and pages of TIFF into TIFF, not {self.medium.label}; leave it out"
             )
         _ = self.upscaler.judge  # a model that is not calibrated is refused here
         for path in maps:
@@ -266,7 +266,8 @@ class MediumWork(Work):
 
     def write(self) -> tuple[str, ...]:
         if self.wishes.provenance_file:
-            facts: dict[str, Any] = {"exact": self.medium.exact, "ratios": (self._ratio,)}
+            exact = self.medium.keeps_samples(self.source, self.target)
+            facts: dict[str, Any] = {"exact": exact, "ratios": (self._ratio,)}
             record = record_of(self.upscaler, self.source, self.wishes, **facts)
             _write_beside(self.target, record, self.wishes.overwrite)
         return self.notes

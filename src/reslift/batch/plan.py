@@ -15,6 +15,7 @@ from reslift.batch.naming import Naming, identity, place, readable_suffixes
 from reslift.errors import OutputExists, ResliftError, UsageError, one_line
 from reslift.inputs import Failure, Found, Source
 from reslift.limits import DEFAULT, Limits
+from reslift.media.base import PLAIN
 from reslift.sizes import Size
 from reslift.work import frame_sides
 
@@ -45,6 +46,7 @@ class Request:
         naming: how they are called.
         overwrite: results that exist are replaced; skip_existing: they are left, and not an error.
         limits: how large inputs and results may be.
+        wishes: how results are to be written, as far as it decides what is enlarged.
     """
 
     words: Sequence[str]
@@ -53,6 +55,7 @@ class Request:
     overwrite: bool = False
     skip_existing: bool = False
     limits: Limits = DEFAULT
+    wishes: media.Wishes = PLAIN
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def _job(source: Source, request: Request, one_file: bool) -> Job:
 
 
 def _medium_job(medium: media.Medium, source: Source, request: Request, one_file: bool) -> Job:
-    extent = medium.peek(source.path, request.limits)
+    extent = medium.peek(source.path, request.limits, request.wishes)
     wanted = frame_sides(medium, request.size, extent, source.path)
     frame = f"{one_line(source.path)} enlarged"
     request.limits.check("output_pixels", wanted[0] * wanted[1], frame)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from reslift import machine
 from reslift.cli import failure_line
 from reslift.cli.options import command_of
-from reslift.cli.upscale_options import Files, Guards, Model, Sizing, UpscaleOptions
+from reslift.cli.upscale_options import (
+    Clips,
+    Files,
+    Guards,
+    Medical,
+    Model,
+    Rasters,
+    Sizing,
+    UpscaleOptions,
+)
 from reslift.errors import ResliftError, UsageError, escaped
 from reslift.limits import parse_amount
 from reslift.sizes import wanted_size
@@ -19,7 +28,7 @@ COLUMNS = ("input", "kind", "frames", "cells", "result", "memory", "time")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanOptions(Files, Sizing, Model, Guards):
+class PlanOptions(Files, Sizing, Model, Rasters, Clips, Medical, Guards):
     """What decides how long an upscaling takes."""
 
 
@@ -37,7 +46,8 @@ def plan(options: PlanOptions) -> int:
         raise UsageError("--crop is a preview; plan is for the whole")
     size = wanted_size(checkpoint.family(options.model), None, options.size_wish())
     memory = options.max_memory and parse_amount(options.max_memory, "--max-memory")
-    jobs = batch.plan(UpscaleOptions(**{**vars(options), "overwrite": True}).request(size))
+    asked = UpscaleOptions(**{**vars(options), "overwrite": True})
+    jobs = batch.plan(asked.request(size))
     if memory is None:
         machine.keep_memory()
     upscaler = load(
@@ -50,7 +60,7 @@ def plan(options: PlanOptions) -> int:
         size=size,
     )
     start = machine.running_seconds()
-    found, failed = estimates(Probe(upscaler, options.limits()), jobs.jobs)
+    found, failed = estimates(Probe(upscaler, options.limits(), asked.wishes()), jobs.jobs)
     failures = [*((f.path, f.reason) for f in jobs.failures), *failed]
     for path, reason in failures:
         print(failure_line(path, reason), file=sys.stderr)

@@ -291,4 +291,5 @@ class UpscaleOptions(Files, Sizing, Model, Trust, Writing, Rasters, Clips, Medic
         from reslift.batch import Naming, Request
 
         naming = Naming(self.out, size.label, self.suffix, self.flat, self.output_format)
-        return Request(self.inputs, size, naming, self.overwrite, self.skip_existing, self.limits())
+        existing = self.overwrite, self.skip_existing
+        return Request(self.inputs, size, naming, *existing, self.limits(), self.wishes())

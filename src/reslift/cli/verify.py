@@ -35,8 +35,9 @@ def command(
 ) -> int:
     """Shrink OUT by a stated kernel and compare it with IN, channel by channel.
 
-    OUT may be any enlargement, by whole or broken scales. Videos, DICOM and GeoTIFF files are
-    compared as what they are. Exit code 4 where a difference is over the tolerance.
+    OUT may be any enlargement, by whole or broken scales. Clips, pages, DICOM, NIfTI and GeoTIFF
+    are compared by all that they hold: times, place, names, tags. Exit code 4 where a difference is
+    over the tolerance, or where something is not what it should be.
     """
     from reslift.cli.options import limits_of
     from reslift.verify import verify
@@ -58,10 +59,16 @@ def _print(found: Verification) -> None:
     if found.channels:
         across, down = (f"{scale:.4g}" for scale in found.scale)
         scale = across if across == down else f"{across} across, {down} down"
-        tell(f"x{scale}, {found.kernel}, {found.compared:,} pixels, in levels of {2**found.bits:,}")
-        tell("channel    largest    mean  unrounded")
+        kind, levels = "pixels", f"in levels of {2**found.bits:,}"
+        if not found.bits:
+            kind, levels = "samples", "in levels: steps of whole numbers, 1/65535 of a wider range"
+        tell(f"x{scale}, {found.kernel}, {found.compared:,} {kind}, {levels}")
+        wide = max(8, *(len(one.name) for one in found.channels))
+        tell(f"{'channel':<{wide}}   largest    mean  unrounded" + "    a level" * (not found.bits))
         for one in found.channels:
-            tell(f"{one.name:<8}{one.largest:>10g}{one.mean:>8.4f}{one.unrounded:>11.3f}")
+            level = "" if found.bits else f"{one.level:>11.4g}"
+            numbers = f"{one.largest:>10.5g}{one.mean:>8.4f}{one.unrounded:>11.3f}"
+            tell(f"{one.name:<{wide}}{numbers}{level}")
     verdict = "holds" if found.holds else "does not hold"
     limit = f": no difference over {found.tolerance:g}" if found.channels else ""
     tell(f"{escaped(found.result)}: {verdict}{limit}")

@@ -35,6 +35,8 @@ SAMPLES, PLANAR, EXTRA_SAMPLES, SAMPLE_FORMAT, INK_SET = 277, 284, 338, 339, 332
 OFFSETS, COUNTS, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 273, 279, 322, 323, 324, 325
 XMP, IPTC, PHOTOSHOP, ICC, DNG, GEO_KEYS = 700, 33723, 34377, 34675, 50706, 34735
 COMPRESSION, JPEG_COMPRESSIONS = 259, (6, 7)
+LOSSY = {*JPEG_COMPRESSIONS, 33003, 33005, 34712, 50001, 50002}
+"""JPEG, JPEG 2000, WebP, JPEG XL: samples were changed, as far as can be told."""
 PALETTE, YCBCR = 3, 6
 SPACES: dict[int, Space] = {0: "gray", 1: "gray", 2: "rgb", 3: "rgb", 5: "cmyk", 6: "rgb"}
 EXTRAS = {"IPTC": IPTC, "Photoshop": PHOTOSHOP}
@@ -88,7 +90,7 @@ class Tiff(Format):
             exif=_exif(structure, tags),
             xmp=xmp,
             resolution=exif_block.resolution_of(structure, tags),
-            lossless=True,
+            lossless=layout["compression"] not in LOSSY,
             extra=tuple(
                 (name, blob)
                 for name, tag in EXTRAS.items()
@@ -149,6 +151,7 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
         "bits": min(bits),
         "sample": min(kinds),
         "photometric": photometric,
+        "compression": one(COMPRESSION, 1),
         "separate": separate,
         "foreign": _is_foreign(separate, TILE_WIDTH in tags, samples, min(bits)),
         "tile": one(TILE_WIDTH, 0) * one(TILE_HEIGHT, 0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from reslift.checkpoint import Card
     from reslift.finish import Finish
+    from reslift.pixels.agreement import Layer
     from reslift.pixels.planes import Planes
     from reslift.provenance import Record
     from reslift.uncertainty import Judge
@@ -83,8 +84,8 @@ class Wishes:
         strip_metadata: leave out what says where, when and by whom a picture was made.
         provenance: the result says how it was made (`reslift.provenance`).
         provenance_file: so does RESULT.provenance.json.
-        uncertainty: beside a still picture, a DICOM image, a NIfTI volume or a GeoTIFF stand maps
-            of how far to trust each pixel.
+        uncertainty: beside a still picture, a DICOM image, a NIfTI volume, a GeoTIFF or a TIFF of
+            pages stand maps of how far to trust each pixel.
         layout: of a GeoTIFF: "cog", "tiles" or "strips"; None is like the source.
         compression: of a GeoTIFF, like "deflate" or "none"; None is like the source.
         overviews: whether a GeoTIFF gets smaller copies; None is like the source.
@@ -127,6 +128,9 @@ class Wishes:
     not_for_diagnosis: bool = False
 
 
+PLAIN = Wishes()
+
+
 @dataclass(frozen=True)
 class Extent:
     """What a file holds, from its header: the sides of one frame, and how many frames there are.
@@ -152,10 +156,9 @@ class Medium(ABC):
     """One kind of file. `label` is for people; `suffixes`, lower case with their dot, are scanned
     for in folders and may be written, the first by default; `reads` are scanned for and never
     written; `nameless`: such files often have no suffix, so that scans look into those without;
-    `extra` installs what it needs; `exact`: every sample of a result is kept, as far as what was
-    computed goes; `keeps_shape`: the file says how long and high a pixel is, so that what it shows
-    has the same shape at any sides; `heeds`: wishes that concern it, besides those that concern all
-    (`media/heeded.py`).
+    `extra` installs what it needs; `keeps_shape`: the file says how long and high a pixel is, so
+    that what it shows has the same shape at any sides; `heeds`: wishes that concern it, besides
+    those that concern all (`media/heeded.py`).
     """
 
     name: ClassVar[str]
@@ -164,7 +167,6 @@ class Medium(ABC):
     reads: ClassVar[tuple[str, ...]] = ()
     nameless: ClassVar[bool] = False
     extra: ClassVar[str]
-    exact: ClassVar[bool] = False
     keeps_shape: ClassVar[bool] = False
     heeds: ClassVar[frozenset[str]] = frozenset()
 
@@ -183,8 +185,8 @@ class Medium(ABC):
         return self.suffixes
 
     @abstractmethod
-    def peek(self, path: Path, limits: Limits) -> Extent:
-        """What the file holds, without decoding it and without PyTorch.
+    def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
+        """What of the file is to be enlarged, without decoding it and without PyTorch.
 
         Raises:
             InputError: damaged, or the extra is not installed. LimitError: too large. Both name the
@@ -217,6 +219,21 @@ class Medium(ABC):
         either cannot be read.
         """
         return ()
+
+    def layers(self, source: Path, target: Path) -> Iterator[Layer]:
+        """The planes of both files, by which the result is compared with its source.
+
+        None where samples cannot agree (a lossy format), or sides or kinds already do not fit,
+        which `verify` tells. Raises as `verify`.
+        """
+        return iter(())
+
+    def keeps_samples(self, source: Path, target: Path) -> bool:
+        """Whether source and result are of kinds that keep every sample as it is set.
+
+        Both are there, as far as what decides it is not told by their names. Raises InputError.
+        """
+        return False
 
     def maps(self, target: Path) -> tuple[Path, ...]:
         """Files of half-widths beside `target` (`Wishes.uncertainty`); () where there are none."""

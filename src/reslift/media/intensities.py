@@ -123,7 +123,12 @@ class Census:
 
 
 def enlarge(
-    enlarger: Enlarger, values: Values, window: Window, padding: Mask | None = None
+    enlarger: Enlarger,
+    values: Values,
+    window: Window,
+    padding: Mask | None = None,
+    *,
+    exact: bool = True,
 ) -> Values:
     """One frame of measured values, enlarged.
 
@@ -132,6 +137,7 @@ def enlarge(
         window: of the frame, or of the series that it belongs to.
         padding: (h, w), where values mean "nothing was measured"; every such pixel becomes a block
             of its own value, and no other pixel does.
+        exact: the values were not changed when they were saved, and the result is to agree.
 
     Returns:
         (h', w') or (h', w', 3), as large as `enlarger.size` says, of the same dtype, within
@@ -141,10 +147,10 @@ def enlarge(
     planes = values.astype(np.float64).reshape(*values.shape[:2], -1)
     if padding is not None and padding.any():
         planes = filled(planes, padding)
-    result = _through(enlarger, planes, window, grid)
+    result = _through(enlarger, planes, window, grid, exact)
     if not window.is_whole:
         weight = share(planes, window, grid)
-        whole = _through(enlarger, planes, window.whole(), grid)
+        whole = _through(enlarger, planes, window.whole(), grid, exact)
         result = weight * result + (1 - weight) * whole
     result = result.clip(window.least, window.most)
     if values.dtype.kind in "iu":
@@ -175,7 +181,7 @@ def half_widths(
     planes = values.astype(np.float64).reshape(*values.shape[:2], -1)
     answer = result.astype(np.float64).reshape(*result.shape[:2], -1)
     if padding is not None and padding.any():
-        planes = filled(planes, padding)
+        planes, answer = filled(planes, padding), filled(answer, grid.nearest(padding))
     half = _half(enlarger, planes, answer, window)
     if not window.is_whole:
         weight = share(planes, window, grid)[..., 0]
@@ -233,7 +239,9 @@ def filled(planes: Values, padding: Mask) -> Values:
     return np.where(padding[..., None], spread + mean, planes)
 
 
-def _through(enlarger: Enlarger, planes: Values, window: Window, grid: Regrid) -> Values:
+def _through(
+    enlarger: Enlarger, planes: Values, window: Window, grid: Regrid, exact: bool
+) -> Values:
     """(h, w, C) → (h', w', C), what is beyond the window clipped to it."""
     low, high = sorted((window.low, window.high))
     seen, span = planes.clip(low, high), window.high - window.low
@@ -242,5 +250,5 @@ def _through(enlarger: Enlarger, planes: Values, window: Window, grid: Regrid) -
     bands = planes.shape[2]
     shown = ((seen - window.low) / span).astype(np.float32)
     out = np.empty((grid.high, grid.wide, bands), np.float32)
-    enlarger.run(Planes(shown, "rgb" if bands == 3 else "gray", False), out)
+    enlarger.run(Planes(shown, "rgb" if bands == 3 else "gray", False), out, exact=exact)
     return out.astype(np.float64) * span + window.low

@@ -17,13 +17,15 @@ from reslift.formats.base import Facts, Picture
 from reslift.formats.ifd import Structure
 from reslift.formats.tiff import HEIGHT, WIDTH, Tiff, graft
 from reslift.limits import Limits
-from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.boundary import reading, writing
 from reslift.media.mosaic import Mosaic
-from reslift.media.recorded import in_xmp, told
+from reslift.media.recorded import in_xmp, is_right_size, told
 from reslift.media.tiff_tiles import SIDE, TileFile
+from reslift.pixels.agreement import NAMES, Layer
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.regrid import Regrid
+from reslift.pixels.tiles import Box
 
 LARGE = 2**26
 TIFF = Tiff()
@@ -58,7 +60,7 @@ class LargeTiff(Medium):
         plain = layout["bits"] in (8, 16) and layout["sample"] == 1 and layout["photometric"] != 3
         return plain and not layout["foreign"]
 
-    def peek(self, path: Path, limits: Limits) -> Extent:
+    def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
         with reading(path):
             size = path.stat().st_size
         limits.check("file_bytes", size, one_line(path))
@@ -88,13 +90,65 @@ class LargeTiff(Medium):
             ):
                 tiles = TileFile(made, width, height, facts)
                 sheet = Sheet(tiles, facts.bands, window.dtype)
-                enlarger.run(planes, cast(Any, sheet), progress)
-                record = told(enlarger, source, wishes, ratios=(ratio,))
+                exact = facts.lossless
+                enlarger.run(planes, cast(Any, sheet), progress, exact=exact)
+                record = told(enlarger, source, wishes, exact=exact, ratios=(ratio,))
                 meta, notes = in_xmp(_metadata(facts, width, height, wishes), record, TIFF.name)
                 with writing(target):
                     tiles.finish()
                     graft(made, meta)
         return (*facts.notes, *notes)
+
+    def keeps_samples(self, source: Path, target: Path) -> bool:
+        with _opened(source) as (_, facts):
+            return facts.lossless
+
+    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
+        with _opened(source) as (_, before), _opened(target) as (_, after):
+            found = []
+            small, large = (_upright(facts, facts.width, facts.height) for facts in (before, after))
+            if not is_right_size(small, large, after):
+                found.append(f"{small[0]}×{small[1]} pixels became {large[0]}×{large[1]}")
+            if _kind(before) != _kind(after):
+                found.append("the samples are of another kind")
+            for name in ("icc", "resolution"):
+                if getattr(before, name) != getattr(after, name):
+                    found.append(f"{'profile' if name == 'icc' else name}: not that of the source")
+            return tuple(found)
+
+    def layers(self, source: Path, target: Path) -> Iterator[Layer]:
+        with _opened(source) as (file, before), _opened(target) as (made, after):
+            same = before.orientation == after.orientation and _kind(before) == _kind(after)
+            if not same or after.width < before.width or after.height < before.height:
+                return
+            small, large = Window(source, file, before), Window(target, made, after)
+            names = (*NAMES[before.space], "alpha") if before.alpha else NAMES[before.space]
+            for plane, name in enumerate(names):
+                yield _layer(name, plane, small, large, before.alpha and name != "alpha")
+
+
+def _kind(facts: Facts) -> tuple[object, ...]:
+    return facts.space, facts.alpha, facts.bits
+
+
+def _layer(name: str, plane: int, small: Window, large: Window, is_hidden: bool) -> Layer:
+    """is_hidden: an opacity plane, the last, says where the colour counts."""
+
+    def visible(box: Box) -> NDArray[np.bool_]:
+        return np.asarray(small[box.slices()][..., -1] > 0)
+
+    return Layer(
+        name,
+        (small.shape[0], small.shape[1]),
+        (large.shape[0], large.shape[1]),
+        lambda box: small[box.slices()][..., plane],
+        lambda box: large[box.slices()][..., plane],
+        0.0,
+        float(2 ** (8 * small.dtype.itemsize) - 1),
+        1.0,
+        whole=True,
+        valid=visible if is_hidden else None,
+    )
 
 
 class Window:

@@ -23,10 +23,13 @@ from reslift.formats import exif, tiff, turn
 from reslift.formats.base import COLOURS, Facts, Picture
 from reslift.formats.ifd import Structure
 from reslift.limits import Limits
-from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media import tiff_halves
+from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.boundary import reading, writing
-from reslift.media.intensities import Census, enlarge
+from reslift.media.intensities import Census, Mask, Window, enlarge, half_widths
 from reslift.media.recorded import in_xmp, is_right_size, told
+from reslift.media.tiff_halves import Halves
+from reslift.pixels.agreement import Layer, of_pictures, of_values
 from reslift.pixels.planes import Planes
 from reslift.pixels.regrid import Regrid
 from reslift.sizes import Size
@@ -35,6 +38,7 @@ TIFF = tiff.Tiff()
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 PHOTOMETRICS = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated"}
 CLASSIC_BYTES = 2**32 - 2**26
+UNLIMITED = Limits().changed(input_pixels=10**12, file_bytes=10**12)
 Samples = NDArray[Any]
 
 
@@ -81,7 +85,7 @@ class TiffPages(Medium):
         except (ResliftError, OSError, ValueError, OverflowError, struct.error):
             return False
 
-    def peek(self, path: Path, limits: Limits) -> Extent:
+    def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
         sides = [sheet.sides for sheet in _sheets(path, limits)]
         width, height = max(sides, key=lambda pair: pair[0] * pair[1])
         return Extent(width, height, len(sides))
@@ -110,20 +114,37 @@ class TiffPages(Medium):
         if formats.format_of(target) != TIFF.name:
             return _as_still(enlarger, source, target, wishes, progress)
         metas = [_meta(sheet, size, wishes) for sheet in sheets]
-        record = told(enlarger, source, wishes, ratios=[grid.ratio for grid in grids])
+        exact = all(sheet.facts.lossless for sheet in sheets)
+        ratios = [grid.ratio for grid in grids]
+        record = told(enlarger, source, wishes, exact=exact, ratios=ratios)
         metas[0], lost = in_xmp(metas[0], record, TIFF.name)
-        with atomic_write(target, overwrite=wishes.overwrite) as temporary, writing(target):
+        if wishes.uncertainty:
+            tiff_halves.check_spaces(source, {sheet.facts.space for sheet in sheets})
+        total = sum(g.wide * g.high * s.facts.bands for g, s in zip(grids, sheets, strict=True))
+        with (
+            atomic_write(target, overwrite=wishes.overwrite) as temporary,
+            writing(target),
+            tiff_halves.opened(enlarger, target, total, wishes) as halves,
+        ):
             with _writer(temporary, sheets, size) as writer:
                 for sheet in sheets:
-                    result = _enlarged(enlarger, sheet, _decoded(source, sheet, limits), progress)
+                    pixels = _decoded(source, sheet, limits)
+                    result = _enlarged(enlarger, sheet, pixels, progress)
                     _append(writer, result, sheet.facts)
+                    if halves is not None:
+                        _add_halves(halves, enlarger, sheet, pixels, result)
             with temporary.open("r+b") as file:
                 tiff.graft(file, *metas)
         notes = [*lost, *(note for sheet in sheets for note in sheet.facts.notes)]
+        notes += [tiff_halves.sentence(enlarger, target)] if wishes.uncertainty else []
         return tuple(dict.fromkeys(notes))
 
+    def maps(self, target: Path) -> tuple[Path, ...]:
+        is_tiff = formats.format_of(target) == TIFF.name
+        return (tiff_halves.beside(target),) if is_tiff else ()
+
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
-        limits = Limits().changed(input_pixels=10**12, file_bytes=10**12)
+        limits = UNLIMITED
         before, after = _sheets(source, limits), _sheets(target, limits)
         if len(before) != len(after):
             return (f"{len(before)} pages became {len(after)}",)
@@ -136,6 +157,28 @@ class TiffPages(Medium):
             elif old.measured and not _covers(old, new, (source, target), limits):
                 found.append(f"page {number} has values outside the range of the original")
         return tuple(found)
+
+    def keeps_samples(self, source: Path, target: Path) -> bool:
+        if formats.format_of(target) != TIFF.name:
+            return False
+        return all(sheet.facts.lossless for sheet in _sheets(source, UNLIMITED))
+
+    def layers(self, source: Path, target: Path) -> Iterator[Layer]:
+        before, after = _sheets(source, UNLIMITED), _sheets(target, UNLIMITED)
+        if len(before) != len(after):
+            return
+        for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
+            larger = all(a <= b for a, b in zip(old.sides, new.sides, strict=True))
+            if not larger or _kind(old) != _kind(new):
+                continue
+            small, large = _decoded(source, old, UNLIMITED), _decoded(target, new, UNLIMITED)
+            page = f"page {number} " if len(before) > 1 else ""
+            if not old.measured:
+                yield from of_pictures(small, large, old.facts.space, old.facts.alpha, page)
+                continue
+            for band in range(small.shape[2]):
+                name = f"{page}band {band + 1}" if small.shape[2] > 1 else f"{page}values"
+                yield of_values(name, small[..., band], large[..., band])
 
 
 def _kind(sheet: Sheet) -> tuple[object, ...]:
@@ -196,29 +239,46 @@ def _enlarged(
     facts, grid, bands = sheet.facts, sheet.grid(enlarger.size), pixels.shape[2]
     out = np.empty((grid.high, grid.wide, bands), pixels.dtype)
     if not sheet.measured:
-        enlarger.run(Planes(pixels, facts.space, facts.alpha), out, progress)
+        planes = Planes(pixels, facts.space, facts.alpha)
+        enlarger.run(planes, out, progress, exact=facts.lossless)
         return out
-    together = 3 if facts.space == "rgb" else 1
-    for first in range(0, bands, together):
-        last = min(first + together, bands)
-        out[..., first:last] = _values(enlarger, pixels[..., first:last])
-        together = 1 if first else together
+    for group in _groups(facts, bands):
+        with np.errstate(invalid="ignore"):
+            made = enlarge(enlarger, *_seen(pixels[..., group]), exact=facts.lossless)
+        out[..., group] = made.reshape(grid.high, grid.wide, -1)
     if progress:
         progress(out.shape[0] * out.shape[1])
     return out
 
 
-def _values(enlarger: Enlarger, values: Samples) -> Samples:
-    """(h, w, C) → (h', w', C) within the range of the input; what is no number stays so."""
-    colours = values.shape[2] == 3
-    flat = values if colours else values[..., 0]
+def _groups(facts: Facts, bands: int) -> list[slice]:
+    """Bands of values that go through the network together: colours, and any other alone."""
+    first = 3 if facts.space == "rgb" and bands >= 3 else 0
+    return [slice(0, first)] * bool(first) + [slice(n, n + 1) for n in range(first, bands)]
+
+
+def _seen(values: Samples) -> tuple[Samples, Window, Mask | None]:
+    """(h, w, C) as the network is to see it; what is no number takes no part and stays so."""
+    flat = values if values.shape[2] == 3 else values[..., 0]
     missing = np.asarray(~np.isfinite(values).all(axis=2))
-    census = Census(values.shape[0] * values.shape[1])
-    census.add(flat, missing if missing.any() else None)
     padding = missing if missing.any() else None
-    with np.errstate(invalid="ignore"):
-        result = enlarge(enlarger, flat, census.window(), padding)
-    return result.reshape(*result.shape[:2], -1)
+    census = Census(values.shape[0] * values.shape[1])
+    census.add(flat, padding)
+    return flat, census.window(), padding
+
+
+def _add_halves(
+    halves: Halves, enlarger: Enlarger, sheet: Sheet, pixels: Samples, result: Samples
+) -> None:
+    if not sheet.measured:
+        halves.add_picture(Planes(pixels, sheet.facts.space, sheet.facts.alpha), result)
+        return
+    wide = np.empty(result.shape, np.float32)
+    for group in _groups(sheet.facts, result.shape[2]):
+        flat, window, padding = _seen(pixels[..., group])
+        made = result[..., group] if flat.ndim > 2 else result[..., group.start]
+        wide[..., group] = half_widths(enlarger, flat, made, window, padding)[..., None]
+    halves.add_values(wide)
 
 
 @contextmanager

@@ -27,8 +27,9 @@ from reslift.media.animation.apng import ApngClip, ApngWriter
 from reslift.media.animation.clip import Clip, Frame, Source, Writer, checked, opened
 from reslift.media.animation.gif import GifClip
 from reslift.media.animation.webp import WebpClip, WebpWriter
-from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.recorded import in_comment, in_xmp, is_right_size, told
+from reslift.pixels.agreement import Layer, of_pictures
 from reslift.pixels.planes import Planes
 from reslift.pixels.regrid import Regrid
 
@@ -65,7 +66,7 @@ class Animation(Medium):
         source = _source(path)
         return SUFFIXES[source.still] if source else self.suffixes
 
-    def peek(self, path: Path, limits: Limits) -> Extent:
+    def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
         _, clip = _inspected(path, limits)
         return Extent(*_sides(clip), len(clip.durations))
 
@@ -98,12 +99,13 @@ class Animation(Medium):
         notes = [*clip.notes, *formats.check_fits(into, width, height, meta)]
         notes += fit.losses(formats.FORMATS[into], meta)
         ratio = Regrid(*sides, width, height).ratio
-        record = told(enlarger, source, wishes, ratios=(ratio,))
+        exact = _is_exact(meta, into)
+        record = told(enlarger, source, wishes, exact=exact, ratios=(ratio,))
         meta, lost = (in_comment(meta, record), ()) if into == "gif" else in_xmp(meta, record, into)
         notes += lost
         shown = closing(_shown(source, kind, clip, enlarger.limits))
         with shown as frames, _writing(target, wishes) as temporary:
-            results = Results(enlarger, meta, progress)
+            results = Results(enlarger, meta, progress, exact=exact)
             if into == "gif":
                 notes += _write_gif(temporary, frames, results, clip, target.parent)
             else:
@@ -131,15 +133,48 @@ class Animation(Medium):
             found.append(f"it plays {after.plays} times, not {before.plays} (0: for ever)")
         return tuple(found)
 
+    def keeps_samples(self, source: Path, target: Path) -> bool:
+        limits = Limits().changed(input_pixels=10**12)
+        _, before = _inspected(source, limits)
+        _, after = _inspected(target, limits)
+        return before.facts.lossless and after.facts.lossless and _alike(before, after)
+
+    def layers(self, source: Path, target: Path) -> Iterator[Layer]:
+        limits = Limits().changed(input_pixels=10**12)
+        kind, before = _inspected(source, limits)
+        into, after = _inspected(target, limits)
+        exact = before.facts.lossless and after.facts.lossless and _alike(before, after)
+        larger = all(a <= b for a, b in zip(_sides(before), _sides(after), strict=True))
+        if not exact or not larger or len(before.durations) != len(after.durations):
+            return
+        shown = (_shown(source, kind, before, limits), _shown(target, into, after, limits))
+        for small, large in zip(*shown, strict=True):
+            yield from of_pictures(small, large, before.facts.space, before.facts.alpha)
+
+
+def _alike(one: Clip, other: Clip) -> bool:
+    """Whether frames have the same planes and depth."""
+    kinds = [(c.facts.space, c.facts.alpha, c.facts.bits) for c in (one, other)]
+    return kinds[0] == kinds[1]
+
+
+def _is_exact(meta: Picture, into: str) -> bool:
+    """Whether neither source nor result loses samples when it is saved."""
+    changes = formats.check_fits(into, meta.width, meta.height, meta)
+    return meta.lossless and into in WRITERS and not changes
+
 
 class Results:
     """Frames made larger; those that are equal are computed once.
 
-    meta: a result without its pixels; computed: how many frames were not seen before.
+    meta: a result without its pixels; exact: no sample is changed when it is saved; computed: how
+    many frames were not seen before.
     """
 
-    def __init__(self, enlarger: Enlarger, meta: Picture, progress: Progress | None) -> None:
-        self._enlarger, self.meta, self._progress = enlarger, meta, progress
+    def __init__(
+        self, enlarger: Enlarger, meta: Picture, progress: Progress | None, *, exact: bool = False
+    ) -> None:
+        self._enlarger, self.meta, self._progress, self._exact = enlarger, meta, progress, exact
         self.computed = 0
 
     def of(self, frame: Frame, out: Frame) -> None:
@@ -147,11 +182,13 @@ class Results:
         self.computed += 1
         meta, top = self.meta, np.iinfo(frame.dtype).max
         if not meta.alpha or not (frame[..., -1] == top).all():
-            self._enlarger.run(Planes(frame, meta.space, meta.alpha), out, self._progress)
+            planes = Planes(frame, meta.space, meta.alpha)
+            self._enlarger.run(planes, out, self._progress, exact=self._exact)
             return
         colours = np.ascontiguousarray(frame[..., :-1])
         large = np.empty((*out.shape[:2], out.shape[2] - 1), out.dtype)
-        self._enlarger.run(Planes(colours, meta.space, False), large, self._progress)
+        planes = Planes(colours, meta.space, False)
+        self._enlarger.run(planes, large, self._progress, exact=self._exact)
         out[..., :-1], out[..., -1] = large, top
 
     def picture(self, frame: Frame) -> Picture:

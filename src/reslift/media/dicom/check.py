@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reslift.media.dicom.geometry import pixel_shape, planes_of
 from reslift.media.dicom.source import Image
+from reslift.pixels.agreement import Layer, of_pictures, of_values
 from reslift.pixels.regrid import Regrid
 from reslift.sizes import STRETCHED
 
@@ -33,8 +34,31 @@ def differences(source: Image, result: Image) -> tuple[str, ...]:
         findings.append("SOPInstanceUID is that of the source")
     if result.count != source.count:
         findings.append(f"{source.count} frames became {result.count}")
+    if _kind(source) != _kind(result):
+        findings.append("photometric interpretation, bits or sign are not those of the source")
     grid = Regrid(source.columns, source.rows, result.columns, result.rows)
     return (*findings, *_misplaced(source, result, grid), *_reshaped(source, result, grid))
+
+
+def layers(source: Image, result: Image) -> Iterator[Layer]:
+    """The frames, as stored; none where the two do not fit."""
+    smaller = result.rows < source.rows or result.columns < source.columns
+    if smaller or result.count != source.count or result.is_gray != source.is_gray:
+        return
+    for small, large in zip(source.frames(), result.frames(), strict=True):
+        if small.dtype != large.dtype:
+            return
+        if source.is_gray:
+            padding = source.padding(small)
+            yield of_values("values", small, large, None if padding is None else ~padding)
+        else:
+            yield from of_pictures(small, large, "rgb", alpha=False)
+
+
+def _kind(image: Image) -> tuple[object, ...]:
+    elements = image.elements
+    depth = [int(elements.get(name) or 0) for name in ("BitsStored", "PixelRepresentation")]
+    return (image.photometric, *depth) if image.is_gray else ("RGB",)
 
 
 def _misplaced(source: Image, result: Image, grid: Regrid) -> list[str]:

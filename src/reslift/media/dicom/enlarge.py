@@ -44,6 +44,7 @@ def enlarge_image(
             "program made for that"
         )
     seen, dtype = survey(image, wishes.window)
+    exact = not identity.is_lossy(image.elements, image.syntax)
     grid = Regrid(image.columns, image.rows, *enlarger.size.of(image.columns, image.rows))
     shape = (image.count, grid.high, grid.wide, *(() if image.is_gray else (3,)))
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -58,7 +59,7 @@ def enlarge_image(
             wide = stack.enter_context(canvas(shape[:3], np.float32, target.parent))
         for number, stored in enumerate(image.frames()):
             padding = image.padding(stored)
-            out[number] = enlarge(enlarger, stored, seen, padding)
+            out[number] = enlarge(enlarger, stored, seen, padding, exact=exact)
             if wide is not None:
                 wide[number] = half_widths(enlarger, stored, out[number], seen, padding)
             if wishes.not_for_diagnosis:
@@ -141,7 +142,8 @@ def _bring_over(
         extremes += [int(frame.min()), int(frame.max())]
     options = [f"window {wishes.window}"] * (wishes.window is not None)
     options += ["marked"] * wishes.not_for_diagnosis
-    record = told(enlarger, image.path, wishes, ratios=(grid.ratio,))
+    exact = not identity.is_lossy(elements, image.syntax)
+    record = told(enlarger, image.path, wishes, exact=exact, ratios=(grid.ratio,))
     if record is not None and len(record.as_json()) > identity.LONGEST_DESCRIPTION:
         record, notes = None, (*notes, "how the result was made is too long to be in it")
     identity.make_derived(

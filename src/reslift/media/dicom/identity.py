@@ -48,6 +48,11 @@ def uid_of(*parts: str) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, chr(0).join(parts)).int}"
 
 
+def is_lossy(elements: Dataset, syntax: str) -> bool:
+    """Whether samples were changed when they were saved, now or before."""
+    return syntax in LOSSY or elements.get("LossyImageCompression") == "01"
+
+
 def make_derived(
     elements: Dataset,
     enlarger: Enlarger,
@@ -183,7 +188,7 @@ def _code(code: object) -> Dataset:
 
 def _keep_loss(elements: Dataset, syntax: str) -> None:
     """Pixels that were once compressed with loss stay marked so, although they are raw now."""
-    if syntax in LOSSY or elements.get("LossyImageCompression") == "01":
+    if is_lossy(elements, syntax):
         elements.LossyImageCompression = "01"
         if syntax in LOSSY and "LossyImageCompressionMethod" not in elements:
             elements.LossyImageCompressionMethod = LOSSY[syntax]

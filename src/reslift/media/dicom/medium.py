@@ -12,16 +12,19 @@ new SeriesInstanceUID; see `identity`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslift.errors import OutputError, one_line
 from reslift.limits import Limits
-from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.dicom.sniff import looks_like_dicom
+from reslift.pixels.agreement import Layer
 
 LONGEST_SIDE = 2**16 - 1
 MOST_BYTES = 2**32 - 2
+UNLIMITED = Limits(input_pixels=MOST_BYTES, file_bytes=2 * MOST_BYTES, frames=MOST_BYTES)
 
 if TYPE_CHECKING:
     from reslift.media.dicom.source import Image
@@ -41,7 +44,7 @@ class Dicom(Medium):
     def recognises(self, path: Path, head: bytes) -> bool:
         return looks_like_dicom(head)
 
-    def peek(self, path: Path, limits: Limits) -> Extent:
+    def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
         image = self._opened(path, limits)
         return Extent(image.columns, image.rows, image.count)
 
@@ -76,10 +79,20 @@ class Dicom(Medium):
         image = self._opened(source, enlarger.limits)
         return enlarge_image(enlarger, image, target, wishes, progress)
 
+    def keeps_samples(self, source: Path, target: Path) -> bool:
+        from reslift.media.dicom.identity import is_lossy
+
+        image = self._opened(source, UNLIMITED)
+        return not is_lossy(image.elements, image.syntax)
+
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         from reslift.media.dicom.check import differences
         from reslift.media.dicom.source import damage_named
 
-        limits = Limits(input_pixels=MOST_BYTES, frames=MOST_BYTES)
         with damage_named(target, "its header"):
-            return differences(self._opened(source, limits), self._opened(target, limits))
+            return differences(self._opened(source, UNLIMITED), self._opened(target, UNLIMITED))
+
+    def layers(self, source: Path, target: Path) -> Iterator[Layer]:
+        from reslift.media.dicom.check import layers
+
+        return layers(self._opened(source, UNLIMITED), self._opened(target, UNLIMITED))

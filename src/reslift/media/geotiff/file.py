@@ -206,8 +206,8 @@ def copy_metadata(source: Any, target: Any) -> None:
     """
     target.colorinterp = source.colorinterp
     for number in source.indexes:
-        with contextlib.suppress(ValueError):
-            target.write_colormap(number, source.colormap(number))
+        if colours := colormap(source, number):
+            target.write_colormap(number, colours)
     if any(scale != 1 for scale in source.scales) or any(source.offsets):
         target.scales, target.offsets = source.scales, source.offsets
     for number, name, unit in zip(source.indexes, source.descriptions, source.units, strict=True):
@@ -222,20 +222,29 @@ def copy_metadata(source: Any, target: Any) -> None:
 
 def _copy_tags(source: Any, target: Any, number: int = 0) -> None:
     for domain in (None, *source.tag_namespaces(number)):
-        if domain in OWN_DOMAINS:
-            continue
-        tags = source.tags(number, ns=domain)
-        if domain is not None and domain.startswith("xml:"):
-            # rasterio hands out such a domain whole, but can only set "name=value".
-            name, _, value = tags[domain].partition("=")
-            tags = {name: value}
-        tags = {
-            name: value
-            for name, value in tags.items()
-            if name != RECORD and not name.startswith(STALE)
-        }
-        if tags:
+        if tags := kept_tags(source, number, domain):
             target.update_tags(number, ns=domain, **tags)
+
+
+def colormap(dataset: Any, number: int) -> dict[int, Any]:
+    """The colour table of a band; empty where it has none."""
+    with contextlib.suppress(ValueError):
+        return dict(dataset.colormap(number))
+    return {}
+
+
+def kept_tags(dataset: Any, number: int, domain: str | None) -> dict[str, str]:
+    """Tags of one domain of a band, or of the file (0), that a result has too."""
+    if domain in OWN_DOMAINS:
+        return {}
+    tags = dataset.tags(number, ns=domain)
+    if domain is not None and domain.startswith("xml:"):
+        # rasterio hands out such a domain whole, but can only set "name=value".
+        name, _, value = tags.get(domain, "").partition("=")
+        tags = {name: value} if name else {}
+    return {
+        name: value for name, value in tags.items() if name != RECORD and not name.startswith(STALE)
+    }
 
 
 def move_side_files(temporary: Path, target: Path) -> None:

@@ -42,6 +42,11 @@ class Layout:
     interleave: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_lossy(self) -> bool:
+        """Whether samples change when they are saved; the COG driver's WebP is never lossless."""
+        return self.compression == "jpeg" or (self.compression == "webp" and self.kind == "cog")
+
 
 def layout(raster: Opened, wishes: Wishes, grid: Regrid, passes: int) -> Layout:
     """How the result of `raster` is laid out.
@@ -71,6 +76,18 @@ def layout(raster: Opened, wishes: Wishes, grid: Regrid, passes: int) -> Layout:
         "band" if passes > 1 else interleave,
         notes,
     )
+
+
+def is_damaged(raster: Opened) -> bool:
+    """Whether samples changed when the raster was saved, as far as it says how that was done."""
+    structure = raster.dataset.tags(ns="IMAGE_STRUCTURE")
+    if raster.dataset.driver != "GTiff":
+        return not structure.get("COMPRESSION_REVERSIBILITY", "").startswith("LOSSLESS")
+    if float(structure.get("MAX_Z_ERROR") or 0):
+        return True
+    packing = structure.get("COMPRESSION", "")
+    lossless = structure.get("COMPRESSION_REVERSIBILITY", "").startswith("LOSSLESS")
+    return any(name in packing for name in ("JPEG", "WEBP", "JXL")) and not lossless
 
 
 def _overviews(raster: Opened, wishes: Wishes, kind: str) -> bool:

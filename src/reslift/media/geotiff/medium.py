@@ -9,18 +9,21 @@ Memory is that of a cell and of the tiles begun, whatever the size of the raster
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from reslift.errors import InputError, one_line
 from reslift.files import atomic_write
 from reslift.formats.ifd import Structure
 from reslift.limits import Limits
-from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.geotiff import check, halves
 from reslift.media.geotiff import file as files
-from reslift.media.geotiff import halves
+from reslift.media.geotiff import layout as layouts
 from reslift.media.geotiff import plan as planning
 from reslift.media.geotiff import write as writer
 from reslift.media.geotiff.plan import Work
+from reslift.pixels.agreement import Layer
 
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_BANDS = 1000
@@ -64,14 +67,14 @@ class GeoTiff(Medium):
         many = samples > 5 or (extra > 1 and samples > 2)
         return bool(GEO_TAGS & tags.keys()) or many or _has_side_file(path)
 
-    def peek(self, path: Path, limits: Limits) -> Extent:
+    def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
         with files.reading(path):
             size = path.stat().st_size
         limits.check("file_bytes", size, one_line(path))
         with files.opened(path) as raster:
             if raster.count > MOST_BANDS:
                 raise InputError(f"cannot use {one_line(path)}: {raster.count:,} bands")
-            extent = Extent(raster.width, raster.height, runs=planning.runs(raster))
+            extent = Extent(raster.width, raster.height, runs=planning.runs(raster, wishes))
             limits.check("input_pixels", extent.pixels, one_line(path))
             planning.check(raster)
         return extent
@@ -87,7 +90,7 @@ class GeoTiff(Medium):
         wishes: Wishes,
         progress: Progress | None = None,
     ) -> tuple[str, ...]:
-        self.peek(source, enlarger.limits)
+        self.peek(source, enlarger.limits, wishes)
         with files.opened(source) as raster:
             work = planning.plan(raster, target, enlarger.size, wishes)
             with atomic_write(target, overwrite=wishes.overwrite) as temporary:
@@ -98,6 +101,19 @@ class GeoTiff(Medium):
                 finally:
                     files.remove_side_files(temporary)
             return (*work.notes, *trust)
+
+    def keeps_samples(self, source: Path, target: Path) -> bool:
+        with files.opened(source) as raster, files.opened(target) as made:
+            return not (layouts.is_damaged(raster) or layouts.is_damaged(made))
+
+    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
+        with files.opened(source) as raster, files.opened(target) as made:
+            planning.check(raster)
+            return tuple(check.differences(raster, made))
+
+    def layers(self, source: Path, target: Path) -> Iterator[Layer]:
+        with files.opened(source) as raster, files.opened(target) as made:
+            yield from check.layers(raster, made)
 
 
 def _map(work: Work, enlarger: Enlarger, made: Path, wishes: Wishes) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def plan(raster: Opened, target: Path, size: Size, wishes: Wishes) -> Work:
     """
     grid = Regrid(raster.width, raster.height, *size.of(raster.width, raster.height))
     surveys = survey(raster)
-    classes = _classes(raster, wishes.classes)
+    classes = classes_of(raster, wishes.classes)
     groups = _groups(raster, wishes.separate_bands, classes)
     bands = [_bands(raster, surveys, group, classes) for group in groups]
     passes = _passes(bands)
@@ -82,10 +82,12 @@ def plan(raster: Opened, target: Path, size: Size, wishes: Wishes) -> Work:
     )
 
 
-def runs(raster: Opened) -> int:
+def runs(raster: Opened, wishes: Wishes) -> int:
     """How often the network sees each pixel: for the colours together, and each other band."""
-    groups = _groups(raster, separate=False)
-    return sum(not is_classes(raster, group[0]) for group in groups)
+    classes = classes_of(raster, wishes.classes)
+    return sum(
+        not classes.intersection(group) for group in _groups(raster, wishes.separate_bands, classes)
+    )
 
 
 def survey(raster: Opened) -> list[Survey]:
@@ -138,10 +140,10 @@ def _bands(
         color = raster.dataset.colorinterp[number - 1]
         is_alpha = color is ColorInterp.alpha
         repeated = seen.is_empty or number in classes or (is_alpha and not seen.graded)
-        nodata = raster.dataset.nodatavals[number - 1]
-        kept = nodata if _told_by(raster, number) == "nodata" else None
+        own = raster.dataset.nodatavals[number - 1] if other_nodata(raster, number) else None
+        kept = raster.dataset.nodata if _told_by(raster, number) == "nodata" else None
         chosen_spread = None if repeated else together
-        found.append(Band(number, seen, chosen_spread, kept, len(group) > 1, is_alpha))
+        found.append(Band(number, seen, chosen_spread, kept, len(group) > 1, is_alpha, own))
     return found
 
 
@@ -161,6 +163,13 @@ def is_classes(raster: Opened, number: int) -> bool:
     return raster.dataset.colorinterp[number - 1] is ColorInterp.palette
 
 
+def other_nodata(raster: Opened, number: int) -> bool:
+    """Whether missing pixels of a band have another value than the one that the file can hold."""
+    first, own = raster.dataset.nodata, raster.dataset.nodatavals[number - 1]
+    told = first is not None and own is not None and _told_by(raster, number) == "nodata"
+    return told and str(first) != str(own)
+
+
 def _told_by(raster: Opened, number: int) -> str:
     """What says which pixels of a band are data: "nodata", "alpha", "mask", "own mask", ""."""
     from rasterio.enums import MaskFlags
@@ -175,7 +184,7 @@ def _told_by(raster: Opened, number: int) -> str:
     return "mask" if MaskFlags.per_dataset in flags else "own mask"
 
 
-def _classes(raster: Opened, wish: str | None) -> frozenset[int]:
+def classes_of(raster: Opened, wish: str | None) -> frozenset[int]:
     """Bands of classes: those with a colour table, and those that were named."""
     found = {n for n in range(1, raster.count + 1) if is_classes(raster, n)}
     for word in wish.split(",") if wish else ():
@@ -207,7 +216,12 @@ def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -
     masked = [n for n in range(1, raster.count + 1) if _told_by(raster, n) == "own mask"]
     if masked:
         yield f"the mask of {_named(masked)} alone is not kept; its hidden pixels are"
-    if len(set(raster.dataset.nodatavals)) > 1:
+    if any(other_nodata(raster, number) for number in range(1, raster.count + 1)):
+        yield (
+            "the bands have different nodata values; the file holds that of the first, which "
+            "missing pixels of the others get"
+        )
+    elif len({str(value) for value in raster.dataset.nodatavals}) > 1:
         yield "the bands have different nodata values; the file holds that of the first"
     pages = [name for name in raster.dataset.subdatasets if "GTIFF_DIR" in name]
     if len(pages) > 1:

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reslift.media.geotiff.values import Spread, Survey, unlike, whole
+from reslift.media.geotiff.values import BYTE, Spread, Survey, unlike, whole
 from reslift.media.mosaic import Mosaic
 from reslift.pixels import alpha as transparency
-from reslift.pixels.planes import Floats
+from reslift.pixels.planes import Floats, Pixels
 from reslift.pixels.regrid import Regrid
 from reslift.pixels.tiles import Box
 
@@ -34,6 +34,7 @@ class Band:
         survey: what it holds.
         spread: how its samples go to [0, 1]; None where pixels are only repeated.
         nodata: the value that a valid pixel must not take; None where validity is not told by one.
+        own: what missing pixels have in place of it; None where that is `nodata` too.
         is_color: one of three that go through the network together.
         is_alpha: opacity, whose result keeps within its neighbours; such a band comes last.
     """
@@ -44,6 +45,7 @@ class Band:
     nodata: float | None = None
     is_color: bool = False
     is_alpha: bool = False
+    own: float | None = None
 
 
 class Raster(Protocol):
@@ -97,7 +99,10 @@ def _filled(band: Band, samples: NDArray[Any], valid: NDArray[np.bool_]) -> Floa
 
 
 class Result:
-    """A window to set: takes (h, w, bands) float32 in [0, 1] and hands on samples of the file.
+    """A window to set: takes (h, w, bands) and hands on samples of the file.
+
+    Pieces are float32 in [0, 1], and uint8 where all bands are 8-bit: those agree with their source
+    as the same picture would.
 
     Args:
         raster: the source.
@@ -106,17 +111,19 @@ class Result:
         mosaic: takes the samples of all `bands`, in their order.
     """
 
-    dtype = np.dtype(np.float32)
-
     def __init__(self, raster: Raster, bands: Sequence[Band], grid: Regrid, mosaic: Mosaic) -> None:
         self._raster, self._bands, self._grid, self._mosaic = raster, bands, grid, mosaic
-        planes = sum(band.spread is not None for band in bands)
-        self.shape = (grid.high, grid.wide, planes)
+        spreads = [band.spread for band in bands if band.spread is not None]
+        in_bytes = all(spread == BYTE for spread in spreads)
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8 if in_bytes else np.float32)
+        self.shape = (grid.high, grid.wide, len(spreads))
         self.nbytes = mosaic.held()
 
-    def __setitem__(self, area: Area, piece: Floats) -> None:
+    def __setitem__(self, area: Area, piece: Pixels) -> None:
         out = box_of(area, self.shape)
         box = self._grid.under(out)
+        if piece.dtype == np.uint8:
+            piece = piece / np.float32(255)
         numbers = [band.number for band in self._bands]
         old, valid = self._raster.samples(numbers, box), self._raster.valid(numbers, box)
         planes = iter(self._steady(piece, out).transpose(2, 0, 1))
@@ -151,6 +158,9 @@ class Result:
         boxes: tuple[Box, Box],
     ) -> NDArray[Any]:
         """Samples of one band in the first of the boxes; the old ones (h, w) lie in the second."""
+        if band.own is not None and band.nodata is not None:
+            gone = np.isnan(old) if np.isnan(band.own) else old == band.own
+            old = np.where(gone, old.dtype.type(band.nodata), old)
         repeated = self._grid.nearest(old, *boxes)
         if plane is None or band.spread is None:
             return repeated

@@ -16,6 +16,7 @@ from reslift.errors import InputError, OutputError, one_line
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
+from reslift.media.geotiff.check import in_place
 from reslift.media.geotiff.plan import Work, windows
 from reslift.media.geotiff.windows import Band, Result, Source
 from reslift.media.mosaic import Mosaic
@@ -23,8 +24,6 @@ from reslift.media.recorded import told
 from reslift.pixels import tiles
 from reslift.pixels.planes import Planes
 from reslift.pixels.tiles import Box
-
-NEARLY = 1e-15
 
 
 def write(
@@ -69,7 +68,8 @@ def _plain(
 
     raster = work.raster
     options = layouts.creation(raster, work.layout, work.grid, wishes.quality)
-    record = told(enlarger, raster.path, wishes, ratios=(work.grid.ratio,))
+    exact = keeps_samples(work)
+    record = told(enlarger, raster.path, wishes, exact=exact, ratios=(work.grid.ratio,))
     with files.writing(work.target):
         target = rasterio.open(path, "w", **options)
     try:
@@ -115,7 +115,13 @@ def _enlarge(
         return
     space = "rgb" if sum(band.is_color for band in through) == 3 else "gray"
     pixels = cast(Any, Source(raster, through))
-    enlarger.run(Planes(pixels, space, False), cast(Any, result), told)
+    exact = keeps_samples(work)
+    enlarger.run(Planes(pixels, space, False), cast(Any, result), told, exact=exact)
+
+
+def keeps_samples(work: Work) -> bool:
+    """Whether neither source nor result loses samples when it is saved."""
+    return not (layouts.is_damaged(work.raster) or work.layout.is_lossy)
 
 
 def _shared(progress: Progress | None, passes: int) -> Progress:
@@ -143,20 +149,13 @@ def _write_mask(work: Work, target: Any) -> None:
             target.write_mask(grid.nearest(mask, box, inner), window=files.window(box))
 
 
-def _in_place(source: Any, made: Any) -> bool:
-    """Whether the corners are the same, but for what numbers of 64 bits cannot tell apart."""
-    pairs = zip(source.bounds, made.bounds, strict=True)
-    slack = NEARLY * max(source.width, source.height) * max(map(abs, source.transform[:6]))
-    return all(abs(one - other) <= slack for one, other in pairs)
-
-
 def _check(work: Work, path: Path) -> None:
     """Read the corners of what was written: a full disk may show only now."""
     source, (height, width) = work.raster.dataset, (work.grid.high, work.grid.wide)
     try:
         with files.opened(path) as made:
             sound = (made.height, made.width, made.count) == (height, width, source.count)
-            sound = sound and (source.transform.is_identity or _in_place(source, made.dataset))
+            sound = sound and (source.transform.is_identity or in_place(source, made.dataset))
             for box in (Box(0, 1, 0, 1), Box(height - 1, height, width - 1, width)):
                 made.samples([source.count], box)
     except InputError:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from reslift.errors import OutputError, UsageError, one_line
 from reslift.limits import Limits
-from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
+from reslift.pixels.agreement import Layer
 
 GZIP = b"\x1f\x8b"
 MAGICS = {(344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0")}
@@ -41,10 +43,10 @@ class Nifti(Medium):
                 return False
         return head[:4] in SIZES and any(head[at : at + 4] == magic for at, magic in MAGICS)
 
-    def peek(self, path: Path, limits: Limits) -> Extent:
+    def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
         from reslift.media.nifti.volume import opened
 
-        return opened(path, limits).extent()
+        return opened(path, limits, wishes.axis).extent()
 
     def maps(self, target: Path) -> tuple[Path, ...]:
         from reslift.media.nifti import halves
@@ -79,7 +81,15 @@ class Nifti(Medium):
         self.check_target(target, extent, enlarger.size.of(extent.width, extent.height))
         return enlarge_volume(enlarger, volume, target, wishes, progress)
 
-    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
-        from reslift.media.nifti.volume import misplaced, opened
+    def keeps_samples(self, source: Path, target: Path) -> bool:
+        return True
 
-        return misplaced(opened(source, Limits()), opened(target, Limits()))
+    def verify(self, source: Path, target: Path) -> tuple[str, ...]:
+        from reslift.media.nifti.check import differences, pair
+
+        return differences(*pair(source, target))
+
+    def layers(self, source: Path, target: Path) -> Iterator[Layer]:
+        from reslift.media.nifti.check import layers, pair
+
+        return layers(*pair(source, target))

@@ -32,7 +32,6 @@ NOT_INTENSITIES = range(1002, 1008)
 NEARLY = 1.01
 CHUNK = 2**20
 MOST_TRAILING = 64
-TOLERANCE = 0.1
 NIFTI_1 = {struct.pack(f"{order}i", 348) for order in "<>"}
 
 
@@ -234,30 +233,3 @@ def damage_named(path: Path) -> Iterator[None]:
         raise InputError(
             f"{one_line(path)}: this NIfTI file is damaged or unusual ({type(error).__name__})"
         ) from error
-
-
-def affines(header: Any) -> list[NDArray[np.float64]]:
-    """Voxel to mm, of every form whose code says that it holds."""
-    found = [(header["qform_code"], header.get_qform), (header["sform_code"], header.get_sform)]
-    return [np.asarray(get(), np.float64) for code, get in found if code > 0]
-
-
-def misplaced(source: Volume, result: Volume) -> tuple[str, ...]:
-    """Corners of the result that are not those of the source, by over 0.1 of its voxels."""
-    findings = []
-    if source.dtype != result.dtype:
-        findings.append(f"voxels are {result.dtype}, not {source.dtype}")
-    corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1)
-    pairs = list(zip(affines(source.header), affines(result.header), strict=False))
-    if len(affines(source.header)) != len(affines(result.header)):
-        findings.append("its forms are not those of the source")
-    for before, after in pairs:
-        there, here = (
-            affine[:3, :3] @ (corners * np.array(volume.sides)[:, None] - 0.5) + affine[:3, 3:]
-            for affine, volume in ((before, source), (after, result))
-        )
-        voxel = float(np.linalg.norm(before[:3, :3], axis=0).min())
-        gap = float(np.abs(there - here).max()) / voxel if voxel else 0.0
-        if gap > TOLERANCE:
-            findings.append(f"corners lie {gap:.2f} voxels away from those of the source")
-    return tuple(findings)

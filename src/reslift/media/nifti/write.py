@@ -62,7 +62,7 @@ def enlarge_volume(
                 progress(after.shape[0] * after.shape[1])
         with damage_named(volume.path):
             header = enlarged_header(volume, grid, enlarger.card.name)
-            record = told(enlarger, volume.path, wishes, ratios=(grid.ratio,))
+            record = told(enlarger, volume.path, wishes, exact=True, ratios=(grid.ratio,))
             prefix = with_comment(volume.prefix, record, header.endianness)
             header["vox_offset"] = len(header.binaryblock) + len(prefix)
         with (

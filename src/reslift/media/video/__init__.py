@@ -10,10 +10,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from reslift.limits import Limits
-from reslift.media.base import Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.video.boxes import demuxer
 
 
@@ -25,7 +26,6 @@ class Video(Medium):
     suffixes = (".mkv", ".mp4", ".mov", ".webm", ".m4v")
     reads = (".avi",)
     extra = "video"
-    exact = True
     keeps_shape = True
     heeds = frozenset(
         {"codec", "crf", "start", "end", "deinterlace", "steady", "allow_truncated"}
@@ -36,16 +36,17 @@ class Video(Medium):
         """By the first bytes of ISO base media, Matroska or AVI."""
         return demuxer(head) is not None
 
-    def peek(self, path: Path, limits: Limits) -> Extent:
+    def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
         """See `Medium`; the first frame is decoded, so that a file without one fails at once."""
         from reslift.errors import one_line
         from reslift.media.video.probe import probe
-        from reslift.media.video.shape import extent_of
+        from reslift.media.video.shape import extent_of, shown
 
         clip = probe(path)
         limits.check("input_pixels", clip.width * clip.height, one_line(path))
         limits.check("video_frames", clip.frames, one_line(path))
-        return extent_of(clip)
+        extent = extent_of(clip)
+        return replace(extent, frames=shown(clip, wishes.start, wishes.end))
 
     def upscale(
         self,
@@ -59,6 +60,10 @@ class Video(Medium):
         from reslift.media.video.work import enlarge
 
         return enlarge(enlarger, source, target, wishes, progress).notes
+
+    def keeps_samples(self, source: Path, target: Path) -> bool:
+        """See `Medium`; frames agree before they are encoded."""
+        return True
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         """See `Medium`."""

@@ -27,6 +27,13 @@ def extent_of(clip: Clip) -> Extent:
     return Extent(clip.width, clip.height, clip.frames, step=step)
 
 
+def shown(clip: Clip, start: float | None, end: float | None) -> int:
+    """About how many frames lie between two times, at least 1."""
+    first = max(0.0, start or 0.0) * float(clip.rate)
+    last = clip.frames if end is None else min(float(clip.frames), end * float(clip.rate))
+    return max(1, round(last - first)) if start or end is not None else clip.frames
+
+
 def sides_of(clip: Clip, size: Size) -> tuple[int, int]:
     """Width and height of a result's stored pictures."""
     extent = extent_of(clip)

@@ -1,0 +1,97 @@
+"""What an enlarged volume should have of its source: slices, place, meaning, values."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.limits import Limits
+from reslift.media.nifti.volume import Volume, opened
+from reslift.pixels.agreement import Layer, of_pictures, of_values
+
+TOLERANCE = 0.1
+SAME = ("datatype", "intent_code", "scl_slope", "scl_inter", "xyzt_units", "slice_code")
+SAME_FLOATS = ("cal_max", "cal_min", "toffset", "intent_p1", "intent_p2", "intent_p3")
+MANY = 10**12
+UNLIMITED = Limits(input_pixels=MANY, file_bytes=MANY, frames=MANY)
+
+
+def pair(source: Path, target: Path) -> tuple[Volume, Volume]:
+    """Both, sliced across the axis whose side stayed as it was; the coarsest of several such."""
+    before, after = opened(source, UNLIMITED), opened(target, UNLIMITED)
+    kept = [axis for axis in range(3) if before.sides[axis] == after.sides[axis]]
+    axis = before.axis if before.axis in kept or not kept else kept[-1]
+    return opened(source, UNLIMITED, axis), opened(target, UNLIMITED, axis)
+
+
+def differences(source: Volume, result: Volume) -> tuple[str, ...]:
+    """Sentences on what does not agree."""
+    findings = list(_header(source, result))
+    if source.others != result.others:
+        findings.append(f"{source.others} volumes became {result.others}")
+    if source.sides[source.axis] != result.sides[source.axis]:
+        findings.append("the slices are not as many: every side of the volume changed")
+    return (*findings, *_misplaced(source, result))
+
+
+def layers(source: Volume, result: Volume) -> Iterator[Layer]:
+    """The slices, as stored; none where the two do not fit."""
+    shapes = [list(volume.shape) for volume in (source, result)]
+    slices = [(shape[0], shape[3 - source.axis]) for shape in shapes]
+    kinds = [volume.dtype.newbyteorder("=") for volume in (source, result)]
+    smaller = any(a > b for a, b in zip(*shapes, strict=False))
+    if slices[0] != slices[1] or kinds[0] != kinds[1] or smaller or len(set(map(len, shapes))) > 1:
+        return
+    folder = Path(tempfile.gettempdir())
+    with source.voxels(folder) as before, result.voxels(folder) as after:
+        for small, large in zip(source.planes(before), result.planes(after), strict=True):
+            if source.in_colour:
+                yield from of_pictures(small, large, "rgb", alpha=False)
+            else:
+                yield of_values("values", small, large)
+
+
+def _header(source: Volume, result: Volume) -> Iterator[str]:
+    before, after = source.header, result.header
+    for field in (*SAME, *SAME_FLOATS):
+        was, now = (np.asarray(header[field]).item() for header in (before, after))
+        if was != now and not (was != was and now != now):
+            yield f"{field} {was} became {now}"
+    for axis in range(4, 8):
+        was, now = float(before["pixdim"][axis]), float(after["pixdim"][axis])
+        if axis <= int(before["dim"][0]) and was != now:
+            yield f"the spacing along dimension {axis} was {was:g} and is {now:g}"
+    for axis in source.in_plane:
+        ratio = result.sides[axis] / source.sides[axis]
+        was, now = float(before["pixdim"][axis + 1]), float(after["pixdim"][axis + 1])
+        if abs(now * ratio - was) > TOLERANCE * abs(was):
+            yield f"the spacing along axis {axis} was {was:g} and is {now:g} for {ratio:g} times"
+
+
+def affines(header: Any) -> list[NDArray[np.float64]]:
+    """Voxel to mm, of every form whose code says that it holds."""
+    found = [(header["qform_code"], header.get_qform), (header["sform_code"], header.get_sform)]
+    return [np.asarray(get(), np.float64) for code, get in found if code > 0]
+
+
+def _misplaced(source: Volume, result: Volume) -> Iterator[str]:
+    """Corners of the result that are not those of the source, by over 0.1 of its voxels."""
+    for form in ("qform_code", "sform_code"):
+        if int(source.header[form]) != int(result.header[form]):
+            yield f"{form} {int(source.header[form])} became {int(result.header[form])}"
+            return
+    corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1)
+    for before, after in zip(affines(source.header), affines(result.header), strict=True):
+        there, here = (
+            affine[:3, :3] @ (corners * np.array(volume.sides)[:, None] - 0.5) + affine[:3, 3:]
+            for affine, volume in ((before, source), (after, result))
+        )
+        voxel = float(np.linalg.norm(before[:3, :3], axis=0).min())
+        gap = float(np.abs(there - here).max()) / voxel if voxel else 0.0
+        if gap > TOLERANCE:
+            yield f"corners lie {gap:.2f} voxels away from those of the source"

@@ -1,0 +1,179 @@
+"""`reslift verify` of rasters: each thing that a result should have of its source, taken away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+
+from reslift.verify import verify
+from test_geotiff import PLACE, enlarge, quiet, save, scene  # noqa: F401
+
+FINE = PLACE @ Affine.scale(0.5)
+
+
+def smooth(bands=1, height=24, width=30, dtype="int16", seed=0):
+    """Hills that the bicubic kernel can have made."""
+    y, x = np.mgrid[:height, :width]
+    hills = np.sin(x / 5 + np.arange(bands)[:, None, None] + seed) * np.cos(y / 6)
+    return (1000 + 900 * hills).astype(dtype)
+
+
+def doubled(path, change=lambda dataset: None, pixels=None, **profile):
+    """The source with every pixel repeated, and with one thing changed."""
+    with rasterio.open(path) as source:
+        given = {"nodata": source.nodata, "crs": source.crs, "transform": FINE, **profile}
+        large = source.read().repeat(2, 1).repeat(2, 2) if pixels is None else pixels
+    return save(path.with_name("large.tif"), large, change=change, **given)
+
+
+def described(dataset):
+    dataset.set_band_description(1, "height")
+    dataset.set_band_unit(1, "m")
+    dataset.scales, dataset.offsets = [0.1] * dataset.count, [5.0] * dataset.count
+    dataset.update_tags(SENSOR="one")
+    dataset.update_tags(1, WAVELENGTH="490")
+
+
+def found(path, large, **options):
+    return verify(path, large, kernel="box", **options)
+
+
+def test_repeated_pixels_are_the_same_place_with_the_same_samples(tmp_path):
+    path = save(tmp_path / "a.tif", smooth(2), nodata=-1, change=described)
+    answer = found(path, doubled(path, described))
+    assert answer.findings == ()
+    assert answer.holds
+    assert answer.scale == (2, 2)
+    assert [one.name for one in answer.channels] == ["band 1 (height)", "band 2"]
+    assert answer.compared == 2 * 24 * 30
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"crs": CRS.from_epsg(32619)}, "CRS: EPSG:32618 became EPSG:32619"),
+        ({"crs": None}, "CRS: EPSG:32618 became none"),
+        ({"nodata": -9}, "band 1: nodata -1.0 became -9.0"),
+        ({"transform": PLACE}, "corners:"),
+        ({"transform": FINE @ Affine.translation(0.5, 0)}, "corners:"),
+        ({"transform": FINE @ Affine.rotation(1e-6)}, "corners:"),
+        ({"change": lambda d: None}, "band 1: description height became None"),
+        ({"change": lambda d: None}, "band 1: unit m became"),
+        ({"change": lambda d: None}, "band 1: scale 0.1 became 1.0"),
+        ({"change": lambda d: None}, "band 1: offset 5.0 became 0.0"),
+        ({"change": lambda d: None}, "the file: tags SENSOR differ"),
+        ({"change": lambda d: None}, "band 1: tags WAVELENGTH differ"),
+        ({"pixels": smooth(1, 48, 60)}, "bands: 2 became 1"),
+        ({"pixels": smooth(2, 48, 60, "int32")}, "samples: int16 became int32"),
+        ({"pixels": smooth(2, 48, 60) + 1000}, "beyond the range of the source"),
+        ({"pixels": smooth(2, 20, 60)}, "size: 30x24 became 60x20"),
+    ],
+)
+def test_what_was_lost_is_named(changed, words, tmp_path):
+    path = save(tmp_path / "a.tif", smooth(2), nodata=-1, change=described)
+    answer = found(path, doubled(path, **{"change": described, **changed}))
+    assert any(words in finding for finding in answer.findings), answer.findings
+    assert not answer.holds
+
+
+def test_missing_pixels_stay_missing_and_others_stay(tmp_path):
+    pixels = smooth()
+    pixels[:, :, :8] = -1
+    path = save(tmp_path / "a.tif", pixels, nodata=-1)
+    large = pixels.repeat(2, 1).repeat(2, 2)
+    assert found(path, doubled(path, pixels=large)).holds
+    large[0, 10:14, 14:17] = -1
+    answer = found(path, doubled(path, pixels=large))
+    assert answer.findings == ("band 1: 4 pixels are missing in one of both only",)
+
+
+def test_a_changed_patch_is_found_in_its_band_with_its_size(tmp_path):
+    path = save(tmp_path / "a.tif", smooth(2))
+    large = smooth(2).repeat(2, 1).repeat(2, 2)
+    large[1, 20:24, 20:24] = 900
+    first, second = found(path, doubled(path, pixels=large)).channels
+    assert first.largest == 0
+    assert second.largest == np.abs(smooth(2)[1, 10:12, 10:12] - 900.0).max()
+
+
+def test_levels_are_steps_and_of_floats_parts_of_the_range(tmp_path):
+    pixels = smooth(dtype="float32") / 65535
+    path = save(tmp_path / "a.tif", pixels)
+    large = pixels.repeat(2, 1).repeat(2, 2)
+    large += np.ptp(pixels) / 65535 * 3
+    large = large.clip(pixels.min(), pixels.max())
+    (channel,) = found(path, doubled(path, pixels=large)).channels
+    assert channel.level == pytest.approx(np.ptp(pixels) / 65535)
+    assert channel.largest == pytest.approx(3, rel=0.01)
+
+
+def test_classes_are_compared_as_squares(tmp_path):
+    def table(dataset):
+        dataset.write_colormap(1, {value: (value, 0, 0, 255) for value in range(256)})
+
+    pixels = (smooth(1) // 500).astype("uint8")
+    path = save(tmp_path / "a.tif", pixels, change=table)
+    large = pixels.repeat(2, 1).repeat(2, 2)
+    answer = found(path, doubled(path, table, pixels=large))
+    assert answer.holds
+    assert not answer.channels
+    large[0, 3, 3:5] = 7
+    answer = found(path, doubled(path, table, pixels=large))
+    assert answer.findings == ("band 1: 2 pixels are not those of the source, repeated",)
+
+
+def test_nothing_wider_than_a_piece_is_read(tmp_path, monkeypatch):
+    from reslift.media.geotiff.file import Opened
+
+    path = save(tmp_path / "a.tif", smooth(1, 40, 1100), tiled=True, blockxsize=64, blockysize=64)
+    large, seen = doubled(path), []
+    read = Opened.samples
+
+    def watched(self, numbers, box):
+        seen.append(box.width)
+        return read(self, numbers, box)
+
+    monkeypatch.setattr(Opened, "samples", watched)
+    monkeypatch.setattr("reslift.media.geotiff.plan.WINDOW", 256)
+    assert found(path, large).holds
+    assert max(seen) <= 2 * 256
+
+
+def test_a_result_of_ours_holds(tmp_path):
+    def change(dataset):
+        described(dataset)
+        dataset.colorinterp = [ColorInterp.gray, ColorInterp.undefined]
+
+    path = save(tmp_path / "a.tif", scene(2), nodata=0, change=change)
+    target, _ = enlarge(path)
+    answer = verify(path, target, tolerance=10_000)
+    assert answer.findings == ()
+    assert answer.holds
+    assert len(answer.channels) == 2
+
+
+def test_bands_whose_nodata_the_file_cannot_hold_keep_their_missing_pixels(tmp_path):
+    pixels = smooth(2)
+    pixels[0, :4], pixels[1, :, :4] = -1, -2
+    path = save(tmp_path / "a.tif", pixels, nodata=-1)
+    text = '<PAMRasterBand band="2"><NoDataValue>-2</NoDataValue></PAMRasterBand>'
+    path.with_name("a.tif.aux.xml").write_text(f"<PAMDataset>{text}</PAMDataset>")
+    target, notes = enlarge(path)
+    assert any("which missing pixels of the others get" in note for note in notes)
+    with rasterio.open(target) as large:
+        gone = large.read_masks() == 0
+    assert np.array_equal(gone, (pixels < 0).repeat(2, 1).repeat(2, 2))
+    assert verify(path, target).findings == ("band 2: nodata -2.0 became -1.0",)
+
+
+def test_bands_without_numbers_have_one_nodata(tmp_path):
+    pixels = smooth(2, dtype="float64")
+    pixels[:, 4:9, 4:9] = np.nan
+    path = save(tmp_path / "a.tif", pixels, nodata=np.nan)
+    target, notes = enlarge(path)
+    assert not notes
+    assert verify(path, target).findings == ()
