@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from skimage import data
 
 from reslift.cli import main
@@ -117,6 +117,17 @@ def test_blocks_of_jpeg_are_no_enlargement(tmp_path: Path) -> None:
     for name in PHOTOS:
         path = save(sharp(name), tmp_path / "a.jpg", quality=60)
         assert find_enlargement(plane(Image.open(path).convert("RGB")), blocks=True) is None
+
+
+def test_nor_is_the_flank_of_their_period_in_small_pictures(tmp_path: Path) -> None:
+    """Gray and soft, 250 pixels a side: as faces are cut out of photographs."""
+    for name in PHOTOS:
+        whole = photo(name).convert("L")
+        for left in range(0, whole.width - 250, 60):
+            face = whole.crop((left, 0, left + 250, 250)).filter(ImageFilter.GaussianBlur(1))
+            path = save(face, tmp_path / "a.jpg", quality=75)
+            found = find_enlargement(np.asarray(Image.open(path)), blocks=True)
+            assert found is None, (name, left, found)
 
 
 @pytest.mark.parametrize("quality", [30, 60, 80, 90])

@@ -207,3 +207,33 @@ def test_lettering_agrees_and_comes_nearer_to_the_truth(scale):
     assert np.abs(lack).max() <= 1
     off = [np.square(v.clip(0, 255) - hr.transpose(0, 2, 1)).mean() for v in (x, saved)]
     assert off[1] < 0.8 * off[0]
+
+
+def test_hard_lettering_agrees_though_clipping_holds_most_of_it():
+    """Between the axes too, where every tenth sample is beyond the range."""
+    generator = np.random.default_rng(3)
+    hr = np.full((96, 128, 1), 255, np.uint8)
+    for _ in range(60):
+        top, left, long = generator.integers(0, 90, 3)
+        wide = int(generator.integers(2, 6))
+        if generator.random() < 0.5:
+            hr[top : top + wide, left : left + long // 3] = 0
+        else:
+            hr[top : top + long // 3, left : left + wide] = 0
+    lr = shrink(hr, 48, 64, "bicubic", 255).astype(np.uint8)
+    soft = bicubic_upscale(torch.from_numpy(lr[..., 0])[None, None].float(), 2)[0, 0].numpy()
+    target = Target(lr.transpose(0, 2, 1).astype(np.float32), 2, 255.0, True, 0.0, 255.0)
+    saved, _ = bicubic(np.ascontiguousarray(soft[:, None]), target)
+    assert np.abs(shrink(saved.transpose(0, 2, 1), 48, 64, "bicubic", 255) - lr).max() <= 1
+
+
+def test_what_cannot_be_met_ends_early_and_never_farther_off():
+    lr = np.random.default_rng(0).integers(0, 256, (96, 80, 1), dtype=np.uint8)
+    x = lr.repeat(2, 0).repeat(2, 1).transpose(0, 2, 1).astype(np.float32)
+    target = Target(lr.transpose(0, 2, 1).astype(np.float32), 2, 255.0, True, 0.0, 255.0)
+    moves, move = [], Target.hurry
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Target, "hurry", lambda *a: moves.append(1) or move(*a))
+        _, lack = bicubic(x, target)
+    assert np.abs(lack).max() > 1
+    assert len(moves) < 150

@@ -68,9 +68,10 @@ def find_enlargement(plane: Bytes, blocks: bool = False) -> Enlarged | None:
     at = LOWEST + int(peaks[LOWEST:].argmax())
     if abs(at - LENGTH // 2) <= WIDTH and peaks[LENGTH // 4] >= PERIOD:
         at = LENGTH // 4
-    on_grid = any(abs(at - part * EIGHTH) <= WIDTH for part in (2, 3, 4))
+    near = _lobe(min(values.shape))
+    on_grid = any(abs(at - part * EIGHTH) <= near for part in (2, 3, 4))
     least = PERIOD * BLOCK_MARGIN if on_grid and blocks else PERIOD
-    if peaks[at] < least or (on_grid and _is_blocks(peaks, at)):
+    if peaks[at] < least or (on_grid and _is_blocks(peaks, at, near)):
         return None
     factor, missing = _factor(values, at / LENGTH)
     if missing < MISSING:
@@ -111,9 +112,18 @@ def _heights(values: Numbers, order: int) -> Numbers:
     return np.asarray(spread.max(1) / (np.median(sides, axis=1) + 1e-9))
 
 
-def _is_blocks(peaks: Numbers, at: int) -> bool:
+def _lobe(side: int) -> int:
+    """How far from a frequency its peak may be found, in a profile of `side` pixels.
+
+    Hann's main lobe is 2 / side wide to either side; the flank of the peak of JPEG's blocks, in a
+    small picture, is not to be taken for an enlargement by a factor beside theirs.
+    """
+    return max(WIDTH, -(-2 * LENGTH // side))
+
+
+def _is_blocks(peaks: Numbers, at: int, near: int) -> bool:
     """Whether a period of 2, 8/3 or 4 comes with one of 8, as the blocks of JPEG have them."""
-    others = [peaks[part * EIGHTH] for part in (1, 3) if abs(at - part * EIGHTH) > WIDTH]
+    others = [peaks[part * EIGHTH] for part in (1, 3) if abs(at - part * EIGHTH) > near]
     return bool(peaks[at] < BLOCK_MARGIN * max(others))
 
 

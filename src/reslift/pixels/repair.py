@@ -15,16 +15,21 @@ from reslift.pixels.target import REACH, Target
 UNROUNDED = 0.9
 TOGETHER = 2**17
 WORTH_DROPPING = 0.7
+PATIENCE, PROGRESS = 16, 0.9
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Round:
-    """Repairs in windows: squares of `side` LR pixels with a margin around, so many steps."""
+    """Repairs in windows: squares of `side` LR pixels with a margin around, so many steps.
+
+    slope: the steps go down the slope of |lack|², for what clipping keeps the faster ones from.
+    """
 
     side: int
     margin: int
     steps: int
+    slope: bool = False
 
 
 ROUNDS = (
@@ -32,7 +37,8 @@ ROUNDS = (
     Round(8, 6, 10),
     Round(16, 10, 24),
     Round(24, 16, 64),
-    Round(24, 16, 64),
+    Round(24, 16, 160, slope=True),
+    Round(24, 16, 160, slope=True),
 )
 
 
@@ -104,11 +110,18 @@ def squares_of(dirty: NDArray[np.bool_], side: int, origin: tuple[int, int]) -> 
 def repair(
     x: Floats, target: Target, squares: Squares, round: Round, origin: tuple[int, int]
 ) -> None:
-    """Steps in windows around squares, in place; those that do not meet at the same time."""
+    """Steps in windows around squares, in place; those that do not meet at the same time.
+
+    A window that would lack more than before stays as it is.
+    """
     for some in _apart(squares, round, origin, target.scale):
         windows = some.grown(round.margin, target.y.shape)
         start, sure = windows.cut(x, target.scale), _sure(windows, target.y.shape)
-        windows.paste(steps(start, windows.within(target), round.steps, sure), x, target.scale)
+        joint = windows.within(target)
+        answer = steps(start.copy(), joint, round, sure)
+        before, after = (np.abs(joint.lacking(v) * sure).max((0, 2)) for v in (start, answer))
+        better = np.flatnonzero(after < before)
+        windows.part(better).paste(answer[:, better], x, target.scale)
 
 
 def measure(
@@ -127,28 +140,31 @@ def measure(
         windows.paste(np.where(sure, joint.lacking(part), windows.cut(lack)), lack)
 
 
-def steps(x: Floats, target: Target, most: int, sure: Floats | None = None) -> Floats:
-    """Steps with momentum, for each window until it is close enough wherever `sure`.
+def steps(x: Floats, target: Target, round: Round, sure: Floats | None = None) -> Floats:
+    """Steps with momentum, for each window until it is close enough wherever `sure`, or stuck.
 
     Windows, or channels, lie along the second axis of x (sh, C, sw), which is overwritten.
     """
     answer, left = np.empty_like(x), np.arange(x.shape[1])
-    before, pace = x.copy(), 1.0
-    for number in range(most):
-        lack, change = target.step(x)
-        if sure is not None:
-            lack *= sure
-            change *= sure
-        open = np.abs(lack, out=lack).max((0, 2)) > UNROUNDED * target.close
+    before, pace, goal = x.copy(), 1.0, UNROUNDED * target.close
+    excess = np.full(len(left), np.inf)
+    for number in range(round.steps):
+        lack, move = (target.slope if round.slope else target.step)(x, sure)
+        beyond = np.maximum(np.abs(lack, out=lack) - goal, 0, out=lack)
+        open = beyond.max((0, 2)) > 0
+        if number % PATIENCE == 0:
+            now = np.square(beyond).sum((0, 2))
+            open &= now < PROGRESS * excess
+            excess = now
         if not open.any():
             break
         if open.mean() <= WORTH_DROPPING:
             answer[:, left[~open]] = x[:, ~open]
-            left, target = left[open], target.of(open)
-            x, before, change = (one[:, open] for one in (x, before, change))
+            left, target, move, excess = left[open], target.of(open), move.of(open), excess[open]
+            x, before = x[:, open], before[:, open]
             sure = None if sure is None else sure[:, open]
         faster = (1 + (1 + 4 * pace * pace) ** 0.5) / 2
-        target.hurry(x, before, change, (pace - 1) / faster if number < most - 1 else 0.0)
+        target.hurry(x, before, move, (pace - 1) / faster if number < round.steps - 1 else 0.0)
         pace = faster
     answer[:, left] = x
     return answer

@@ -31,15 +31,29 @@ Band = tuple[slice, Floats, Block]
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of A and of U, in dense blocks of (outputs, inputs).
+    """One axis of A, of U and of s Aᵀ, in dense blocks of (outputs, inputs).
 
-    down, dual: of some outputs each, with all inputs that these have. spread: A again, of the
-    outputs of each block of `dual` as inputs, with all outputs that these reach.
+    down, dual, back: of some outputs each, with all inputs that these have. spread: A again, of the
+    outputs of each block of `dual` as inputs, with all outputs that these reach. The norm of √s A
+    is 1, so that s Aᵀ is the longest step that never overshoots.
     """
 
     down: Blocks
     dual: Blocks
+    back: Blocks
     spread: Blocks
+
+
+@dataclass(frozen=True)
+class Move:
+    """What to change a picture by: wide (h, C, sw), to be taken through `vertical` yet."""
+
+    wide: Floats
+    vertical: Blocks
+
+    def of(self, channels: NDArray[np.bool_]) -> Move:
+        """Some of its channels."""
+        return Move(self.wide[:, channels], self.vertical)
 
 
 @functools.lru_cache(maxsize=128)
@@ -48,7 +62,8 @@ def axis(size: int, scale: int) -> Axis:
     down, dual = matrices(size, scale)
     step = size if size <= WINDOW else BLOCK
     spread = tuple((rows, span, block.T) for span, rows, block in _blocks(down.T, step * scale))
-    return Axis(_blocks(down, step), _blocks(dual, step * scale), spread)
+    dual_blocks, back = (_blocks(rows, step * scale) for rows in (dual, scale * down.T))
+    return Axis(_blocks(down, step), dual_blocks, back, spread)
 
 
 def matrices(size: int, scale: int) -> tuple[Doubles, Doubles]:
@@ -146,10 +161,11 @@ class Target:
         np.clip(shrunk, 0, self.top, out=shrunk)
         return np.subtract(self.y, shrunk, out=shrunk)
 
-    def step(self, x: Floats) -> tuple[Floats, Floats]:
-        """What x lacks, and that with a gain: what to change it by, through U (h, C, w).
+    def step(self, x: Floats, sure: Floats | None = None) -> tuple[Floats, Move]:
+        """What x lacks (h, C, w), and that with a gain, through U: far at once where few clip.
 
         The gain follows from the share of the pixels below a sample that are free to move that way.
+        Only what is `sure` counts.
         """
         s, half = self.scale, np.zeros((*self.y.shape[:2], x.shape[2]), np.float32)
         down, up = (np.zeros(self.y.shape, np.uint8) for _ in range(2))
@@ -160,16 +176,30 @@ class Target:
             _count(part <= low, s, down[where])
             _count(part >= high, s, up[where])
         lack = self._lack(half)
-        return lack, lack * _gains(s)[np.where(lack > 0, up, down)]
+        if sure is not None:
+            lack *= sure
+        vertical, horizontal = (axis(n, s) for n in self.y.shape[::2])
+        change = lack * _gains(s)[np.where(lack > 0, up, down)]
+        return lack, Move(_across(horizontal.dual, change), vertical.dual)
 
-    def move(self, x: Floats, change: Floats) -> None:
-        """x ← clip(x + U change), in place."""
-        for rows, part, _ in self._bands(x, change):
-            np.clip(part, *self._bounds(rows), out=x[rows])
+    def slope(self, x: Floats, sure: Floats | None = None) -> tuple[Floats, Move]:
+        """As `step`, through s Aᵀ and what A clips between its axes: a descent of |lack|² always.
 
-    def hurry(self, x: Floats, before: Floats, change: Floats, push: float) -> None:
-        """As `move`, and on by `push` times the way from `before`, which takes its place."""
-        for rows, part, _ in self._bands(x, change):
+        There a sample beyond the range may not be called farther out: it would change nothing.
+        """
+        vertical, horizontal = (axis(n, self.scale) for n in self.y.shape[::2])
+        half = _down(vertical.down, x)
+        above, below = half >= self.top, half <= 0
+        lack = self._lack(half)
+        if sure is not None:
+            lack *= sure
+        wide = _across(horizontal.back, lack)
+        wide[(above & (wide > 0)) | (below & (wide < 0))] = 0
+        return lack, Move(wide, vertical.back)
+
+    def hurry(self, x: Floats, before: Floats, move: Move, push: float) -> None:
+        """Clip x + move, and go on by `push` times the way from `before`, which takes its place."""
+        for rows, part, _ in self._bands(x, move):
             low, high = self._bounds(rows)
             np.clip(part, low, high, out=part)
             np.subtract(part, before[rows], out=x[rows])
@@ -178,29 +208,26 @@ class Target:
             np.clip(x[rows], low, high, out=x[rows])
             before[rows] = part
 
-    def save(self, x: Floats, change: Floats | None, out: NDArray[Any]) -> Floats:
-        """As `move`; fill `out` (sh, C, sw) with what is saved of x; what that lacks."""
+    def save(self, x: Floats, move: Move | None, out: NDArray[Any]) -> Floats:
+        """Move and clip x in place; fill `out` (sh, C, sw) with what is saved; what that lacks."""
         half = np.zeros((*self.y.shape[:2], x.shape[2]), np.float32)
-        for rows, part, spread in self._bands(x, change):
-            if change is not None:
+        for rows, part, spread in self._bands(x, move):
+            if move is not None:
                 np.clip(part, *self._bounds(rows), out=x[rows])
             part = np.rint(x[rows]) if self.whole else x[rows]
             out[rows] = part
             _shrink(spread, part, half)
         return self._lack(half)
 
-    def _bands(self, x: Floats, change: Floats | None = None) -> Iterator[Band]:
-        """x + U change band by band; each is overwritten by the next, or is x itself."""
-        vertical, horizontal = (axis(n, self.scale) for n in self.y.shape[::2])
-        if change is None:
-            yield from (
-                (d[0], x[d[0]], a) for d, a in zip(vertical.dual, vertical.spread, strict=True)
-            )
+    def _bands(self, x: Floats, move: Move | None = None) -> Iterator[Band]:
+        """x, moved, band by band; each is overwritten by the next, or is x itself."""
+        spreads = axis(self.y.shape[0], self.scale).spread
+        if move is None:
+            yield from ((a[1], x[a[1]], a) for a in spreads)
             return
-        wide = _across(horizontal.dual, change)
-        room = np.empty((len(vertical.dual[0][2]), *x.shape[1:]), np.float32)
-        for (rows, span, block), spread in zip(vertical.dual, vertical.spread, strict=True):
-            part = _times(block, wide[span], room[: len(block)])
+        room = np.empty((len(move.vertical[0][2]), *x.shape[1:]), np.float32)
+        for (rows, span, block), spread in zip(move.vertical, spreads, strict=True):
+            part = _times(block, move.wide[span], room[: len(block)])
             part += x[rows]
             yield rows, part, spread
 
