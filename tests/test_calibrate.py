@@ -84,18 +84,41 @@ def test_a_head_finds_the_scale_that_was_planted():
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_an_interval_holds_what_it_promises_wherever_the_head_is_sure_or_not(level):
-    """Errors of Student's t, which the head's likelihood does not know, at ten scales."""
+    """Errors of Student's t, which the head's likelihood does not know, at ten scales.
+
+    What is promised is a little more than the level, since twenty pictures are not all.
+    """
     generator = np.random.default_rng(1)
     scores, checks = Scores(), []
     for part in range(2):
         log_scale = np.linspace(-6, -2, 400, dtype=np.float32)[:, None].repeat(600, 1)
         error = np.abs(generator.standard_t(3, (400, 600, 3))) * np.exp(log_scale)[..., None] * 0.7
         if part == 0:
-            scores.add(log_scale, error.astype(np.float32))
+            for few in range(20):
+                scores.add(log_scale[:, few::20], error[:, few::20].astype(np.float32))
         else:
             half = scores.calibrate().half_width(log_scale, level)
             checks = [(error[rows] <= half[rows, :, None]).mean() for rows in _fifths(400)]
-    assert np.abs(np.array(checks) - level).max() < 0.012
+    raised = min(level * 21 / 20, (1 + level) / 2)
+    assert np.abs(np.array(checks) - raised).max() < 0.012
+
+
+def test_few_pictures_that_differ_promise_the_next_one_no_less():
+    """Each picture has errors of its own size; without the spare share it would be 0.896."""
+    generator = np.random.default_rng(3)
+    flat = np.full((40, 60), -4, np.float32)
+    covered = []
+    for _ in range(60):
+        errors = [
+            np.abs(generator.laplace(size=(40, 60, 1))) * np.exp(generator.normal(-4, 0.5))
+            for _ in range(11)
+        ]
+        scores = Scores()
+        for error in errors[1:]:
+            scores.add(flat, error.astype(np.float32))
+        half = scores.calibrate().half_width(flat, 0.9)
+        covered.append((errors[0] <= half[..., None]).mean())
+    assert 0.9 < np.mean(covered) < 0.95
 
 
 def _fifths(rows):
@@ -109,7 +132,7 @@ def test_calibration_of_planted_pictures_holds_on_others():
         scores.add(*errors_and_scales(head, planted(seed)))
     judge = Judge(head, scores.calibrate("planted"))
     found = coverage(judge, [planted(seed) for seed in range(6, 9)])
-    assert found.covered == pytest.approx(0.9, abs=0.02)
+    assert found.covered == pytest.approx(0.95, abs=0.02)  # three pictures: half the way to 1
     assert found.width < 0.92 * found.constant, "no better than one width for all"
 
 

@@ -88,12 +88,16 @@ class Scores:
     def calibrate(self, data: str = "", levels: Iterable[float] = LEVELS) -> Calibration:
         """The factors that make each level hold in each bin.
 
-        Bins hold equal numbers of samples; each has at least 2000.
+        Bins hold equal numbers of samples; each has at least 2000. A new picture differs from these
+        K as they do from each other, so that the quantile taken is not the level's own but that of
+        level · (K + 1) / K (Lee, Barber and Willett 2023), or half the way to 1 if that is less.
 
         Raises:
             InputError: too few samples for even one bin.
         """
         levels = tuple(levels)
+        spare = 1 / max(self.pictures, 1)
+        raised = [min(level * (1 + spare), (1 + level) / 2) for level in levels]
         rows = self.counts.sum(1)
         total = int(rows.sum())
         if total < LEAST_IN_BIN:
@@ -109,7 +113,7 @@ class Scores:
             if not rows[chosen].sum():
                 continue
             centres.append(float(np.average(middles[chosen], weights=rows[chosen])))
-            factors.append([_quantile(self.counts[chosen].sum(0), level) for level in levels])
+            factors.append([_quantile(self.counts[chosen].sum(0), level) for level in raised])
         return Calibration(
             levels=levels,
             centres=tuple(centres),
