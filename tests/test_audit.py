@@ -141,4 +141,14 @@ def test_an_animation_is_refused_and_not_judged_by_its_first_frame(tmp_path, cap
         large = [frame.resize((side, side)) for frame in frames]
         large[0].save(tmp_path / name, save_all=True, append_images=large[1:])
     assert main(["audit", str(tmp_path / "a.gif"), str(tmp_path / "b.gif")]) == 1
-    assert "still pictures" in capsys.readouterr().err
+    assert "a.gif: reslift audits still pictures" in capsys.readouterr().err
+    assert main(["audit", str(tmp_path / "a.gif"), "--model", "lift-small"]) == 1
+    assert "a.gif: reslift audits still pictures" in capsys.readouterr().err
+
+
+def test_what_is_audited_is_never_written_over(files, capsys):
+    before = [path.read_bytes() for path in files]
+    for path in files:
+        assert main(["audit", *map(str, files), "-o", str(path), "--overwrite"]) == 2
+        assert "it is what is audited" in capsys.readouterr().err
+    assert [path.read_bytes() for path in files] == before

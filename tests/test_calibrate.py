@@ -15,6 +15,7 @@ from reslift.cli import main
 from reslift.errors import CheckpointError, InputError, UsageError
 from reslift.media import Wishes
 from reslift.pixels.planes import Planes
+from reslift.sizes import Size
 from reslift.uncertainty import (
     LEVELS,
     Calibration,
@@ -335,6 +336,11 @@ def test_maps_are_refused_before_any_work(calibrated, tmp_path):
         load(calibrated).upscale_file(tmp_path / "c.jpg", tmp_path / "c.png", wishes)
     with pytest.raises(UsageError, match="at ×2 only"):
         load(calibrated, 1.5).upscale_file(tmp_path / "a.png", tmp_path / "b.png", wishes)
+    with pytest.raises(UsageError, match=r"strength 0.5: leave out"):
+        load(calibrated, strength=0.5).upscale_file(tmp_path / "a.png", tmp_path / "b.png", wishes)
+    with pytest.raises(UsageError, match="leave out --crop"):
+        crop = load(calibrated, size=Size(scale=2, crop=(0, 0, 9, 9)))
+        crop.upscale_file(tmp_path / "a.png", tmp_path / "b.png", wishes)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "c.jpg"]
 
 

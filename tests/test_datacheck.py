@@ -204,6 +204,18 @@ def test_pairs_that_do_not_fit_are_told_apart(tmp_path: Path) -> None:
     assert report.pairs == 7
 
 
+def test_hr_files_without_any_lr_are_pictures_and_no_pairs(tmp_path: Path) -> None:
+    for name in ("astronaut", "coffee"):
+        save(photo(name), tmp_path / f"{name}_SRF_2_HR.png")
+    report = check_data(tmp_path)
+    assert (report.findings, report.pairs) == ((), 0)
+    save(lr_of(photo("coffee"), 2), tmp_path / "coffee_SRF_2_LR.png")
+    found = check_data(tmp_path).findings
+    assert [(one.kind, Path(one.files[0]).name) for one in found] == [
+        ("no-partner", "astronaut_SRF_2_HR.png")
+    ]
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_honest_pairs_pass_whatever_shrank_them(tmp_path: Path, scale: int) -> None:
     for number, name in enumerate(PHOTOS[:4]):

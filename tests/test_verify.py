@@ -154,6 +154,29 @@ def test_what_cannot_be_compared_is_refused(pair, tmp_path):
         verify(*pair, tolerance=-1)
 
 
+def test_where_nothing_is_compared_nothing_holds(tmp_path, capsys):
+    veiled = np.full((12, 12, 4), 128, np.uint8)
+    source = save(tmp_path / "a.png", veiled, alpha=True)
+    result = save(tmp_path / "b.png", np.zeros((24, 24, 3), np.uint8))
+    assert main(["verify", str(source), str(result)]) == 4
+    assert "no pixel counts" in capsys.readouterr().out
+
+
+def test_files_of_unlike_kinds_are_named_with_their_kinds(pair, tmp_path):
+    small, large = pair
+    frames = [Image.new("L", (8 * side, 8 * side), level) for side, level in ((24, 0), (24, 200))]
+    moving, pages = tmp_path / "a.gif", tmp_path / "a.tif"
+    for path in (moving, pages):
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match=r"large.png beside .*a.gif: a still picture"):
+        verify(moving, large)
+    for path in (moving, pages):
+        with pytest.raises(InputError, match="cannot be compared with a still picture"):
+            verify(small, path)
+    with pytest.raises(InputError, match=r"absent.gif: No such file"):
+        verify(moving, tmp_path / "absent.gif")
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.dcm", "a.nii", "geo.tif", "pages.tif", "a.gif"])
 def test_of_every_kind_samples_are_made_to_agree_and_are_compared(name, tmp_path):
     """Wherever no sample is lost; a GIF keeps 256 colours, and its samples are not compared."""

@@ -78,6 +78,16 @@ class Audit:
         return float((self.doubt >= DOUBTFUL).mean())
 
 
+def check_still(path: Path) -> None:
+    """InputError for a file of several pictures, or of measured values."""
+    medium = media.of(path)
+    if medium is not None:
+        raise InputError(
+            f"{one_line(path)}: reslift audits still pictures, not {medium.label}; "
+            "`reslift verify` compares them"
+        )
+
+
 def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
     """Audit a result of any tool.
 
@@ -85,12 +95,8 @@ def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
         InputError: a file cannot be read or is no still picture, or the result is not a whole
         number of times as large.
     """
-    medium = media.of(source) or media.of(result)
-    if medium is not None:
-        raise InputError(
-            f"{one_line(result)}: reslift audits still pictures, not {medium.label}; "
-            "`reslift verify` compares them"
-        )
+    for path in (source, result):
+        check_still(path)
     small = formats.read(source, limits)
     large = formats.read(result, limits.changed(input_pixels=limits.output_pixels))
     scale, rest = divmod(large.width, small.width)

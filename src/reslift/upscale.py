@@ -202,12 +202,20 @@ class Upscaler:
     def judge(self) -> Judge:
         """What knows how far to trust each pixel (`reslift calibrate`).
 
-        Raises UsageError where the model is not calibrated, or the size is not simply its scale.
+        Raises UsageError where the model is not calibrated, or where the result is not what it was
+        calibrated on: another strength, a crop, a size that is not simply the model's scale.
         """
         from reslift.uncertainty import load_judge
 
         source, name = self._files[self.card.scale], one_line(self.card.name)
-        if self.size.whole != self.card.scale or self.size.crop:
+        if self.strength != 1:
+            raise UsageError(
+                f"how far to trust pixels is known of the model's whole answer, not at strength "
+                f"{self.strength:g}: leave out --strength or --uncertainty"
+            )
+        if self.size.crop:
+            raise UsageError("how far to trust pixels is known of whole pictures: leave out --crop")
+        if self.size.whole != self.card.scale:
             raise UsageError(f"how far to trust pixels is known at ×{self.card.scale} only")
         found = load_judge(source) if isinstance(source, Path) else None
         if found is None:

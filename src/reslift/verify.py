@@ -87,16 +87,52 @@ def verify(
     limit = TOLERANCES[chosen] if tolerance is None else tolerance
     if not 0 <= limit < float("inf"):
         raise UsageError(f"tolerance {limit}: a number of levels from 0 up")
-    medium = media.of(source)
-    names = (str(source), str(result), chosen, limit)
-    if medium is not None:
-        return _of_medium(Verification(*names), medium, chosen)
+    asked = Verification(str(source), str(result), chosen, limit)
+    medium, other = media.of(source), media.of(result)
+    several = (media.MEDIA["animation"], media.MEDIA["tiff-pages"])
+    if medium is None and other in several:
+        raise _unlike(source, result)
+    try:
+        if medium is not None:
+            return _of_medium(asked, medium, chosen)
+        return _of_stills(asked, limits)
+    except InputError as error:
+        if other is medium or other is media.MEDIA["large-tiff"]:
+            raise
+        raise _unlike(source, result) from error
+
+
+def _unlike(source: Path, result: Path) -> InputError:
+    """Says of what kinds the two are; raises its own error for a result that is no picture."""
+    if media.of(result) is None:
+        formats.peek(result)
+    one, other = (
+        "a still picture" if kind is None else kind.label
+        for kind in map(media.of, (source, result))
+    )
+    return InputError(
+        f"{one_line(result)} beside {one_line(source)}: {other} cannot be compared with {one}"
+    )
+
+
+def _of_stills(asked: Verification, limits: Limits) -> Verification:
+    source, result = Path(asked.source), Path(asked.result)
     small = formats.read(source, limits)
     large = formats.read(result, limits.changed(input_pixels=limits.output_pixels))
     scale = _scale(small, large, f"{one_line(result)} beside {one_line(source)}")
     pair = _alike(small, large, f"{one_line(result)} beside {one_line(source)}")
-    channels, count = _measure(pair, chosen, limit)
-    return Verification(*names, scale, pair.bits, count, channels, notes=pair.notes)
+    channels, count = _measure(pair, check_kernel(asked.kernel), asked.tolerance)
+    # No difference was seen where nothing was looked at: that is no agreement.
+    findings = () if channels else ("no pixel counts: none of the source's is opaque all around",)
+    return replace(
+        asked,
+        scale=scale,
+        bits=pair.bits,
+        compared=count,
+        channels=channels,
+        findings=findings,
+        notes=pair.notes,
+    )
 
 
 def _of_medium(asked: Verification, medium: media.Medium, kernel: Kernel) -> Verification:

@@ -217,7 +217,7 @@ class StillWork(Work):
             return ()
         return (
             f"shrunk by {kernel}, the result differs from the input by up to "
-            f"{tally.largest:.0f} levels (mean {tally.mean:.2g}): the input is sharper than that "
+            f"{tally.largest:.3g} levels (mean {tally.mean:.2g}): the input is sharper than that "
             "kernel makes pictures",
         )
 

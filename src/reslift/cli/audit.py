@@ -39,7 +39,7 @@ def command(
     Regions in which added detail has no support in IN, or OUT contradicts IN, are listed. That a
     region is called text-like is a guess from the statistics of its strokes; nothing is read.
     """
-    from reslift.audit import audit_files
+    from reslift.audit import audit_files, check_still
 
     if (result is None) == (model is None):
         raise UsageError("give either OUT or --model")
@@ -47,6 +47,10 @@ def command(
         if out.suffix.lower() not in (".html", ".png"):
             raise UsageError(f"{escaped(out)}: the audit is written as .html or .png")
         check_target(out, overwrite=overwrite)
+        for path in (source, result):
+            if path is not None and out.exists() and path.exists() and out.samefile(path):
+                raise UsageError(f"{escaped(out)}: it is what is audited; name another output")
+    check_still(source)
     with tempfile.TemporaryDirectory(prefix="reslift-") as folder:
         if result is None:
             from reslift.upscale import load

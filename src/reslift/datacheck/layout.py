@@ -92,7 +92,8 @@ def _pairs(root: Path) -> list[PairPlace]:
             pairs.setdefault(
                 (files.hr, files.lr), PairPlace(files.hr, files.lr, seen, files.missing)
             )
-    return list(pairs.values())
+    # Names of pairs whose LR files were all left out, as in copies of HR alone, are no pairs.
+    return list(pairs.values()) if any(pair.lr for pair in pairs.values()) else []
 
 
 def _scale(hr: Path, lr: Path | None, scale: int) -> int:
