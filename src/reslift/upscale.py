@@ -202,17 +202,13 @@ class Upscaler:
     def judge(self) -> Judge:
         """What knows how far to trust each pixel (`reslift calibrate`).
 
-        Raises UsageError where the model is not calibrated, or where the result is not what it was
-        calibrated on: another strength, a crop, a size that is not simply the model's scale.
+        Raises UsageError where the model, or the strength, crop or size, was not calibrated.
         """
         from reslift.uncertainty import load_judge
 
         source, name = self._files[self.card.scale], one_line(self.card.name)
         if self.strength != 1:
-            raise UsageError(
-                f"how far to trust pixels is known of the model's whole answer, not at strength "
-                f"{self.strength:g}: leave out --strength or --uncertainty"
-            )
+            raise UsageError("how far to trust pixels is known at strength 1: leave out --strength")
         if self.size.crop:
             raise UsageError("how far to trust pixels is known of whole pictures: leave out --crop")
         if self.size.whole != self.card.scale:
