@@ -9,6 +9,7 @@ from reslift import formats, stitch
 from reslift.backends.ensemble import Ensemble
 from reslift.backends.torch import TorchBackend
 from reslift.errors import InputError, UsageError
+from reslift.finish import Finish, Tally
 from reslift.pixels.planes import Planes
 from reslift.pixels.shift import measure_shift
 from reslift.sizes import Size
@@ -121,6 +122,19 @@ def test_a_crop_looks_as_in_the_whole(name, scale):
     # Between two scales the kernel of the last resize ends at the crop.
     inside = slice(3, -3) if scale == 1.5 else slice(None)
     np.testing.assert_allclose(out[inside, inside], wanted[inside, inside], atol=1e-5)
+
+
+def test_a_crop_of_whole_numbers_is_rounded_once_and_told_of_in_its_own_levels():
+    model = lively(small("lift", scale=2), even=True)
+    x = image(60, 52, dtype="uint8")
+    whole = made(model, size=Size(scale=2), consistent=False)
+    part = made(model, size=Size(scale=2, crop=(14, 22, 20, 16)), consistent=False)
+    out = np.empty(part.shape(x, "x"), np.uint8)
+    part.fill(Planes(x, "rgb", False), out)
+    np.testing.assert_array_equal(out, whole(x)[44:76, 28:68])
+    finish = Finish(kernel="bicubic", tally=Tally())
+    part.fill(Planes(x, "rgb", False), out, finish=finish)
+    assert 0 < finish.tally.largest < 128, "levels of 8 bits, not of 16"
 
 
 def test_a_seamless_texture_stays_seamless(cells):

@@ -77,13 +77,18 @@ class Route:
     """How one image comes to its size.
 
     chain: the scales, one after the other. outer: what goes through them. box: the part of it that
-    is the result. exact: the last of them fills the result, and no resize follows.
+    is the result. resized: the last scale does not come to its sides. exact: it fills the result.
     """
 
     chain: tuple[int, ...]
     outer: Box
     box: Box
-    exact: bool
+    resized: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing follows the last scale, neither a resize nor a cut."""
+        return not self.resized and self.outer == self.box
 
     def side(self, stages: int) -> int:
         """The scale that is reached after so many stages."""
@@ -100,7 +105,7 @@ class Route:
     def weights(self) -> list[int]:
         """How much work each stage is."""
         networks = [self.outer.pixels * self.side(i) ** 2 for i in range(len(self.chain))]
-        return networks if self.exact else [*networks, self.outer.pixels // RESIZE_SHARE + 1]
+        return networks if not self.resized else [*networks, self.outer.pixels // RESIZE_SHARE + 1]
 
 
 class Stages:
@@ -166,21 +171,23 @@ class Stages:
                 between, side = out, route.side(number + 1)
                 if not (route.exact and number == len(route.chain) - 1):
                     shape = (route.outer.height * side, route.outer.width * side, out.shape[2])
-                    dtype = pieces.deeper(image.pixels.dtype)
+                    is_cut = not route.resized and number == len(route.chain) - 1
+                    dtype = out.dtype if is_cut else pieces.deeper(image.pixels.dtype)
                     between = held.enter_context(canvas(shape, dtype, folder, in_memory=in_memory))
                 advance = share.stage(number, route.outer.pixels * side**2)
                 self._stage(scale, image, between, part.wrap, advance, finish)
                 image = replace(image, pixels=between)
-            if not route.exact:
+            middle = route.box.slices(route.outer, route.side(len(route.chain)))
+            if route.resized:
                 resize_into(
-                    image.pixels[route.box.slices(route.outer, route.side(len(route.chain)))],
+                    image.pixels[middle],
                     out,
                     alpha=image.alpha,
                     border="wrap" if part.wrap else "symmetric",
                     progress=share.stage(len(route.chain), height * width),
                 )
-            elif not route.chain:
-                out[:, :] = image.pixels[:, :]
+            elif not route.exact or not route.chain:
+                out[:, :] = image.pixels[middle]
 
     def _in_pieces(
         self,
@@ -244,8 +251,7 @@ class Stages:
         chain = steps(max(high / box.height, wide / box.width), self.scales)
         outer = self._surroundings(box, chain, height, width) if part.box else box
         side = math.prod(chain)
-        exact = (high, wide) == (box.height * side, box.width * side) and outer == box
-        return Route(chain, outer, box, exact)
+        return Route(chain, outer, box, (high, wide) != (box.height * side, box.width * side))
 
     def _surroundings(self, box: Box, chain: tuple[int, ...], height: int, width: int) -> Box:
         """`box` with all that its result depends on, from a place where the models' grids begin."""
