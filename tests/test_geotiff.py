@@ -98,13 +98,18 @@ def test_an_8_bit_raster_gets_the_pixels_of_the_picture(tmp_path):
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
+PLACES = (
+    PLACE,
+    Affine(0.1, 0, -75.123456789, 0, -0.1, 38.987654321),
+    Affine(300.0379266750948, 0, 101985.0, 0, -300.041782729805, 2826915.0),
+    Affine.translation(4e5, 5e6) @ Affine.rotation(31) @ Affine.scale(3, -3),
+)
+
+
 @pytest.mark.parametrize(
     "transform",
     [
-        PLACE,
-        Affine(0.1, 0, -75.123456789, 0, -0.1, 38.987654321),
-        Affine(300.0379266750948, 0, 101985.0, 0, -300.041782729805, 2826915.0),
-        Affine.translation(4e5, 5e6) @ Affine.rotation(31) @ Affine.scale(3, -3),
+        *PLACES,
         Affine(2.0, 0.7, 100.0, 0.3, -2.0, 200.0),
     ],
 )
@@ -535,15 +540,7 @@ def enlarge_to(path, size, model=None, **wishes):
 
 
 @pytest.mark.parametrize("size", ODD)
-@pytest.mark.parametrize(
-    "transform",
-    [
-        PLACE,
-        Affine(0.1, 0, -75.123456789, 0, -0.1, 38.987654321),
-        Affine(300.0379266750948, 0, 101985.0, 0, -300.041782729805, 2826915.0),
-        Affine.translation(4e5, 5e6) @ Affine.rotation(31) @ Affine.scale(3, -3),
-    ],
-)
+@pytest.mark.parametrize("transform", PLACES)
 def test_corners_stay_at_any_size(tmp_path, size, transform):
     path = save(tmp_path / "a.tif", scene(), transform=transform)
     target, _ = enlarge_to(path, size, bicubic_lift())
