@@ -21,9 +21,11 @@ from reslift.datasets import DATASETS, ImageSet, Splits
 from reslift.datasets import decode as decoding
 from reslift.datasets.base import divide
 from reslift.datasets.cifar10 import CLASSES, read_batches
+from reslift.datasets.collage import collage_set
 from reslift.datasets.decode import decode, decode_all, to_square
 from reslift.datasets.download import SOURCES, Archive, Source, get
 from reslift.datasets.drawn import OUTLINES, PAINTS, draw, drawn_set
+from reslift.datasets.turned import turned, turned_set, upright
 from reslift.errors import (
     InputError,
     OutputError,
@@ -398,6 +400,70 @@ def test_drawn_pictures_hold_edges_and_shades_of_all_kinds() -> None:
         gray = draw(seed, 256).mean(-1)
         assert gray.std() > 20 and len(np.unique(gray.round())) > 150
         assert np.abs(np.diff(gray)).mean() > np.abs(np.diff(photo)).mean()
+
+
+def photographs(*pictures: np.ndarray) -> ImageSet:
+    stack = [torch.from_numpy(p.transpose(2, 0, 1).copy()) for p in pictures]
+    return ImageSet(tuple(f"photo {n}" for n in range(len(stack))), stack.__getitem__)
+
+
+@pytest.mark.parametrize("size", [(40, 40), (90, 30), (31, 120)])
+@pytest.mark.parametrize("angle", [0.0, 10.0, -45.0, 80.0, 90.0])
+def test_a_turned_picture_holds_nothing_from_outside(size: tuple[int, int], angle: float) -> None:
+    wide, high = upright(*size, angle)
+    turn = np.radians(abs(angle))
+    for x, y in ((wide, high), (wide, -high)):
+        across = abs(x * np.cos(turn) + y * np.sin(turn)), abs(y * np.cos(turn) - x * np.sin(turn))
+        assert all(side <= limit + 1e-6 for side, limit in zip(across, size, strict=True))
+    white = torch.full((3, size[1], size[0]), 255, dtype=torch.uint8)
+    assert (turned(white, angle, 0.5) == 255).all(), "black came in from outside"
+
+
+def test_turning_goes_by_the_angle_and_keeps_what_is_seen() -> None:
+    x = np.mgrid[:300, :300][1]
+    stripes = (127 + 100 * np.sin(2 * np.pi * x / 12))[..., None].repeat(3, 2).astype(np.uint8)
+    gray = turned(torch.from_numpy(stripes.transpose(2, 0, 1).copy()), 30, 0.5)[0].double().numpy()
+    spectrum = np.abs(np.fft.rfft2(gray - gray.mean()))
+    row, column = np.unravel_index(spectrum.argmax(), spectrum.shape)
+    down, right = np.fft.fftfreq(gray.shape[0])[row], np.fft.rfftfreq(gray.shape[1])[column]
+    assert np.hypot(down, right) == pytest.approx(1 / 6, rel=0.05)
+    assert abs(np.degrees(np.arctan2(down, right))) == pytest.approx(30, abs=2)
+
+
+def test_turned_copies_differ_and_are_the_same_at_every_call() -> None:
+    photos = photographs(data.astronaut()[::2, ::2], data.coffee()[::2, ::2])
+    copies = turned_set(photos, 2)
+    assert copies.names[:2] == ("photo 0, turned 1", "photo 0, turned 2") and len(copies) == 4
+    assert torch.equal(copies.load(3), turned_set(photos, 2).load(3))
+    assert copies.load(0).shape != copies.load(1).shape
+    assert len(turned_set(photos, 0)) == 0
+
+
+def test_collages_hold_the_photographs_and_clean_edges() -> None:
+    red, green = np.zeros((200, 90, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
+    red[..., 0], green[..., 1] = 200, 200
+    collages = collage_set(photographs(red, green), 2, side=128)
+    first = collages.load(0)
+    assert first.shape == (3, 128, 128) and first.dtype == torch.uint8
+    assert torch.equal(first, collages.load(0)) and not torch.equal(first, collages.load(1))
+    pixels = first.permute(1, 2, 0).reshape(-1, 3).int()
+    seen = [
+        ((pixels - torch.tensor(color)).abs().sum(1) < 9).sum()
+        for color in (red[0, 0], green[0, 0])
+    ]
+    assert min(seen) > 200, "both photographs are there as they are"
+
+
+def test_a_collage_leaves_out_what_cannot_be_read() -> None:
+    def load(number: int) -> torch.Tensor:
+        if number:
+            raise InputError(f"{number}: broken")
+        return torch.full((3, 80, 80), 77, dtype=torch.uint8)
+
+    assert 77 in collage_set(ImageSet(("0", "1", "2"), load), 1, side=64).load(0)
+    broken = ImageSet(("0", "1"), lambda n: load(n + 1))
+    with pytest.raises(InputError, match="broken"):
+        collage_set(broken, 1, side=64).load(0)
 
 
 def test_sets_one_after_the_other_keep_their_pictures() -> None:

@@ -5,7 +5,9 @@ import pytest
 import torch
 from PIL import Image
 from skimage import data
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from reslift import stitch
 from reslift.backends.torch import TorchBackend
 from reslift.errors import UsageError
 from reslift.finish import Finish, Tally, is_faithful
@@ -237,3 +239,25 @@ def test_what_cannot_be_met_ends_early_and_never_farther_off():
         _, lack = bicubic(x, target)
     assert np.abs(lack).max() > 1
     assert len(moves) < 150
+
+
+def test_matrices_are_multiplied_on_one_thread_and_the_caller_keeps_its_own(monkeypatch):
+    def threads():
+        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+    seen = []
+
+    def watched(*given):
+        seen.append(threads())
+        return finished(*given)
+
+    finished = stitch.finished
+    monkeypatch.setattr(stitch, "finished", watched)
+    stitcher = Stitcher(TorchBackend(small_lift(2), "cpu", "fp32"))
+    lr, out = np.zeros((8, 8, 3), np.uint8), np.zeros((16, 16, 3), np.uint8)
+    with threadpool_limits(2, user_api="blas"):
+        if threads() != {2}:
+            pytest.skip("this BLAS has one thread, or does not tell")
+        stitcher.run(Planes(lr, "rgb", False), out, finish=Finish(1, "bicubic"))
+        assert threads() == {2}
+    assert seen == [{1}]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,6 +23,7 @@ from reslift import checkpoint
 from reslift.advice import Advice
 from reslift.cli import main
 from reslift.datasets.base import ImageSet
+from reslift.datasets.collage import collage_set
 from reslift.datasets.decode import decoded
 from reslift.datasets.drawn import drawn_set
 from reslift.datasets.folder import find_images, load_folders, read_rgb
@@ -345,18 +348,25 @@ def test_other_colours_fit_lr_and_hr_and_leave_the_rest_alone(pictures: Path) ->
     assert (lr2 - again)[..., 4:-4, 4:-4].abs().max() <= 3.01 / 255
 
 
-def test_drawn_pictures_train_too_and_are_neither_held_out_nor_sampled(
+def test_made_pictures_train_too_and_are_neither_held_out_nor_sampled(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reslift.train.drawn_set", lambda count: drawn_set(count, side=64))
-    chosen = recipe(data={**TREE["data"], "drawn": 2})  # type: ignore[dict-item]
+    small = partial(collage_set, side=64)
+    monkeypatch.setattr("reslift.train.collage_set", small)
+    some = shutil.copytree(pictures, tmp_path / "some")
+    (some / "broken.png").write_bytes(b"no picture")
+    made = {"drawn": 2, "turned": 1, "collages": 3}
+    chosen = recipe(data={**TREE["data"], **made})  # type: ignore[dict-item]
     run = start(tmp_path / "run", chosen)
-    assert fit(chosen, run, data=pictures)
+    assert fit(chosen, run, data=some)
     names = json.loads((run.folder / "data.json").read_text())
-    assert names["train"][-2:] == ["drawn 0", "drawn 1"]
-    assert not any("drawn" in name for name in names["validation"])
+    photos = [name for name in names["train"] if name.endswith(".png")]
+    wanted = ["drawn 0", "drawn 1", *(f"{name}, turned 1" for name in photos)]
+    assert names["train"] == [*photos, *wanted, "collage 0", "collage 1", "collage 2"]
+    assert all(name.endswith(".png") for name in names["validation"])
     card = checkpoint.load(run.folder / "last.safetensors")[1]
-    assert "2 of them drawn" in card.data
+    assert f"2 of them drawn, {len(photos)} turned, 3 collages" in card.data
     whole = bank(pictures).sample(9, 2)
     assert whole.names == ("0", "1")
 

@@ -72,6 +72,8 @@ class DataPart(Part):
         copies: shrunk copies of the pictures that are drawn too, as shares of their sides.
         colours: share of the patches with permuted colours, less contrast, another brightness.
         drawn: pictures of 1024x1024 that are drawn, not photographed, and trained on too.
+        turned: copies of each picture, turned by any angle and shrunk, that are trained on too.
+        collages: pictures of 1024x1024 made of pieces of the others, that are trained on too.
         validation_crop: side of the centre crop, HR pixels, that validation looks at; 0 is all.
     """
 
@@ -91,6 +93,8 @@ class DataPart(Part):
     copies: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     colours: float = Field(0.0, ge=0, le=1)
     drawn: int = Field(0, ge=0, le=10_000)
+    turned: int = Field(0, ge=0, le=100)
+    collages: int = Field(0, ge=0, le=10_000)
     validation_crop: int = Field(768, ge=0)
 
 

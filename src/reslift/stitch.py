@@ -143,7 +143,8 @@ class Stitcher:
         outer = inner.grown(transparency.REACH, height, width)
         lr = self._lr(image, outer)
         cell = Cell(lr, outer, inner, core, size, self.needs.scale, image.alpha)
-        return finished(sr, cell, dtype, finish)
+        with machine.one_blas_thread():
+            return finished(sr, cell, dtype, finish)
 
     def _lr(self, image: Planes, outer: Box) -> Floats:
         """(1, C, h, w) of a part of the image, with visible colours under what is hidden."""

@@ -18,8 +18,10 @@ from reslift.advice import Advice
 from reslift.backends.torch import choose_device
 from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
+from reslift.datasets.collage import collage_set
 from reslift.datasets.drawn import drawn_set
 from reslift.datasets.patches import PatchBank
+from reslift.datasets.turned import turned_set
 from reslift.degradations import Degradation, make_degradation
 from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_line
 from reslift.interrupts import stop_politely
@@ -119,7 +121,7 @@ class Session:
             recipe.data.validation_crop,
             objective.features,
         )
-        photos = len(self.bank.names) - recipe.data.drawn
+        photos = len(set(self.bank.names) & set(splits.train.names))
         few = self.bank.sample(min(SAMPLE, max(1, len(self.validator.pairs) // 2)), photos)
         self.sample = Validator(few, degradation, self.device, recipe.data.validation_crop)
         self.stepper = Stepper(model, self.bank, recipe, self.precision, share, objective)
@@ -140,9 +142,14 @@ class Session:
             self._tell(self.reporter.warnings)
 
     def _fill_bank(self, splits: Splits, degradation: Degradation) -> PatchBank:
-        part = self.recipe.data
+        part, photos = self.recipe.data, splits.train
+        made = {
+            "of them drawn": drawn_set(part.drawn),
+            "turned": turned_set(photos, part.turned),
+            "collages": collage_set(photos, part.collages),
+        }
         bank = PatchBank(
-            splits.train + drawn_set(part.drawn),
+            sum(made.values(), photos),
             degradation,
             self.device,
             reject_flat=part.reject_flat,
@@ -154,6 +161,8 @@ class Session:
         )
         for patch in {phase.patch for phase in self.recipe.phases}:
             bank.spots(patch)
+        read = set(bank.names)
+        self.made = {kind: len(read & set(images.names)) for kind, images in made.items()}
         for line in bank.unreadable:
             self.watcher.note(f"left out: {line}")
         return bank
@@ -329,7 +338,7 @@ class Session:
         part, model = self.recipe.data, self.stepper.average
         seen = f"{len(self.bank.names)} pictures, {len(self.bank.hr) / 1e6:.1f} MP, from "
         seen += ", ".join((self.root / folder).resolve().name for folder in part.train)
-        seen += f", {part.drawn} of them drawn" if part.drawn else ""
+        seen += "".join(f", {count} {kind}" for kind, count in self.made.items() if count)
         bicubic = self.validator.baseline
         card = card_of(self.recipe, model, seen, self.step, score, bicubic)
         checkpoint.save(path, model, card)

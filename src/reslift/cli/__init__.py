@@ -155,9 +155,6 @@ def _take_flag(words: list[str], flag: str) -> bool:
 
 
 def _prepare_process() -> None:
-    # The agreement step multiplies small matrices, where a second thread of BLAS only gets into the
-    # way of the engine's: ×1.2 to ×1.9 of the whole time instead of ×1.0 to ×1.2 on two cores.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (closed outside: >&-)

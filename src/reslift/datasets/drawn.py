@@ -11,6 +11,7 @@ hold: clean edges at all angles, thin lines, gratings and lettering, under nobod
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ SIDE = 1024
 FINER = 2
 COVER = 3.0
 MOST_LEAVES = 4000
+PLAIN = 24
 LETTERS = list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,:;!?()&%+-=/")
 OUTLINES = {
     "ellipse": 0.2,
@@ -37,6 +39,8 @@ PAINTS = {"flat": 0.25, "gradient": 0.3, "stripes": 0.15, "checks": 0.05, "noise
 
 Floats = NDArray[np.float32]
 Rng = np.random.Generator
+Paint = Callable[[int, int], Floats]
+"""Height and width to (height, width, 3), or what becomes that, 0 to 255."""
 
 
 def drawn_set(count: int, side: int = SIDE) -> ImageSet:
@@ -52,10 +56,21 @@ def draw(seed: int, side: int = SIDE) -> NDArray[np.uint8]:
     """One picture, (side, side, 3); a second or more of work at the usual side."""
     rng = np.random.default_rng(seed)
     canvas = np.empty((side * FINER, side * FINER, 3), np.float32)
-    canvas[:] = _colour(rng)
+    canvas[:] = colour(rng)
+
+    def paint(height: int, width: int) -> Floats:
+        share = blend(rng, height, width)[..., None]
+        return colour(rng) * (1 - share) + colour(rng) * share
+
     for radius in _radii(rng, side * FINER):
-        _let_fall(rng, canvas, radius)
-    picture = canvas.reshape(side, FINER, side, FINER, 3).mean((1, 3))
+        let_fall(rng, canvas, radius, paint)
+    return on_paper(canvas)
+
+
+def on_paper(canvas: Floats) -> NDArray[np.uint8]:
+    """The picture of a canvas that is twice as fine."""
+    high, wide = (side // FINER for side in canvas.shape[:2])
+    picture = canvas.reshape(high, FINER, wide, FINER, 3).mean((1, 3))
     return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
 
@@ -70,7 +85,8 @@ def _radii(rng: Rng, side: int) -> list[float]:
     return radii
 
 
-def _let_fall(rng: Rng, canvas: Floats, radius: float) -> None:
+def let_fall(rng: Rng, canvas: Floats, radius: float, paint: Paint) -> None:
+    """Lay a leaf anywhere on a canvas (H, W, 3), in place; the smallest are of one colour."""
     side = len(canvas)
     mask = np.asarray(_outline(rng, radius), np.float32)[..., None] / 255
     size = len(mask)
@@ -80,22 +96,19 @@ def _let_fall(rng: Rng, canvas: Floats, radius: float) -> None:
     if not mask.size:
         return
     mask = mask * (1 if rng.random() < 0.9 else rng.uniform(0.3, 0.9))
-    if size > 24:
-        blend = _blend(rng, *mask.shape[:2])[..., None]
-        paint = _colour(rng) * (1 - blend) + _colour(rng) * blend
-    else:
-        paint = _colour(rng)
+    filling = paint(*mask.shape[:2]) if size > PLAIN else colour(rng)
     spot = canvas[y + rows.start : y + rows.stop, x + columns.start : x + columns.stop]
-    spot += mask * (paint - spot)
+    spot += mask * (filling - spot)
 
 
-def _colour(rng: Rng) -> Floats:
+def colour(rng: Rng) -> Floats:
+    """(3,) 0 to 255, black and white more often than the middle."""
     light = rng.beta(0.9, 0.9)
     tint = rng.normal(0, 0.12, 3) * (0.3 + rng.random())
     return np.asarray(np.clip(255 * (light + tint - tint.mean()), 0, 255), np.float32)
 
 
-def _blend(rng: Rng, height: int, width: int) -> Floats:
+def blend(rng: Rng, height: int, width: int) -> Floats:
     """(height, width) shares of a leaf's second colour, 0 to 1."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     angle = rng.uniform(0, 2 * math.pi)
