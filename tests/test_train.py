@@ -351,9 +351,9 @@ def test_other_colours_fit_lr_and_hr_and_leave_the_rest_alone(pictures: Path) ->
 def test_made_pictures_train_too_and_are_neither_held_out_nor_sampled(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reslift.train.drawn_set", lambda count: drawn_set(count, side=64))
+    monkeypatch.setattr("reslift.datasets.made.drawn_set", lambda count: drawn_set(count, side=64))
     small = partial(collage_set, side=64)
-    monkeypatch.setattr("reslift.train.collage_set", small)
+    monkeypatch.setattr("reslift.datasets.made.collage_set", small)
     some = shutil.copytree(pictures, tmp_path / "some")
     (some / "broken.png").write_bytes(b"no picture")
     made = {"drawn": 2, "turned": 1, "collages": 3}

@@ -18,10 +18,8 @@ from reslift.advice import Advice
 from reslift.backends.torch import choose_device
 from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
-from reslift.datasets.collage import collage_set
-from reslift.datasets.drawn import drawn_set
+from reslift.datasets.made import made_sets
 from reslift.datasets.patches import PatchBank
-from reslift.datasets.turned import turned_set
 from reslift.degradations import Degradation, make_degradation
 from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_line
 from reslift.interrupts import stop_politely
@@ -143,11 +141,7 @@ class Session:
 
     def _fill_bank(self, splits: Splits, degradation: Degradation) -> PatchBank:
         part, photos = self.recipe.data, splits.train
-        made = {
-            "of them drawn": drawn_set(part.drawn),
-            "turned": turned_set(photos, part.turned),
-            "collages": collage_set(photos, part.collages),
-        }
+        made = made_sets(part, photos)
         bank = PatchBank(
             sum(made.values(), photos),
             degradation,
