@@ -135,6 +135,13 @@ def test_what_is_no_enlargement_is_refused(files, tmp_path):
         audit_files(files[1], files[0])
 
 
+def test_a_picture_of_a_few_pixels_is_refused(tmp_path):
+    for name, side in (("a.png", 7), ("b.png", 14)):
+        Image.new("L", (side, 2 * side), 90).save(tmp_path / name)
+    with pytest.raises(InputError, match=r"a\.png: 7x14 is too little to audit; from 8x8 up"):
+        audit_files(tmp_path / "a.png", tmp_path / "b.png")
+
+
 def test_an_animation_is_refused_and_not_judged_by_its_first_frame(tmp_path, capsys):
     frames = [Image.new("L", (8, 8), level) for level in (0, 200)]
     for name, side in (("a.gif", 8), ("b.gif", 16)):

@@ -8,7 +8,7 @@ from skimage import data
 
 from reslift import formats, provenance
 from reslift.cli import main
-from reslift.errors import InputError
+from reslift.errors import InputError, UsageError
 from reslift.formats import Picture
 from reslift.media import Wishes
 from reslift.provenance import COMPOSITE, ENHANCED, Record, from_xmp, into_xmp, without
@@ -165,3 +165,26 @@ def test_replay_says_what_differs(source, model, tmp_path, capsys):
         replay(out, out, model=model)
     with pytest.raises(InputError, match="not bundled"):
         replay(out, source)
+
+
+def test_replay_keeps_the_repetition_under_a_name_of_its_format(source, model, tmp_path):
+    out = tmp_path / "out.png"
+    load(model, backend="torch").upscale_file(source, out)
+    with pytest.raises(UsageError, match=r"again\.jpg: the repetition is png"):
+        replay(out, source, model=model, out=tmp_path / "again.jpg")
+    assert not (tmp_path / "again.jpg").exists()
+    assert replay(out, source, model=model, out=tmp_path / "again.PNG").same_bytes
+    assert (tmp_path / "again.PNG").read_bytes() == out.read_bytes()
+
+
+def test_a_result_that_is_too_large_names_the_limit_of_results(source, model, tmp_path, capsys):
+    out = tmp_path / "out.png"
+    load(model, backend="torch").upscale_file(source, out)
+    low = ["--max-output-pixels", "50"]
+    for words in (
+        ["replay", out, "--input", source],
+        ["verify", source, out],
+        ["audit", source, out],
+    ):
+        assert main([*map(str, words), *low]) == 1
+        assert "limit output_pixels of 50" in capsys.readouterr().err

@@ -35,6 +35,8 @@ MOST_FITTED = 200_000
 FLOOR = 2.0
 DOUBTFUL = 1.0
 LEAST_PIXELS = 64
+LEAST_SIDE = 8
+"""LR pixels; what was added is told from fits and means that need some."""
 MOST_REGIONS = 50
 
 
@@ -92,13 +94,18 @@ def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
     """Audit a result of any tool.
 
     Raises:
-        InputError: a file cannot be read or is no still picture, or the result is not a whole
-        number of times as large.
+        InputError: a file cannot be read or is no still picture, the source is smaller than 8x8, or
+        the result is not a whole number of times as large.
     """
     for path in (source, result):
         check_still(path)
     small = formats.read(source, limits)
-    large = formats.read(result, limits.changed(input_pixels=limits.output_pixels))
+    if min(small.width, small.height) < LEAST_SIDE:
+        raise InputError(
+            f"{one_line(source)}: {small.width}x{small.height} is too little to audit; from "
+            f"{LEAST_SIDE}x{LEAST_SIDE} up"
+        )
+    large = formats.read(result, limits.for_results())
     scale, rest = divmod(large.width, small.width)
     if rest or scale < 2 or large.height != scale * small.height:
         raise InputError(

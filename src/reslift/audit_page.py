@@ -8,7 +8,7 @@ import numpy as np
 
 from reslift import formats
 from reslift.audit import DOUBTFUL, Audit, Region, luma
-from reslift.limits import DEFAULT
+from reslift.limits import DEFAULT, Limits
 from reslift.report import (
     Bytes,
     Column,
@@ -36,10 +36,10 @@ NOTE = (
 )
 
 
-def render(source: Path, result: Path, found: Audit) -> str:
+def render(source: Path, result: Path, found: Audit, limits: Limits = DEFAULT) -> str:
     """The whole page."""
     title = f"Audit of {result.name}"
-    shown = _shown(result)
+    shown = _shown(result, limits)
     height, width = shown.shape[:2]
     pictures = [
         ("result", shown, f"x{found.scale} of {source.name}"),
@@ -76,9 +76,9 @@ def _regions(regions: tuple[Region, ...]) -> Html:
     return table([*columns, Column("doubt", True)], rows, sortable=True)
 
 
-def overlay(result: Path, found: Audit) -> Bytes:
+def overlay(result: Path, found: Audit, limits: Limits = DEFAULT) -> Bytes:
     """The result in gray with its doubtful places coloured and framed by kind."""
-    plain = _shown(result).astype(np.float32)
+    plain = _shown(result, limits).astype(np.float32)
     gray = plain.mean(2, keepdims=True).repeat(3, 2) if plain.ndim == 3 else plain
     step = _step(found.doubt.shape)
     doubt = _fit(found.doubt)
@@ -96,10 +96,9 @@ def overlay(result: Path, found: Audit) -> Bytes:
     return drawn
 
 
-def _shown(result: Path) -> Bytes:
+def _shown(result: Path, limits: Limits) -> Bytes:
     """(H, W, 3), at most `LONGEST` a side."""
-    wide = DEFAULT.changed(input_pixels=DEFAULT.output_pixels)
-    picture = formats.read(result, wide)
+    picture = formats.read(result, limits.for_results())
     if picture.space == "rgb" and not picture.alpha and picture.bits == 8:
         plain: Bytes = np.ascontiguousarray(_fit(picture.pixels))
         return plain

@@ -65,6 +65,16 @@ class Limits:
                 raise UsageError(f"{self.option(name)} {value}: a limit is a number from 1 up")
         return replace(self, **given)
 
+    def for_results(self) -> Limits:
+        """For reading what was enlarged: a picture may be as large as a result."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return _ResultLimits(**{**values, "input_pixels": self.output_pixels})
+
+
+class _ResultLimits(Limits):
+    def check(self, name: str, amount: float, what: str) -> None:
+        super().check("output_pixels" if name == "input_pixels" else name, amount, what)
+
 
 DEFAULT = Limits()
 

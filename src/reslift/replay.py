@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from reslift import checkpoint, formats, media
-from reslift.errors import InputError, one_line
+from reslift.errors import InputError, UsageError, one_line
 from reslift.limits import DEFAULT, Limits
 from reslift.media import Wishes
 from reslift.provenance import Record, from_xmp, sha256, side_file, versions
@@ -46,7 +46,7 @@ def find_record(result: Path, limits: Limits = DEFAULT) -> Record:
             return Record.parse(beside.read_text(encoding="ascii"))
         except (OSError, ValueError) as error:
             raise InputError(f"cannot use {one_line(beside)}: {one_line(error)}") from error
-    wide = limits.changed(input_pixels=limits.output_pixels)
+    wide = limits.for_results()
     record = from_xmp(formats.read(result, wide).xmp)
     if record is None:
         raise InputError(
@@ -72,7 +72,8 @@ def replay(
 
     Raises:
         InputError: no record, no still picture, or `source` is not what it names. CheckpointError,
-        UnknownName: the model is not here. OutputError: it cannot be written.
+        UnknownName: the model is not here. OutputError: it cannot be written. UsageError: the name
+        `out` is one of another format.
     """
     medium = media.of(source) or media.of(result)
     if medium is not None:
@@ -88,6 +89,10 @@ def replay(
         )
     upscaler = _upscaler(record, model, limits)
     options = record.options
+    if out is not None and formats.format_of(out) != options.get("format", formats.format_of(out)):
+        raise UsageError(
+            f"{one_line(out)}: the repetition is {options['format']} as the result is; name it so"
+        )
     beside = side_file(result).is_file()
     wishes = Wishes(
         quality=int(options.get("quality", 95)),
@@ -105,7 +110,7 @@ def replay(
 
 
 def _xmp(result: Path, limits: Limits) -> bytes | None:
-    return formats.read(result, limits.changed(input_pixels=limits.output_pixels)).xmp
+    return formats.read(result, limits.for_results()).xmp
 
 
 def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upscaler:
@@ -151,7 +156,7 @@ def _changed(before: Record, now: Record) -> Iterator[str]:
 
 
 def _difference(again: Path, result: Path, limits: Limits) -> tuple[int, float]:
-    wide = limits.changed(input_pixels=limits.output_pixels)
+    wide = limits.for_results()
     one, other = (formats.read(path, wide).pixels for path in (again, result))
     if one.shape != other.shape or one.dtype != other.dtype:
         return int(np.iinfo(other.dtype).max), 1.0

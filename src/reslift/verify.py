@@ -118,7 +118,7 @@ def _unlike(source: Path, result: Path) -> InputError:
 def _of_stills(asked: Verification, limits: Limits) -> Verification:
     source, result = Path(asked.source), Path(asked.result)
     small = formats.read(source, limits)
-    large = formats.read(result, limits.changed(input_pixels=limits.output_pixels))
+    large = formats.read(result, limits.for_results())
     scale = _scale(small, large, f"{one_line(result)} beside {one_line(source)}")
     pair = _alike(small, large, f"{one_line(result)} beside {one_line(source)}")
     channels, count = _measure(pair, check_kernel(asked.kernel), asked.tolerance)

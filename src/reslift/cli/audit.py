@@ -16,6 +16,7 @@ from reslift.files import check_target
 
 if TYPE_CHECKING:
     from reslift.audit import Audit
+    from reslift.limits import Limits
 
 
 def command(
@@ -33,6 +34,12 @@ def command(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    max_input_pixels: Annotated[
+        str | None, typer.Option(help="Largest IN [default: 100M].")
+    ] = None,
+    max_output_pixels: Annotated[
+        str | None, typer.Option(help="Largest OUT [default: 1G].")
+    ] = None,
 ) -> int:
     """Split OUT into what IN determines and what was added; needs no truth.
 
@@ -40,7 +47,9 @@ def command(
     region is called text-like is a guess from the statistics of its strokes; nothing is read.
     """
     from reslift.audit import audit_files, check_still
+    from reslift.cli.options import limits_of
 
+    limits = limits_of(input_pixels=max_input_pixels, output_pixels=max_output_pixels)
     if (result is None) == (model is None):
         raise UsageError("give either OUT or --model")
     if out is not None:
@@ -56,17 +65,19 @@ def command(
             from reslift.upscale import load
 
             result = Path(folder) / "result.png"
-            load(model or "", scale).upscale_file(source, result)
-        found = audit_files(source, result)
+            load(model or "", scale, limits=limits).upscale_file(source, result)
+        found = audit_files(source, result, limits)
         if out is not None:
-            _write(out, source, result, found, overwrite)
+            _write(out, source, result, found, overwrite, limits)
     _print(found, as_json)
     if out is not None:
         print(f"wrote {escaped(out)}", file=sys.stderr)
     return 0
 
 
-def _write(out: Path, source: Path, result: Path, found: Audit, overwrite: bool) -> None:
+def _write(
+    out: Path, source: Path, result: Path, found: Audit, overwrite: bool, limits: Limits
+) -> None:
     from reslift.audit_page import overlay, render
     from reslift.files import atomic_write
 
@@ -74,9 +85,9 @@ def _write(out: Path, source: Path, result: Path, found: Audit, overwrite: bool)
         if out.suffix.lower() == ".png":
             from PIL import Image
 
-            Image.fromarray(overlay(result, found)).save(temporary, "png")
+            Image.fromarray(overlay(result, found, limits)).save(temporary, "png")
         else:
-            temporary.write_text(render(source, result, found), encoding="utf-8")
+            temporary.write_text(render(source, result, found, limits), encoding="utf-8")
 
 
 def _print(found: Audit, as_json: bool) -> None:

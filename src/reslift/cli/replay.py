@@ -20,14 +20,22 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Keep the repetition here.")
     ] = None,
+    max_input_pixels: Annotated[
+        str | None, typer.Option(help="Largest IN [default: 100M].")
+    ] = None,
+    max_output_pixels: Annotated[
+        str | None, typer.Option(help="Largest OUT [default: 1G].")
+    ] = None,
 ) -> int:
     """Make OUT again from IN, as OUT says it was made, and compare the two.
 
     Exit code 4 where the bytes differ; what is not as it was is listed.
     """
+    from reslift.cli.options import limits_of
     from reslift.replay import replay
 
-    done = replay(result, source, model=model, out=out)
+    limits = limits_of(input_pixels=max_input_pixels, output_pixels=max_output_pixels)
+    done = replay(result, source, model=model, out=out, limits=limits)
     for reason in done.reasons:
         tell(f"changed: {reason}")
     if done.same_bytes:
