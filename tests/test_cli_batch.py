@@ -382,3 +382,8 @@ def test_what_cannot_be_done_as_asked_is_said(run):
     assert any("--consistent has no effect" in line for line in err)
     _, _, err = run("a.png", "--consistent", "-o", "e.png")
     assert not any("has no effect" in line for line in err)
+    picture("a.jpg", 12, 20)
+    box = "--kernel box has no effect here without --consistent"
+    for name, more, told in (("a.jpg", (), 1), ("a.jpg", ("--consistent",), 0)):
+        _, _, err = run(name, "--kernel", "box", "-o", f"f{told}.png", *more)
+        assert sum(box in line for line in err) == told, (name, more)

@@ -23,6 +23,7 @@ from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.regrid import Regrid
+from reslift.pixels.shrink import Kernel
 from reslift.provenance import Record
 from reslift.sizes import Size
 from reslift.stitch import Progress
@@ -36,6 +37,7 @@ class Host(Enlarger, Protocol):
 
     max_memory: int | None
     consistent: bool | None
+    kernel: Kernel
 
     def shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
         """(H', W', C) of the result for pixels (H, W, C); LimitError where that is too large."""
@@ -213,6 +215,8 @@ class StillWork(Work):
         limit = 0.0 if kernel == "box" else 1.0
         if self.upscaler.consistent and tally is not None and not tally.count:
             return ("--consistent has no effect: no model goes straight to this size",)
+        if kernel is None and self.upscaler.kernel != "bicubic":
+            return (f"--kernel {self.upscaler.kernel} has no effect here without --consistent",)
         if kernel is None or tally is None or tally.largest <= limit + 1e-3:
             return ()
         return (
