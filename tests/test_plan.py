@@ -119,3 +119,33 @@ def test_a_failure_names_its_file_once_and_makes_no_table(tmp_path, capsys, mode
     assert main(["plan", str(broken), "--model", model, "--backend", "torch"]) == 1
     streams = capsys.readouterr()
     assert streams.out == "" and streams.err.count("broken.png") == 1
+
+
+def test_a_clip_is_tried_from_end_to_end_where_it_begins(tmp_path, monkeypatch):
+    av = pytest.importorskip("av")
+    assert av
+    from reslift import media
+    from video_samples import noisy_clip
+
+    (tmp_path / "in").mkdir()
+    clip = noisy_clip(tmp_path / "in" / "clip.mkv", 90)
+    upscaler, video = made(small_lift()), media.MEDIA["video"]
+    naming = Naming(str(tmp_path / "out"), "-x2", None, False, None)
+    wishes = media.Wishes(start=1.0)
+    request = Request([str(tmp_path / "in" / "*")], Size(scale=2), naming, wishes=wishes)
+    (job,) = batch.plan(request).jobs
+    seen = []
+
+    def pace(*given):
+        seen.append(given)
+        return type(video).pace(video, *given)
+
+    monkeypatch.setattr(video, "pace", pace, raising=False)
+    (found,), failed = plan.estimates(plan.Probe(upscaler, DEFAULT, wishes), [job])
+    assert not failed and seen[0][3].start == 1.0
+    assert plan.FEWEST <= seen[0][4] <= plan.MOST
+    assert 0 < found.seconds < 60 and not (tmp_path / "out").exists()
+    assert [p.name for p in (tmp_path / "in").iterdir()] == [clip.name]
+    monkeypatch.setattr(video, "pace", lambda *given: 2.0)
+    (found,), _ = plan.estimates(plan.Probe(upscaler, DEFAULT, wishes), [job])
+    assert found.seconds == 2.0 * job.frames

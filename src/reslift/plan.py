@@ -4,6 +4,7 @@
 
     headers ──► cells ──┐
     one cell, timed ────┴──► network    one file of a kind read, a piece of it written ──► the rest
+    a few frames of a clip, from end to end ──► a clip
 
 The network's time goes by the pixels that it sees: each cell with the real pixels around it. An
 engine takes further memory whenever a cell is larger than all before it, so that memory goes by the
@@ -36,6 +37,8 @@ WARM_UP = 64
 LESS = 40
 LATER, MARKED = 0.5, 0.1
 LEVEL = 6
+WHILE, FEWEST, MOST = 3.0, 4, 48
+"""Seconds of the network for which a clip is tried, and how many frames that may be."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,14 @@ class Probe:
         cells = tiles.grid(height, width)
         seen = [cell.grown(self.upscaler.context, height, width).pixels for cell in cells]
         network = self._network(job.wanted[0] / width)
-        seconds = network.seconds * sum(seen) * runs * job.frames
-        seconds += self._packing() * job.pixels * runs
+        frame = network.seconds * sum(seen) * runs
+        few = max(FEWEST, min(MOST, round(WHILE / frame))) if frame else MOST
+        wishes = replace(self.wishes, overwrite=True)
+        pace = medium.pace(self.upscaler, job.source, job.target, wishes, few)
+        if pace is None:
+            seconds = frame * job.frames + self._packing() * job.pixels * runs
+        else:
+            seconds = pace * job.frames
         held = self._growth.take(seen, network) + job.wanted[0] * tiles.CELL * runs
         return Estimate(
             job, medium.label, len(cells) * job.frames, self._before + round(held), seconds

@@ -212,6 +212,16 @@ class Medium(ABC):
             be written. Nothing is left behind.
         """
 
+    def pace(
+        self, enlarger: Enlarger, source: Path, target: Path, wishes: Wishes, frames: int
+    ) -> float | None:
+        """Seconds that a frame takes from end to end, measured on about so many of `source`.
+
+        Nothing is written to `target`, whose name says into what. None where the network's own time
+        is nearly all of it. Raises as `upscale`.
+        """
+        return None
+
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         """What `target` should have of `source` and has not: counts, times, streams, tags.
 

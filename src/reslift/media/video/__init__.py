@@ -61,6 +61,14 @@ class Video(Medium):
 
         return enlarge(enlarger, source, target, wishes, progress).notes
 
+    def pace(
+        self, enlarger: Enlarger, source: Path, target: Path, wishes: Wishes, frames: int
+    ) -> float | None:
+        """See `Medium`."""
+        from reslift.media.video.work import pace
+
+        return pace(enlarger, source, target, wishes, frames)
+
     def keeps_samples(self, source: Path, target: Path) -> bool:
         """See `Medium`; frames agree before they are encoded."""
         return True
