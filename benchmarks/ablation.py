@@ -163,7 +163,7 @@ ROWS = [
     Row("skip bilinear", skipping(lambda: Interpolation(4, 3, "bilinear"))),
     Row("skip nearest", skipping(Repeated)),
     Row("no skip", skipping(Nothing)),
-    Row("loss l1", phase={"loss": {"l1": 1.0}}),
+    Row("loss luma + 0.25 l1", phase={"loss": {"luma": 1.0, "l1": 0.25}}),
     Row("loss l1 + 0.05 fft", phase={"loss": {"l1": 1.0, "fft": 0.05}}),
     Row("loss mse", phase={"loss": {"mse": 1.0}}),
     Row("no EMA", ema=0.0),
