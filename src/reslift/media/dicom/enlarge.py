@@ -59,7 +59,9 @@ def enlarge_image(
             wide = stack.enter_context(canvas(shape[:3], np.float32, target.parent))
         for number, stored in enumerate(image.frames()):
             padding = image.padding(stored)
-            out[number] = enlarge(enlarger, stored, seen, padding, exact=exact)
+            out[number] = enlarge(
+                enlarger, stored, seen, padding, avoid=image.padding_values, exact=exact
+            )
             if wide is not None:
                 wide[number] = half_widths(enlarger, stored, out[number], seen, padding)
             if wishes.not_for_diagnosis:
