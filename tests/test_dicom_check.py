@@ -1,5 +1,7 @@
 """`verify` of DICOM images: whatever is lost or changed behind their back is named."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -113,3 +115,38 @@ def test_frames_may_use_the_range_of_all(tmp_path):
     source = dicom(tmp_path / "a.dcm", pixels)
     target = dicom(tmp_path / "b.dcm", pixels.repeat(2, 1).repeat(2, 2))
     assert {(one.least, one.most) for one in DICOM.layers(source, target)} == {(0.0, 900.0)}
+
+
+def test_a_window_goes_by_the_slope_of_each_frame(tmp_path):
+    source, enlarger = enhanced(tmp_path / "a.dcm"), Cubic()
+    DICOM.upscale(enlarger, source, tmp_path / "b.dcm", Wishes(window=(-500, 600)))
+    stored = read(source).pixel_array
+    # Each frame is seen in its window first; of -800 to -200 HU, which is 200 to 800 ÷ its slope.
+    for number, shown in enumerate(enlarger.shown[:6:2]):
+        low, high = 200 / (1 + number), 800 / (1 + number)
+        wanted = ((stored[number] - low) / (high - low)).clip(0, 1)
+        assert np.allclose(shown[..., 0], wanted, atol=1e-6)
+
+
+def test_a_window_that_cannot_be_used_is_said(tmp_path):
+    table = item(LUTDescriptor=[4, 0, 16], LUTData=b"\0" * 8)
+    table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "OW"
+    gray = dicom(tmp_path / "a.dcm", waves(low=0).astype(np.int16), ModalityLUTSequence=[table])
+    colours = dicom(tmp_path / "c.dcm", np.zeros((9, 9, 3), np.uint8))
+    for source, word in ((gray, "table"), (colours, "colours")):
+        target = tmp_path / "b.dcm"
+        notes = DICOM.upscale(Cubic(), source, target, Wishes(overwrite=True, window=(40, 400)))
+        assert word in notes[0]
+
+
+def test_a_map_of_half_widths_has_no_mapping_of_values(tmp_path):
+    from reslift.media.dicom import halves
+
+    mapping = item(RealWorldValueSlope=2.0, RealWorldValueIntercept=0.0)
+    source = dicom(
+        tmp_path / "a.dcm", waves().astype(np.int16), RealWorldValueMappingSequence=[mapping]
+    )
+    calibration = SimpleNamespace(data="pictures")
+    made = halves.describe(read(source), np.zeros((1, 24, 20), np.uint16), 0.5, calibration)
+    assert "RealWorldValueMappingSequence" not in made
+    assert float(made.RescaleSlope) == 0.5
