@@ -354,7 +354,7 @@ def refusal(elements: Dataset) -> str:
     if kind.startswith(LABELS):
         return f"{_name(kind)} holds labels, not intensities; enlarge those with nearest neighbour"
     if "Rows" not in elements or "Columns" not in elements or "BitsAllocated" not in elements:
-        return f"this DICOM file holds no picture ({_name(kind)})"
+        return f"this DICOM file holds no picture or ends before it ({_name(kind)})"
     if _syntax(elements).startswith(VIDEO):
         return "its pixel data is a video stream, which is not enlarged"
     if "TotalPixelMatrixColumns" in elements:
