@@ -34,10 +34,13 @@ def test_what_is_missing_does_not_count_nor_what_is_near(monkeypatch):
     small = np.tile(np.arange(30.0, dtype=np.float32), (20, 1))
     small[:, :10] = np.nan
     large = small.repeat(2, 0).repeat(2, 1)
-    (channel,), count = compare([of_values("values", small, large)], "bicubic", 1.0)
+    (channel,), count = compare([of_values("values", small, large, (10.0, 29.0))], "bicubic", 1.0)
     assert count == 20 * 18
     large[0, 24:] = 29
-    assert compare([of_values("values", small, large)], "bicubic", 1.0)[0][0].largest > 100
+    assert (
+        compare([of_values("values", small, large, (10.0, 29.0))], "bicubic", 1.0)[0][0].largest
+        > 100
+    )
     assert channel.level == pytest.approx(19 / 65535)
 
 
@@ -57,7 +60,8 @@ def test_frames_of_one_name_are_one_channel():
     worse = np.full((8, 8), 5, np.int16)
     small[0, 0] = 5
     layers = [
-        of_values("values", small, other) for other in (small.repeat(2, 0).repeat(2, 1), worse)
+        of_values("values", small, other, (0.0, 5.0))
+        for other in (small.repeat(2, 0).repeat(2, 1), worse)
     ]
     (channel,), count = compare(layers, "box", 0.0)
     assert (channel.largest, count) == (5, 32)

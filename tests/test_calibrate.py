@@ -241,6 +241,7 @@ def test_half_widths_beside_a_geotiff(calibrated, tmp_path, bands):
     place = rasterio.Affine(10.0, 0, 5e5, 0, -10.0, 42e5)
     options = {"crs": "EPSG:32618", "transform": place, "photometric": "RGB" if bands > 1 else None}
     with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", **profile, **options) as dataset:
+        dataset.units = ("K",) * bands
         dataset.write(values)
     upscaler, wishes = load(calibrated), Wishes(uncertainty=True)
     notes = upscaler.upscale_file(tmp_path / "a.tif", tmp_path / "b.tif", wishes)
@@ -251,6 +252,7 @@ def test_half_widths_beside_a_geotiff(calibrated, tmp_path, bands):
     ):
         assert (map_.bounds, map_.crs, map_.shape) == (large.bounds, large.crs, large.shape)
         assert map_.dtypes == ("float32",) * bands
+        assert map_.units == large.units == ("K",) * bands
         half, result = map_.read(), large.read()
     assert np.isnan(half[:, :8, :10]).all()
     assert not np.isnan(half).sum() > bands * 80

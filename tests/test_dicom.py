@@ -546,3 +546,17 @@ def test_ultrasound_regions_and_shutters_at_any_size():
     first = region.RegionLocationMinX0 + region.ReferencePixelX0
     after = region.ReferencePixelPhysicalValueX + (-0.5 - first) * region.PhysicalDeltaX
     assert after == pytest.approx(before)
+
+
+@pytest.mark.parametrize(("first", "last"), [(500, None), (500, 540), (-1000, -990)])
+def test_no_measured_pixel_becomes_padding(first, last, tmp_path):
+    pixels = waves(40, 40).astype(np.int16)
+    pixels[(pixels >= first) & (pixels <= (last or first))] = first - 1 if first > -1000 else -989
+    pixels[:6] = first
+    limits = {"PixelPaddingValue": first, "PixelPaddingRangeLimit": last}
+    source = dicom(tmp_path / "a.dcm", pixels, **limits)
+    stored = enlarged(source, tmp_path / "b.dcm").pixel_array
+    hidden = (stored >= first) & (stored <= (first if last is None else last))
+    assert hidden[:12].all()
+    assert not hidden[12:].any()
+    assert DICOM.verify(source, tmp_path / "b.dcm") == ()

@@ -177,3 +177,27 @@ def test_bands_without_numbers_have_one_nodata(tmp_path):
     target, notes = enlarge(path)
     assert not notes
     assert verify(path, target).findings == ()
+
+
+@pytest.mark.parametrize("layout", ["strips", "cog"])
+def test_names_of_classes_and_tables_are_kept_and_missed(tmp_path, layout):
+    path = save(tmp_path / "a.tif", scene(2, dtype="uint8", low=0, high=3))
+    names = "<CategoryNames><Category>none</Category><Category>wood</Category></CategoryNames>"
+    table = '<GDALRasterAttributeTable tableType="athematic"><Row index="0" />'
+    table += "</GDALRasterAttributeTable>"
+    side = path.with_name("a.tif.aux.xml")
+    side.write_text(
+        f'<PAMDataset><PAMRasterBand band="1">{names}</PAMRasterBand>'
+        f'<PAMRasterBand band="2">{table}<Histograms/></PAMRasterBand></PAMDataset>'
+    )
+    target, notes = enlarge(path, layout=layout)
+    assert any("band 1 holds classes" in note for note in notes)
+    beside = target.with_name(target.name + ".aux.xml")
+    assert names in beside.read_text() and table in beside.read_text()
+    assert "Histograms" not in beside.read_text()
+    assert verify(path, target).findings == ()
+    beside.write_text(beside.read_text().replace("wood", "water"))
+    (finding,) = verify(path, target).findings
+    assert "names of classes" in finding
+    side.write_text("<PAMDataset><PAMRaster")
+    assert not any("holds classes" in note for note in enlarge(path)[1])

@@ -54,6 +54,41 @@ def test_corners_of_both_forms_stay(axis, suffix, tmp_path):
     assert NIFTI.verify(source, tmp_path / f"b{suffix}") == ()
 
 
+def test_a_form_whose_code_is_unknown_is_moved_too(tmp_path):
+    source = volume(tmp_path / "a.nii", voxels(), affine=TURN, codes=(0, 3))
+    before, after = nibabel.load(source), enlarged(source, tmp_path / "b.nii")
+    there, here = (image.header.get_qform() for image in (before, after))
+    assert np.allclose(corners(there, before.shape), corners(here, after.shape), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "value"),
+    [
+        ("numbers in one", (1, 1, 0), 5.0),
+        ("numbers in one", (11, 9, 1), np.nan),
+        ("not within", (11, 9, 1), 1e6),
+    ],
+)
+def test_missing_and_foreign_values_are_found(words, place, value, tmp_path):
+    given = voxels().astype(np.float32)
+    given[:3, :3] = np.nan
+    source, target = volume(tmp_path / "a.nii", given), tmp_path / "b.nii"
+    after = enlarged(source, target)
+    assert NIFTI.verify(source, target) == ()
+    made = after.get_fdata().astype(np.float32)
+    made[place] = value
+    nibabel.save(nibabel.Nifti1Image(made, None, after.header), target)
+    assert words in " | ".join(NIFTI.verify(source, target))
+
+
+def test_slices_may_use_the_range_of_all(tmp_path):
+    given = (np.arange(12 * 10 * 3, dtype=np.float32) % 7).reshape(12, 10, 3) * [1, 10, 100]
+    source = volume(tmp_path / "a.nii", given.astype(np.float32))
+    enlarged(source, tmp_path / "b.nii")
+    bounds = {(one.least, one.most) for one in NIFTI.layers(source, tmp_path / "b.nii")}
+    assert bounds == {(0.0, 600.0)}
+
+
 def test_the_quick_look_knows_the_axis(tmp_path):
     source = volume(tmp_path / "a.nii", voxels((6, 7, 8)))
     sides = {axis: NIFTI.peek(source, DEFAULT, Wishes(axis=axis)) for axis in range(3)}

@@ -128,6 +128,7 @@ def enlarge(
     window: Window,
     padding: Mask | None = None,
     *,
+    avoid: Bounds | None = None,
     exact: bool = True,
 ) -> Values:
     """One frame of measured values, enlarged.
@@ -137,6 +138,7 @@ def enlarge(
         window: of the frame, or of the series that it belongs to.
         padding: (h, w), where values mean "nothing was measured"; every such pixel becomes a block
             of its own value, and no other pixel does.
+        avoid: whole numbers, the first and the last of those that mean padding.
         exact: the values were not changed when they were saved, and the result is to agree.
 
     Returns:
@@ -155,11 +157,24 @@ def enlarge(
     result = result.clip(window.least, window.most)
     if values.dtype.kind in "iu":
         np.rint(result, out=result)
+    if avoid is not None:
+        result = _clear_of(result, avoid, window)
     enlarged: Values = result.astype(values.dtype).reshape(*result.shape[:2], *values.shape[2:])
     if padding is not None and padding.any():
         hidden = grid.nearest(padding)
         enlarged[hidden] = grid.nearest(values)[hidden]
     return enlarged
+
+
+def _clear_of(values: Values, avoid: Bounds, window: Window) -> Values:
+    """Measured values that hit those of padding, moved to the nearest that is none and in range."""
+    low, high = avoid
+    hit, down, up = (values >= low) & (values <= high), low - 1, high + 1
+    below, above = down >= window.least, up <= window.most
+    if not hit.any() or not (below or above):
+        return values
+    nearer_down = values - down < up - values if below and above else below
+    return np.where(hit, np.where(nearer_down, down, up), values)
 
 
 def half_widths(

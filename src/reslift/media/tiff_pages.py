@@ -29,7 +29,7 @@ from reslift.media.boundary import reading, writing
 from reslift.media.intensities import Census, Mask, Window, enlarge, half_widths
 from reslift.media.recorded import in_xmp, is_right_size, told
 from reslift.media.tiff_halves import Halves
-from reslift.pixels.agreement import Layer, of_pictures, of_values
+from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
 from reslift.pixels.planes import Planes
 from reslift.pixels.regrid import Regrid
 from reslift.sizes import Size
@@ -176,9 +176,12 @@ class TiffPages(Medium):
             if not old.measured:
                 yield from of_pictures(small, large, old.facts.space, old.facts.alpha, page)
                 continue
-            for band in range(small.shape[2]):
-                name = f"{page}band {band + 1}" if small.shape[2] > 1 else f"{page}values"
-                yield of_values(name, small[..., band], large[..., band])
+            for group in _groups(old.facts, small.shape[2]):
+                bands = range(group.start, group.stop)
+                bounds = bounds_of((small[..., band], None) for band in bands)
+                for band in bands:
+                    name = f"{page}band {band + 1}" if small.shape[2] > 1 else f"{page}values"
+                    yield of_values(name, small[..., band], large[..., band], bounds)
 
 
 def _kind(sheet: Sheet) -> tuple[object, ...]:

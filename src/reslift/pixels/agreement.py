@@ -29,6 +29,7 @@ STEPS = 2**16 - 1
 ROUNDING = 0.01
 """Levels that 32-bit floats cannot keep apart, after all that was done with them."""
 Reader = Callable[[Box], NDArray[Any]]
+Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -78,19 +79,42 @@ def level_of(dtype: np.dtype[Any], least: float, most: float) -> float:
     return max(1.0, step) if dtype.kind in "iu" else step or 1.0
 
 
+def known_of(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """(h, w), where values are numbers that were measured."""
+    known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+    return known if valid is None else known & valid
+
+
+def bounds_of(planes: Iterable[tuple[NDArray[Any], NDArray[np.bool_] | None]]) -> Bounds:
+    """The smallest and the largest measured value of all planes (h, w) of a file; each with where
+    its values are valid, None for everywhere.
+
+    A result may use the range of the whole file in each of its planes.
+    """
+    least, most = np.inf, -np.inf
+    for values, valid in planes:
+        measured = values[known_of(values, valid)]
+        if measured.size:
+            least, most = min(least, float(measured.min())), max(most, float(measured.max()))
+    return (least, most) if least <= most else (0.0, 0.0)
+
+
 def of_values(
-    name: str, small: NDArray[Any], large: NDArray[Any], valid: NDArray[np.bool_] | None = None
+    name: str,
+    small: NDArray[Any],
+    large: NDArray[Any],
+    bounds: Bounds,
+    valid: NDArray[np.bool_] | None = None,
 ) -> Layer:
     """A layer of two arrays (h, w) of measured values; what is no number does not count.
 
-    valid: (h, w) where values were measured; None is everywhere.
+    Args:
+        bounds: of the values of the whole file (`bounds_of`).
+        valid: (h, w) where values were measured; None is everywhere.
     """
-    known = np.isfinite(small) if small.dtype.kind == "f" else np.ones(small.shape, bool)
-    known = known if valid is None else known & valid
-    values = small[known]
-    least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    level = level_of(small.dtype, least, most)
-    return _of_arrays(name, small, large, (least, most), level, None if known.all() else known)
+    known = known_of(small, valid)
+    level = level_of(small.dtype, *bounds)
+    return _of_arrays(name, small, large, bounds, level, None if known.all() else known)
 
 
 def of_pictures(

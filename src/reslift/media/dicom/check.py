@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from reslift.media.dicom import expected
 from reslift.media.dicom.geometry import pixel_shape, planes_of
 from reslift.media.dicom.source import Image
-from reslift.pixels.agreement import Layer, of_pictures, of_values
+from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
 from reslift.pixels.regrid import Regrid
 from reslift.sizes import STRETCHED
 
@@ -17,42 +21,80 @@ if TYPE_CHECKING:
 SAME = (
     *("StudyInstanceUID", "FrameOfReferenceUID", "InstanceNumber", "PatientID", "PatientName"),
     *("SOPClassUID", "Modality", "ImageOrientationPatient", "SliceLocation", "SliceThickness"),
-    *("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"),
+    *("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "PixelPaddingValue"),
+    *("PixelSpacing", "ImagePositionPatient", "ModalityLUTSequence"),
 )
+"""Those that no result has where its source has them not."""
 TOLERANCE = 0.1
 
 
-def differences(source: Image, result: Image) -> tuple[str, ...]:
+def differences(source: Image, result: Image) -> Iterator[str]:
     """Sentences on what does not agree; values of the patient are compared and never named."""
     before, after = source.elements, result.elements
-    findings = [
-        f"{keyword} is not that of the source"
-        for keyword in SAME
-        if _plain(before, keyword) != _plain(after, keyword)
-    ]
+    added = [name for name in SAME if _is_empty(before, name) and not _is_empty(after, name)]
+    if added:
+        yield f"{', '.join(added)}: not in the source"
     if after.get("SOPInstanceUID") == before.get("SOPInstanceUID"):
-        findings.append("SOPInstanceUID is that of the source")
+        yield "SOPInstanceUID is that of the source"
     if result.count != source.count:
-        findings.append(f"{source.count} frames became {result.count}")
+        yield f"{source.count} frames became {result.count}"
     if _kind(source) != _kind(result):
-        findings.append("photometric interpretation, bits or sign are not those of the source")
+        yield "photometric interpretation, bits or sign are not those of the source"
     grid = Regrid(source.columns, source.rows, result.columns, result.rows)
-    return (*findings, *_misplaced(source, result, grid), *_reshaped(source, result, grid))
+    yield from _misplaced(source, result, grid)
+    yield from _reshaped(source, result, grid)
+    yield from expected.differences(source, result, grid)
+    if _fit(source, result) and source.is_gray:
+        yield from _values(source, result, grid)
 
 
 def layers(source: Image, result: Image) -> Iterator[Layer]:
     """The frames, as stored; none where the two do not fit."""
-    smaller = result.rows < source.rows or result.columns < source.columns
-    if smaller or result.count != source.count or result.is_gray != source.is_gray:
+    if not _fit(source, result):
         return
+    bounds = (0.0, 0.0)
+    if source.is_gray:
+        bounds = bounds_of((frame, _measured(source, frame)) for frame in source.frames())
     for small, large in zip(source.frames(), result.frames(), strict=True):
         if small.dtype != large.dtype:
             return
         if source.is_gray:
-            padding = source.padding(small)
-            yield of_values("values", small, large, None if padding is None else ~padding)
+            yield of_values("values", small, large, bounds, _measured(source, small))
         else:
             yield from of_pictures(small, large, "rgb", alpha=False)
+
+
+def _fit(source: Image, result: Image) -> bool:
+    smaller = result.rows < source.rows or result.columns < source.columns
+    return not smaller and result.count == source.count and result.is_gray == source.is_gray
+
+
+def _measured(image: Image, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+    padding = image.padding(stored)
+    return None if padding is None else ~padding
+
+
+def _values(source: Image, result: Image, grid: Regrid) -> Iterator[str]:
+    """Padding that is not that of the source, repeated, and what lies beyond its values."""
+    moved = 0
+    before: list[float] = []
+    after: list[float] = []
+    for small, large in zip(source.frames(), result.frames(), strict=True):
+        was, now = source.padding(small), result.padding(large)
+        if was is not None and now is not None:
+            moved += int((grid.nearest(was) != now).sum())
+        before += _range(small, was)
+        after += _range(large, now)
+    if moved:
+        yield f"{moved:,} pixels are padding in one of both only"
+    if before and after and not min(before) <= min(after) <= max(after) <= max(before):
+        yield "some values lie beyond the range of the source"
+
+
+def _range(stored: NDArray[Any], padding: NDArray[np.bool_] | None) -> list[float]:
+    """The smallest and the largest measured value; none where nothing was measured."""
+    measured = stored if padding is None else stored[~padding]
+    return [float(measured.min()), float(measured.max())] if measured.size else []
 
 
 def _kind(image: Image) -> tuple[object, ...]:
@@ -92,6 +134,5 @@ def _reshaped(source: Image, result: Image, grid: Regrid) -> Iterator[str]:
         )
 
 
-def _plain(elements: Dataset, keyword: str) -> Any:
-    value = elements.get(keyword)
-    return None if value is None else str(value)
+def _is_empty(elements: Dataset, keyword: str) -> bool:
+    return keyword not in elements or elements[keyword].is_empty

@@ -43,7 +43,7 @@ def enlarge_image(
             f"{one_line(image.path)}: --strip-metadata does not de-identify DICOM files; use a "
             "program made for that"
         )
-    seen, dtype = survey(image, wishes.window)
+    seen, dtype = survey(image)
     exact = not identity.is_lossy(image.elements, image.syntax)
     grid = Regrid(image.columns, image.rows, *enlarger.size.of(image.columns, image.rows))
     shape = (image.count, grid.high, grid.wide, *(() if image.is_gray else (3,)))
@@ -58,16 +58,18 @@ def enlarge_image(
         if wishes.uncertainty:
             wide = stack.enter_context(canvas(shape[:3], np.float32, target.parent))
         for number, stored in enumerate(image.frames()):
-            padding = image.padding(stored)
-            out[number] = enlarge(enlarger, stored, seen, padding, exact=exact)
+            shown, padding = window_of(image, number, seen, wishes.window), image.padding(stored)
+            out[number] = enlarge(
+                enlarger, stored, shown, padding, avoid=image.padding_values, exact=exact
+            )
             if wide is not None:
-                wide[number] = half_widths(enlarger, stored, out[number], seen, padding)
+                wide[number] = half_widths(enlarger, stored, out[number], shown, padding)
             if wishes.not_for_diagnosis:
-                mark.burn_in(out[number], seen.brightest, seen.darkest)
+                mark.burn_in(out[number], shown.brightest, shown.darkest)
             if progress is not None:
                 progress(shape[1] * shape[2])
         with damage_named(image.path, "its header"):
-            notes = _bring_over(image, enlarger, grid, out, wishes)
+            notes = (*_unheeded(image, wishes), *_bring_over(image, enlarger, grid, out, wishes))
             header = _header(image.elements, image.syntax)
         with atomic_write(target, overwrite=wishes.overwrite) as temporary:
             _write(temporary, header, image.syntax, out)
@@ -92,11 +94,8 @@ def _write_map(
     )
 
 
-def survey(image: Image, wanted: tuple[float, float] | None = None) -> tuple[Window, Any]:
+def survey(image: Image) -> tuple[Window, Any]:
     """What the network is to see of the stored values of all frames, and their dtype.
-
-    Args:
-        wanted: centre and width of a window in rescaled values (Hounsfield units).
 
     Colours are always seen in the full range of their bits.
     """
@@ -105,7 +104,7 @@ def survey(image: Image, wanted: tuple[float, float] | None = None) -> tuple[Win
         census.add(stored, image.padding(stored))
         dtype = stored.dtype
     if image.is_gray:
-        window = census.window(_stored_bounds(image.elements, wanted) if wanted else None)
+        window = census.window()
         return (window.inverted() if image.photometric == "MONOCHROME1" else window), dtype
     bits = int(image.elements.get("BitsStored") or 0)
     if image.photometric not in ("RGB",) or not 0 < bits <= dtype.itemsize * 8:
@@ -114,18 +113,48 @@ def survey(image: Image, wanted: tuple[float, float] | None = None) -> tuple[Win
     return Window(0.0, max(most, float(2**bits - 1)), least, most), dtype
 
 
-def _stored_bounds(elements: Dataset, wanted: tuple[float, float]) -> Bounds | None:
+def window_of(
+    image: Image, number: int, seen: Window, wanted: tuple[float, float] | None
+) -> Window:
+    """What the network is to see of a frame, counted from 0.
+
+    Args:
+        seen: of all frames, where none is asked for.
+        wanted: centre and width of a window in rescaled values (Hounsfield units).
+    """
+    bounds = _stored_bounds(image, number, wanted) if wanted and image.is_gray else None
+    if bounds is None:
+        return seen
+    window = Window(*bounds, seen.least, seen.most)
+    return window.inverted() if image.photometric == "MONOCHROME1" else window
+
+
+def _stored_bounds(image: Image, number: int, wanted: tuple[float, float]) -> Bounds | None:
+    """The same in stored values; None where no slope leads from the ones to the others."""
+    scaling = geometry.item_of_frame(image.elements, number, "PixelValueTransformationSequence")
+    scaling = image.elements if scaling is None else scaling
     slope, intercept = (
-        float(elements.get(name) if elements.get(name) is not None else default)
+        float(scaling.get(name) if scaling.get(name) is not None else default)
         for name, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
     )
-    if not slope:
+    if not slope or "ModalityLUTSequence" in image.elements:
         return None
     centre, width = wanted
     low, high = sorted(
         (edge - intercept) / slope for edge in (centre - width / 2, centre + width / 2)
     )
     return low, high
+
+
+def _unheeded(image: Image, wishes: Wishes) -> tuple[str, ...]:
+    """What of the wishes has no meaning for this image, a sentence each."""
+    if wishes.window is None:
+        return ()
+    if not image.is_gray:
+        return ("--window is of no use for colours: their full range is seen",)
+    if "ModalityLUTSequence" in image.elements:
+        return ("--window is not used: the values are rescaled by a table, not by a slope",)
+    return ()
 
 
 def _bring_over(

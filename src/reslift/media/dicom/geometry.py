@@ -130,6 +130,14 @@ def _groups(elements: Dataset) -> list[Dataset]:
     return shared + list(elements.get("PerFrameFunctionalGroupsSequence") or ())
 
 
+def item_of_frame(elements: Dataset, number: int, keyword: str) -> Dataset | None:
+    """The item of a functional group of a frame, counted from 0, or that of all frames."""
+    frames = elements.get("PerFrameFunctionalGroupsSequence") or ()
+    own = frames[number] if number < len(frames) else None
+    shared = next(iter(elements.get("SharedFunctionalGroupsSequence") or ()), None)
+    return _item((own, shared), keyword)
+
+
 def planes_of(elements: Dataset) -> Iterator[tuple[Plane, Any]]:
     """How each position in the file lies, and the position: of the image, detectors, frames."""
     for place, name, plane in _places(elements):

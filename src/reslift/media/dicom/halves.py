@@ -23,9 +23,16 @@ TOP = 65535
 NAME = " 90 % half-width"
 UNTRUE = (
     *("VOILUTSequence", "ModalityLUTSequence", "VOILUTFunction", "WindowCenterWidthExplanation"),
-    *("PixelPaddingValue", "PixelPaddingRangeLimit", "ICCProfile", "PlanarConfiguration"),
+    *(
+        "RealWorldValueMappingSequence",
+        "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
+        "ICCProfile",
+        "PlanarConfiguration",
+    ),
     *identity.EXTREMES,
 )
+UNTRUE_OF_FRAMES = ("FrameVOILUTSequence", "RealWorldValueMappingSequence")
 
 
 def beside(target: Path) -> Path:
@@ -90,8 +97,9 @@ def _rescale(elements: Dataset, unit: float, result: Dataset) -> None:
     groups += list(elements.get("PerFrameFunctionalGroupsSequence") or ())
     found = False
     for group in groups:
-        if "FrameVOILUTSequence" in group:
-            del group.FrameVOILUTSequence
+        for untrue in UNTRUE_OF_FRAMES:
+            if untrue in group:
+                del group[untrue]
         for item in group.get("PixelValueTransformationSequence") or ():
             found = True
             _set(item, unit * abs(float(item.get("RescaleSlope") or 1)))

@@ -90,7 +90,8 @@ class Dicom(Medium):
         from reslift.media.dicom.source import damage_named
 
         with damage_named(target, "its header"):
-            return differences(self._opened(source, UNLIMITED), self._opened(target, UNLIMITED))
+            images = self._opened(source, UNLIMITED), self._opened(target, UNLIMITED)
+            return tuple(differences(*images))
 
     def layers(self, source: Path, target: Path) -> Iterator[Layer]:
         from reslift.media.dicom.check import layers

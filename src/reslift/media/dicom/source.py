@@ -97,16 +97,17 @@ class Image:
 
     def padding(self, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
         """(h, w), where the file says that nothing was measured; None where it names no such."""
-        values = self._padding_values
-        if values is None or not self.is_gray:
+        values = self.padding_values
+        if values is None:
             return None
         mask: NDArray[np.bool_] = (stored >= values[0]) & (stored <= values[1])
         return mask
 
     @cached_property
-    def _padding_values(self) -> tuple[int, int] | None:
+    def padding_values(self) -> tuple[int, int] | None:
+        """The smallest and the largest stored value that stand for padding, if any do."""
         first = _whole(self.elements, "PixelPaddingValue")
-        if first is None:
+        if first is None or not self.is_gray:
             return None
         other = _whole(self.elements, "PixelPaddingRangeLimit")
         pair = [self._as_stored(value) for value in (first, first if other is None else other)]
@@ -353,7 +354,7 @@ def refusal(elements: Dataset) -> str:
     if kind.startswith(LABELS):
         return f"{_name(kind)} holds labels, not intensities; enlarge those with nearest neighbour"
     if "Rows" not in elements or "Columns" not in elements or "BitsAllocated" not in elements:
-        return f"this DICOM file holds no picture ({_name(kind)})"
+        return f"this DICOM file holds no picture or ends before it ({_name(kind)})"
     if _syntax(elements).startswith(VIDEO):
         return "its pixel data is a video stream, which is not enlarged"
     if "TotalPixelMatrixColumns" in elements:

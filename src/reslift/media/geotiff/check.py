@@ -10,6 +10,7 @@ import numpy as np
 
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import plan as planning
+from reslift.media.geotiff import tables
 from reslift.media.geotiff.file import Opened
 from reslift.media.geotiff.values import Survey
 from reslift.media.recorded import is_record
@@ -35,6 +36,7 @@ def differences(source: Opened, result: Opened) -> Iterator[str]:
     if source.dataset.dtypes != result.dataset.dtypes:
         yield f"samples: {_kinds(source)} became {_kinds(result)}"
     yield from _bands(source.dataset, result.dataset)
+    yield from _tables(source, result)
     yield from _tags(source.dataset, result.dataset)
     yield from _samples(source, result, grid)
 
@@ -151,6 +153,13 @@ def _bands(source: Any, result: Any) -> Iterator[str]:
     for number in source.indexes:
         if files.colormap(source, number) != files.colormap(result, number):
             yield f"band {number}: its colour table is not that of the source"
+
+
+def _tables(source: Opened, result: Opened) -> Iterator[str]:
+    made = tables.of(result.path)
+    for number, parts in tables.of(source.path).items():
+        if tables.plain(parts) != tables.plain(made.get(number, {})):
+            yield f"band {number}: its names of classes or its table are not those of the source"
 
 
 def _tags(source: Any, result: Any) -> Iterator[str]:

@@ -134,6 +134,8 @@ def _describe(work: Work, out: Any) -> None:
     files.copy_georeference(source, out, work.grid)
     if any(scale != 1 for scale in source.scales):
         out.scales = source.scales
-    for number, name in zip(source.indexes, source.descriptions, strict=True):
+    for number, name, unit in zip(source.indexes, source.descriptions, source.units, strict=True):
         if name:
             out.set_band_description(number, name)
+        if unit:
+            out.set_band_unit(number, unit)

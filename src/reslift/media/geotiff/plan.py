@@ -10,6 +10,7 @@ from pathlib import Path
 from reslift.errors import InputError, UsageError, one_line
 from reslift.media.base import Wishes
 from reslift.media.geotiff import layout as layouts
+from reslift.media.geotiff import tables
 from reslift.media.geotiff.file import DTYPES, Opened
 from reslift.media.geotiff.layout import Layout
 from reslift.media.geotiff.values import Survey, spread
@@ -185,8 +186,10 @@ def _told_by(raster: Opened, number: int) -> str:
 
 
 def classes_of(raster: Opened, wish: str | None) -> frozenset[int]:
-    """Bands of classes: those with a colour table, and those that were named."""
+    """Bands of classes: those with a colour table or names of classes, and those that are told."""
     found = {n for n in range(1, raster.count + 1) if is_classes(raster, n)}
+    named = tables.of(raster.path).items()
+    found |= {n for n, parts in named if n <= raster.count and tables.name_classes(parts)}
     for word in wish.split(",") if wish else ():
         if not word.strip().isdigit() or not 1 <= int(word) <= raster.count:
             raise UsageError(

@@ -16,6 +16,7 @@ from reslift.errors import InputError, OutputError, one_line
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
+from reslift.media.geotiff import tables
 from reslift.media.geotiff.check import in_place
 from reslift.media.geotiff.plan import Work, windows
 from reslift.media.geotiff.windows import Band, Result, Source
@@ -39,6 +40,7 @@ def write(
     with files.environment(cache):
         if work.layout.kind != "cog":
             _plain(work, enlarger, path, wishes, progress)
+            _add_tables(work, path)
             return
         with _scratch(path) as scratch:
             packed = "deflate" if work.layout.compression == "none" else "zstd"
@@ -48,6 +50,12 @@ def write(
             with files.writing(work.target):
                 rasterio.shutil.copy(scratch, path, strict=False, **options)
         _check(work, path)
+        _add_tables(work, path)
+
+
+def _add_tables(work: Work, path: Path) -> None:
+    with files.writing(work.target):
+        tables.add(tables.of(work.raster.path), path)
 
 
 @contextmanager

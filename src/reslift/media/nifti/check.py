@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from reslift.limits import Limits
 from reslift.media.nifti.volume import Volume, opened
-from reslift.pixels.agreement import Layer, of_pictures, of_values
+from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
+from reslift.pixels.regrid import Regrid
 
 TOLERANCE = 0.1
 SAME = ("datatype", "intent_code", "scl_slope", "scl_inter", "xyzt_units", "slice_code")
@@ -36,24 +37,49 @@ def differences(source: Volume, result: Volume) -> tuple[str, ...]:
         findings.append(f"{source.others} volumes became {result.others}")
     if source.sides[source.axis] != result.sides[source.axis]:
         findings.append("the slices are not as many: every side of the volume changed")
-    return (*findings, *_misplaced(source, result))
+    return (*findings, *_misplaced(source, result), *_missing(source, result))
 
 
 def layers(source: Volume, result: Volume) -> Iterator[Layer]:
     """The slices, as stored; none where the two do not fit."""
-    shapes = [list(volume.shape) for volume in (source, result)]
-    slices = [(shape[0], shape[3 - source.axis]) for shape in shapes]
-    kinds = [volume.dtype.newbyteorder("=") for volume in (source, result)]
-    smaller = any(a > b for a, b in zip(*shapes, strict=False))
-    if slices[0] != slices[1] or kinds[0] != kinds[1] or smaller or len(set(map(len, shapes))) > 1:
+    if not _fit(source, result):
         return
     folder = Path(tempfile.gettempdir())
     with source.voxels(folder) as before, result.voxels(folder) as after:
+        measured = () if source.in_colour else source.planes(before)
+        bounds = bounds_of((plane, None) for plane in measured)
         for small, large in zip(source.planes(before), result.planes(after), strict=True):
             if source.in_colour:
                 yield from of_pictures(small, large, "rgb", alpha=False)
             else:
-                yield of_values("values", small, large)
+                yield of_values("values", small, large, bounds)
+
+
+def _fit(source: Volume, result: Volume) -> bool:
+    shapes = [list(volume.shape) for volume in (source, result)]
+    slices = [(shape[0], shape[3 - source.axis]) for shape in shapes]
+    kinds = [volume.dtype.newbyteorder("=") for volume in (source, result)]
+    smaller = any(a > b for a, b in zip(*shapes, strict=False))
+    alike = slices[0] == slices[1] and kinds[0] == kinds[1] and len(set(map(len, shapes))) == 1
+    return alike and not smaller
+
+
+def _missing(source: Volume, result: Volume) -> Iterator[str]:
+    """Voxels that are numbers in one of both only, and values beyond those of the source."""
+    if source.in_colour or not _fit(source, result):
+        return
+    sides = [[volume.sides[axis] for axis in volume.in_plane] for volume in (source, result)]
+    grid, moved = Regrid(*sides[0], *sides[1]), 0
+    folder = Path(tempfile.gettempdir())
+    with source.voxels(folder) as before, result.voxels(folder) as after:
+        for small, large in zip(source.planes(before), result.planes(after), strict=True):
+            moved += int((grid.nearest(np.isfinite(small)) != np.isfinite(large)).sum())
+        low, high = bounds_of((plane, None) for plane in source.planes(before))
+        least, most = bounds_of((plane, None) for plane in result.planes(after))
+    if moved:
+        yield f"{moved:,} voxels are numbers in one of both only"
+    if least < low or most > high:
+        yield f"values from {least:g} to {most:g} are not within those of the source"
 
 
 def _header(source: Volume, result: Volume) -> Iterator[str]:

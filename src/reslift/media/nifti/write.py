@@ -129,7 +129,9 @@ def enlarged_header(volume: Volume, grid: Regrid, model: str) -> Any:
     shift = np.zeros(4)
     shift[3] = 1.0
     shift[axes] = 0.5 / ratios - 0.5
-    if header["qform_code"] > 0:
+    # Also where its code says that the form is unknown: programs hand it out all the same.
+    known = header["qform_code"] > 0
+    with contextlib.nullcontext() if known else contextlib.suppress(ValueError):
         place = np.asarray(volume.header.get_qform(), np.float64) @ shift
         for name, value in zip("xyz", place, strict=False):
             header[f"qoffset_{name}"] = value
