@@ -158,6 +158,10 @@ def test_hdr_numbers_are_kept(upscaler, tmp_path):
             atol=5e-5,
         )
         assert tags(target)[1] == "yuv420p10le"
+        assert compare(source, target) == ()
+    notes = enlarge(upscaler, source, tmp_path / "ffv1.mkv", Wishes(codec="ffv1")).notes
+    assert "ffv1 has no room for the HDR10 numbers" in notes[0]
+    assert "HDR10 numbers" in " ".join(compare(source, tmp_path / "ffv1.mkv"))
 
 
 def test_transparency_of_vp9_is_kept_or_said(upscaler, tmp_path):
