@@ -34,6 +34,8 @@ MILLISECOND = Fraction(1, 1000)
 COARSEST_LIGHT = Fraction(1, 20_000)
 """AV1 counts colours in 1/65536 and the darkest light in 1/16384."""
 DEFAULT_TRACK = 1
+EMPTY = {("language", "und"), ("creation_time", "1970-01-01T00:00:00.000000Z")}
+"""What MP4 holds where nothing was said."""
 UNTOLD = {"handler_name", "vendor_id", "duration", "mimetype", "filename"}
 
 
@@ -262,12 +264,11 @@ def _tags(held: Content, kept: Content) -> Iterator[str]:
 
 def _lacking(name: str, was: dict[str, str], now: dict[str, str]) -> Iterator[str]:
     values = {key.lower(): languages.same(value) for key, value in now.items()}
-    empty = {("language", "und")}
     lacking = Counter(
         key
         for key, value in was.items()
         if key.lower() not in UNTOLD
-        and (key.lower(), value) not in empty
+        and (key.lower(), value) not in EMPTY
         and values.get(key.lower()) != languages.same(value)
     )
     if lacking:
