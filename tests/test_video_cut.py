@@ -1,9 +1,11 @@
 """`--start` and `--end`: which frames, packets and chapters are left, what is announced of them."""
 
+import io
 from fractions import Fraction
 
 import av
 import pytest
+from PIL import Image
 
 from reslift import media
 from reslift.errors import ResliftError
@@ -129,6 +131,40 @@ def test_pictures_of_avi_in_the_order_they_are_shown(upscaler, tmp_path):
     found = milliseconds(read(target)[0])
     assert found == [time + found[0] for time in times]
     assert compare(source, target) == ()
+
+
+def with_cover(path, data):
+    """A clip with sound and a cover picture."""
+    whole = write(path.with_name(f"whole-{path.name}"), times=VFR, sound="aac")
+    with av.open(str(whole)) as source, av.open(str(path), "w") as out:
+        made = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams}
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt, cover.disposition = 20, 20, "yuvj420p", 0x400
+        picture = av.Packet(data)
+        picture.stream, picture.pts, picture.dts = cover, 0, 0
+        out.mux(picture)
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = made[packet.stream_index]
+                out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("start", [None, 0.1])
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv"])
+def test_a_cover_picture_is_kept(name, start, upscaler, tmp_path):
+    """FFmpeg hands out that of an MP4 without a time."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 20), (9, 99, 200)).save(buffer, "JPEG")
+    source, target = with_cover(tmp_path / "a.mp4", buffer.getvalue()), tmp_path / name
+    notes = enlarge(upscaler, source, target, Wishes(start=start)).notes
+    with av.open(str(target)) as result:
+        (cover,) = (s for s in result.streams.video if int(s.disposition) & 0x400)
+        assert [bytes(p) for p in result.demux(cover) if p.size] == [buffer.getvalue()]
+    findings = " ".join(compare(source, target))
+    assert "mjpeg" not in findings
+    # Matroska has no room for the sound before 0 that AAC in MP4 begins with.
+    assert any("begin 0.021 s later" in note for note in notes) == ("time stamps" in findings)
 
 
 def in_language(path, code):

@@ -76,9 +76,25 @@ def join(
         copied = _copied(clip.path, source, copies, stretch)
         _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
         output.close()
+    notes += _moved(into, muxer, (first - shift) * clip.time_base)
     if muxer in COARSE and (clip.time_base / MILLISECOND).denominator != 1:
         notes.append("time stamps are rounded to milliseconds, all that this container has")
     return notes
+
+
+def _moved(made: Path, muxer: str, wanted: Fraction) -> list[str]:
+    """A note where the muxer moved all streams: Matroska has no times below 0."""
+    if muxer not in COARSE:
+        return []
+    with opened_part(made) as result:
+        stream = picture_stream(result, made)
+        later = (stream.start_time or 0) * (stream.time_base or MILLISECOND) - wanted
+    if later <= MILLISECOND:
+        return []
+    return [
+        f"all streams begin {float(later):.3f} s later, since sound begins before 0, which "
+        f"{muxer} has no time stamps for"
+    ]
 
 
 def opened_part(path: Path) -> InputContainer:
@@ -227,6 +243,11 @@ def _copied(
         return
     kept = [stream for stream in source.streams if stream.index in copies]
     for packet in whole_packets(source, kept, path):
+        if packet.size and streams.is_cover(packet.stream):
+            packet.pts = packet.dts = 0
+            packet.stream = copies[packet.stream_index]
+            yield Fraction(0), packet
+            continue
         if (packet.dts is None and packet.pts is None) or streams.is_gap(packet):
             continue
         tick = packet.time_base

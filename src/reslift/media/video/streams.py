@@ -98,9 +98,14 @@ def lasts(packet: Packet[Any]) -> bool:
     return bool(packet.stream.type == "subtitle")
 
 
+def is_cover(stream: Stream) -> bool:
+    """Whether a stream is a cover picture: one packet, which has no time."""
+    return stream.type == "video" and bool(int(stream.disposition) & COVER)
+
+
 def is_cover_for(stream: Stream, muxer: str) -> bool:
     """Whether a stream is a cover picture that Matroska keeps as an attachment."""
-    return bool(int(stream.disposition) & COVER) and muxer == "matroska"
+    return is_cover(stream) and muxer == "matroska"
 
 
 def add_cover(into: OutputContainer, stream: Stream, data: bytes) -> None:

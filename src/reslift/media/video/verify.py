@@ -98,6 +98,9 @@ def content(clip: Clip, cut: Cut = WHOLE) -> Content:
                 found.times += _decoded(context, packet, clip.time_base)
             elif packet.size and not streams.is_gap(packet):
                 digest = hashlib.sha256(bytes(packet)).digest()
+                if streams.is_cover(packet.stream):
+                    found.packets[packet.stream_index].append((Fraction(0), digest))
+                    continue
                 span, lasts = streams.span(packet), streams.lasts(packet)
                 read.append((packet.stream_index, *span, lasts, digest))
         origin = (picture.start_time or 0) * clip.time_base
