@@ -86,7 +86,7 @@ def _moved(made: Path, muxer: str, wanted: Fraction) -> list[str]:
     """A note where the muxer moved all streams: Matroska has no times below 0."""
     if muxer not in COARSE:
         return []
-    with opened_part(made) as result:
+    with opened(made) as result:
         stream = picture_stream(result, made)
         later = (stream.start_time or 0) * (stream.time_base or MILLISECOND) - wanted
     if later <= MILLISECOND:
