@@ -249,6 +249,24 @@ def test_a_vanished_input_and_a_full_disk_are_one_line_each(run, monkeypatch):
     assert out[0] == "out/b.png" and "1 already there" in err[-1]
 
 
+@pytest.mark.parametrize("names", [("a.png",), ("a.png", "c.png")])
+def test_a_file_that_is_no_picture_can_be_mended_and_the_rest_is_not_done_again(run, names):
+    """Found before any work, it leaves the journal as a later failure does."""
+    for name in names:
+        picture(f"s/{name}")
+    Path("s/b.png").write_text("no picture")
+    code, lines, _ = run("s", "-o", "o")
+    assert (code, lines) == (3, [f"o/{name}" for name in names])
+    assert Path("o", JOURNAL).exists()
+    made = {name: Path("o", name).stat().st_mtime_ns for name in names}
+    picture("s/b.png")
+    code, _, said = run("s", "-o", "o")
+    assert code == 0
+    assert said[-1] == f"1 done, 0 failed, {len(names)} already there"
+    assert made == {name: Path("o", name).stat().st_mtime_ns for name in names}
+    assert not Path("o", JOURNAL).exists()
+
+
 def results():
     return [path for path in Path("out").glob("*.png") if path.name[0] != "."]
 

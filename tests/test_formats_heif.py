@@ -106,6 +106,12 @@ def test_avif_by_pillow(tmp_path, mode, orientation):
     assert np.abs(error).max() <= 3 and picture.icc == make.SRGB
 
 
+def test_a_moving_avif_says_that_it_gives_its_first_picture(tmp_path):
+    frames = [Image.fromarray(make.smooth(3)), Image.fromarray(make.smooth(3)[::-1].copy())]
+    data = make.saved(frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=100)
+    assert "animation: only the first picture is used" in read(tmp_path, data).notes
+
+
 @pytest.mark.parametrize("kind", ["avif", "heic", "jxl"])
 def test_cut_off(tmp_path, kind):
     pixels = make.noise(40, 60, 3)

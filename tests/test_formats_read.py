@@ -94,6 +94,14 @@ def test_png_chunks_behind_the_pixels_and_animation(put):
     assert picture.extra == (("tEXt", b"Title\0late"),)
 
 
+def test_png_names_the_chunks_that_are_not_kept(put):
+    samples = noise(HEIGHT, WIDTH, 3)
+    late = chunk(b"tIME", bytes(7)) + chunk(b"prVt", b"private") + chunk(b"prVt", b"again")
+    data = png(samples, 2, 8, (b"bKGD", bytes(6)), after=late)
+    picture = check(put(data), samples, "rgb", False, 8, "png")
+    assert picture.notes == ("PNG chunks that are not kept: bKGD, prVt",)
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize(("mode", "space"), [("L", "gray"), ("RGB", "rgb"), ("CMYK", "cmyk")])
 def test_jpeg(put, mode, space, progressive):

@@ -131,6 +131,23 @@ def test_stripped_of_tags(upscaler, tmp_path):
         assert all("creation_time" not in stream.metadata for stream in result.streams)
 
 
+def test_a_time_that_says_nothing_need_not_be_kept(upscaler, tmp_path):
+    """FFmpeg writes no creation time that is the zero of its clock; real clips have it."""
+    for year in (1970, 1971):
+        made_in = {"creation_time": f"{year}-01-01T00:00:00.000000Z"}
+        source = write(tmp_path / f"{year}.mkv", times=(0, 40), tags=made_in)
+        assert probe_tags(source)["creation_time"].startswith(str(year))
+        target = tmp_path / f"{year}.mp4"
+        enlarge(upscaler, source, target, Wishes())
+        assert compare(source, target) == ()
+    assert probe_tags(target) == made_in
+
+
+def probe_tags(path):
+    with av.open(str(path)) as source:
+        return {key: value for key, value in source.metadata.items() if key == "creation_time"}
+
+
 def test_a_container_that_cannot_hold_a_stream_says_so(upscaler, tmp_path):
     source = write(tmp_path / "a.mkv", sound="libopus", subtitles="ass", attachment=True)
     target = tmp_path / "b.mp4"
@@ -158,6 +175,10 @@ def test_hdr_numbers_are_kept(upscaler, tmp_path):
             atol=5e-5,
         )
         assert tags(target)[1] == "yuv420p10le"
+        assert compare(source, target) == ()
+    notes = enlarge(upscaler, source, tmp_path / "ffv1.mkv", Wishes(codec="ffv1")).notes
+    assert "ffv1 has no room for the HDR10 numbers" in notes[0]
+    assert "HDR10 numbers" in " ".join(compare(source, tmp_path / "ffv1.mkv"))
 
 
 def test_transparency_of_vp9_is_kept_or_said(upscaler, tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from reslift import machine
-from reslift.errors import ResliftError
+from reslift.errors import OutputError, ResliftError
 from reslift.media import Wishes
 from reslift.media.video import parts
 from reslift.media.video.encode import Encoder, choose
@@ -108,6 +108,16 @@ def test_a_failure_keeps_finished_segments_and_nothing_else(source, tmp_path):
     assert left[-1] == "key.json"
     assert left[0] == "00000.json" and len(left) % 2 == 1
     assert not target.exists()
+
+
+def test_a_full_disk_leaves_no_folder(source, tmp_path, monkeypatch):
+    def full(self, text, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutputError, match="free some space"):
+        enlarge(made(bicubic_lift(2)), source, tmp_path / "b.mp4", Wishes())
+    assert not folder_of(tmp_path / "b.mp4").exists()
 
 
 def test_what_changes_the_result_begins_anew(source, tmp_path):

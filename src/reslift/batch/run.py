@@ -58,7 +58,7 @@ class Batch:
     advance: Callable[[int], None] = lambda pixels: None
 
     def __post_init__(self) -> None:
-        self._resumable = len(self.plan.jobs) > 1
+        self._resumable = len(self.plan.jobs) + len(self.plan.failures) > 1
         wishes = replace(self.wishes, overwrite=False)
         self._journal = Journal(repr((__version__, self.upscaler.identity, wishes)))
         stages = Stages(self._read, self._enlarge, self._write, self._close)

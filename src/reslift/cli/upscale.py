@@ -123,7 +123,7 @@ class Run:
         with progress_bar(self.plan.jobs, self.options.quiet) as advance:
             work = Batch(upscaler, self.plan, wishes, workers, advance)
             try:
-                all_done = True
+                all_done = not self.plan.failures
                 for outcome in work.run():
                     report.add(outcome)
                     self._tell(outcome)

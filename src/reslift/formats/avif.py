@@ -81,6 +81,8 @@ def facts_of(found: boxes.Heif) -> Facts:
         notes.append(f"{found.bits} bits a sample become 16")
     if found.pictures > 1:
         notes.append(f"{found.pictures} pictures: only the first is used")
+    if found.moving:
+        notes.append("animation: only the first picture is used")
     if found.premultiplied and found.alpha:
         notes.append("premultiplied alpha is taken for straight")
     return Facts(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from reslift.errors import InputError
 from reslift.formats.base import damaged, exactly, size_of
 
 ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
@@ -33,6 +34,7 @@ class Heif:
     premultiplied: bool = False
     turned: bool = False
     pictures: int = 1
+    moving: bool = False
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
@@ -60,7 +62,7 @@ def inspect(file: BinaryIO) -> Heif:
     file.seek(place)
     meta = _meta(exactly(file, length, "the HEIF boxes"))
     _check_data(file, meta)
-    found = Heif()
+    found = Heif(moving=_has(file, b"moov"))
     _describe(meta, found)
     for kind, source, targets in meta.references:
         if meta.primary not in targets:
@@ -122,6 +124,13 @@ def _find(file: BinaryIO, wanted: bytes) -> tuple[int, int]:
             return at + head, length - head
         at += length
     raise damaged("no HEIF picture in the file")
+
+
+def _has(file: BinaryIO, wanted: bytes) -> bool:
+    try:
+        return bool(_find(file, wanted))
+    except InputError:
+        return False
 
 
 def _boxes(data: bytes) -> Iterator[Box]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from reslift.errors import one_line
 from reslift.formats import exif as exif_block
 from reslift.formats import vips
 from reslift.formats.base import (
@@ -43,6 +44,9 @@ COLOUR_TYPES: dict[int, tuple[Space, bool]] = {
 BEFORE_PIXELS = ("cICP", "sRGB", "gAMA", "cHRM", "mDCV", "cLLI")
 TEXTS = ("tEXt", "zTXt", "iTXt")
 KNOWN = {"IHDR", "tRNS", "iCCP", "eXIf", "pHYs", "acTL", "IEND", *BEFORE_PIXELS, *TEXTS}
+STALE = {"PLTE", "IDAT", "fdAT", "fcTL", "sBIT", "sPLT", "hIST", "tIME"}
+"""Of the old samples or the old file; the others that are not known are told."""
+MOST_TOLD = 8
 SETTINGS = {"compression": 2, "filter": "paeth"}
 MOST_CHUNKS = 500_000
 MOST_BYTES = 16 * 2**20
@@ -175,6 +179,8 @@ def _changes(colour: int, bits: int, alpha: bool, named: dict[str, bytes]) -> li
         notes.append("transparent colour becomes an alpha channel")
     if "acTL" in named:
         notes.append("animation: only the first picture is used")
+    if lost := sorted(named.keys() - KNOWN - STALE)[:MOST_TOLD]:
+        notes.append(f"PNG chunks that are not kept: {one_line(', '.join(lost))}")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""TIFF: tags are read and written here, pixels by libvips (tiled separate planes by tifffile).
+"""TIFF: tags are read and written here, pixels read in `tiff_samples` and written by libvips.
 
 libvips writes the pixels; then one more directory goes to the end of the file, which holds its tags
 and those for EXIF, GPS, XMP, ICC and resolution, and the header is turned to it.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from reslift.formats import exif as exif_block
-from reslift.formats import vips
+from reslift.formats import tiff_samples, vips
 from reslift.formats.base import (
     COLOURS,
     Facts,
@@ -40,8 +40,9 @@ LOSSY = {*JPEG_COMPRESSIONS, 33003, 33005, 34712, 50001, 50002}
 PALETTE, YCBCR = 3, 6
 SPACES: dict[int, Space] = {0: "gray", 1: "gray", 2: "rgb", 3: "rgb", 5: "cmyk", 6: "rgb"}
 EXTRAS = {"IPTC": IPTC, "Photoshop": PHOTOSHOP}
-ASSOCIATED, STRAIGHT = 1, 2
-REDUCED, MASK = 1, 4
+STRAIGHT = 2
+REDUCED, MASK, SUBIFDS = 1, 4, 330
+COMPLEX = {5, 6}
 ASCII, COPYRIGHT = 2, 33432
 RESOLUTIONS = (exif_block.X_RESOLUTION, exif_block.Y_RESOLUTION, exif_block.RESOLUTION_UNIT)
 MOST_PAGES = 100_000
@@ -70,7 +71,7 @@ class Tiff(Format):
         facts = self.inspect_page(structure, (0, structure.first))
         count = len(pages(structure))
         notes = (f"{count} pages: only the first is used",) if count > 1 else ()
-        return replace(facts, notes=(*facts.notes, *notes))
+        return replace(facts, notes=(*facts.notes, *notes, *left_out(structure)))
 
     def inspect_page(self, structure: Structure, page: Page) -> Facts:
         """Read the directory of one of `pages`."""
@@ -96,16 +97,16 @@ class Tiff(Format):
                 for name, tag in EXTRAS.items()
                 if (blob := _blob(structure, tags.get(tag)))
             ),
-            notes=_changes(layout, GEO_KEYS in tags),
+            notes=_changes(layout, GEO_KEYS in tags, SUBIFDS in tags),
             private=layout,
         )
 
     def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
         """Integers of 8 and 16 bits as they are, everything else mapped to 16 bits."""
-        pixels = samples(file, facts, limits)
+        pixels = tiff_samples.samples(file, facts, limits)
         notes: list[str] = []
         if pixels.dtype.name not in ("uint8", "uint16"):
-            pixels, note = _to_16_bits(pixels, facts.alpha)
+            pixels, note = tiff_samples.to_16_bits(pixels, facts.alpha)
             notes.append(note)
         return pixels, notes
 
@@ -140,6 +141,8 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
             f"TIFF with {samples} samples of {sorted(bits)} bits as {space} is not supported; "
             "wanted: gray, RGB or CMYK, with one alpha channel at most, all of one depth"
         )
+    if kinds & COMPLEX:
+        raise damaged("TIFF of complex numbers is not supported; save their parts as pages")
     separate = one(PLANAR, 1) == 2
     extra_kind = (structure.integers(tags.get(EXTRA_SAMPLES)) or (0,))[0] if extra else 0
     return {
@@ -153,7 +156,9 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
         "photometric": photometric,
         "compression": one(COMPRESSION, 1),
         "separate": separate,
-        "foreign": _is_foreign(separate, TILE_WIDTH in tags, samples, min(bits)),
+        "foreign": tiff_samples.is_foreign(
+            separate, TILE_WIDTH in tags, samples, min(bits), one(COMPRESSION, 1)
+        ),
         "tile": one(TILE_WIDTH, 0) * one(TILE_HEIGHT, 0),
     }
 
@@ -197,7 +202,23 @@ def pages(structure: Structure, *, strict: bool = False) -> list[Page]:
 
     Raises InputError, where `strict`, if there is such a one.
     """
-    offset, seen, found = structure.first, set[int](), list[Page]()
+    found = _directories(structure, strict)
+    return [page for place, (page, kind) in enumerate(found) if not (place and kind)] or [
+        (0, structure.first)
+    ]
+
+
+def left_out(structure: Structure) -> tuple[str, ...]:
+    """A sentence for masks and one for smaller copies, which are no pages of their own."""
+    kinds = [kind for _, kind in _directories(structure)[1:]]
+    masks, copies = sum(bool(kind & MASK) for kind in kinds), sum(kind == REDUCED for kind in kinds)
+    notes = [f"masks ({masks}) are not kept"] * bool(masks)
+    return (*notes, *[f"smaller copies of the picture ({copies}) are not kept"] * bool(copies))
+
+
+def _directories(structure: Structure, strict: bool = False) -> list[tuple[Page, int]]:
+    """Each with what makes it no page: bits of `REDUCED` and `MASK`."""
+    offset, seen, found = structure.first, set[int](), list[tuple[Page, int]]()
     while offset and offset not in seen and len(seen) < MOST_PAGES:
         seen.add(offset)
         try:
@@ -208,110 +229,29 @@ def pages(structure: Structure, *, strict: bool = False) -> list[Page]:
             if strict:
                 raise damaged(f"truncated: page {len(found) + 1} cannot be read") from error
             break
-        if not found or tag != SUBFILE or not kind & (REDUCED | MASK):
-            found.append((len(seen) - 1, offset))
+        kind = kind & (REDUCED | MASK) if tag == SUBFILE else 0
+        found.append(((len(seen) - 1, offset), kind))
         offset = following
     if strict and offset in seen:
         raise damaged("pages of the TIFF that follow each other in a circle")
-    return found or [(0, structure.first)]
+    return found
 
 
-def samples(file: BinaryIO, facts: Facts, limits: Limits) -> np.ndarray:
-    """The samples of a page as they are stored: whole numbers or floats, alpha straight."""
-    layout = facts.private
-    limits.check("input_pixels", layout["tile"], "a tile of the TIFF")
-    if layout["foreign"]:
-        return _decode_otherwise(file, facts)
-    options = {"unlimited": True, "page": layout["index"]}
-    return vips.decode("tiffload_source", file, facts, limits, **options)
-
-
-def _changes(layout: dict[str, Any], geo: bool) -> tuple[str, ...]:
+def _changes(layout: dict[str, Any], geo: bool, below: bool) -> tuple[str, ...]:
     notes = []
     if layout["photometric"] == PALETTE:
         notes.append(f"palette image becomes 8-bit {'RGBA' if layout['alpha'] else 'RGB'}")
     elif layout["bits"] < 8:
         notes.append(f"{layout['bits']}-bit image becomes 8-bit {layout['space']}")
-    if layout["alpha"] and layout["extra"] == ASSOCIATED:
+    if layout["alpha"] and layout["extra"] == tiff_samples.ASSOCIATED:
         notes.append("premultiplied alpha becomes straight alpha")
     elif layout["alpha"] and layout["extra"] != STRAIGHT:
         notes.append("the unnamed extra channel is taken for alpha")
     if geo:
         notes.append("the georeference (GeoTIFF tags) is not kept")
+    if below:
+        notes.append("pictures below the page (SubIFDs), mostly smaller copies, are not kept")
     return tuple(notes)
-
-
-def _is_foreign(separate: bool, tiled: bool, samples: int, bits: int) -> bool:
-    """Whether libvips 8.18 refuses the layout, or misreads it: separate planes of two samples."""
-    return bits == 64 or (separate and (tiled or samples == 2))
-
-
-def _decode_otherwise(file: BinaryIO, facts: Facts) -> np.ndarray:
-    """By tifffile, which hands out samples as they are stored."""
-    import logging
-
-    import tifffile
-
-    layout = facts.private
-    if layout["photometric"] not in (1, 2, 5) or layout["bits"] < 8:
-        raise damaged("separate planes in tiles are read as gray, RGB or CMYK only")
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
-    file.seek(0)
-    with tifffile.TiffFile(file, name="picture.tif") as opened:
-        stored = opened.pages[layout["index"]].asarray()
-    if stored.shape == (facts.bands, facts.height, facts.width) and layout["separate"]:
-        stored = np.moveaxis(stored, 0, -1)
-    if stored.size != facts.height * facts.width * facts.bands:
-        raise damaged(f"samples of the shape {stored.shape}")
-    pixels = np.ascontiguousarray(stored).reshape(facts.height, facts.width, facts.bands)
-    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    return _straight(pixels) if layout["extra"] == ASSOCIATED else pixels
-
-
-def _to_16_bits(pixels: np.ndarray, alpha: bool) -> tuple[np.ndarray, str]:
-    """Floats in 0…1 go to 0…65535; anything else is stretched from its smallest to its largest.
-
-    Alpha, the last band, is not stretched with the colours: it ends at 1, or where its type ends.
-    """
-    count = pixels.shape[2] - alpha
-    colours = pixels[..., :count]
-    finite = np.isfinite(colours)
-    if not finite.any():
-        raise damaged("no finite sample in the picture")
-    low, high = float(colours[finite].min()), float(colours[finite].max())
-    name = pixels.dtype.name
-    if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    mapped = np.empty(pixels.shape, np.uint16)
-    _map(colours, mapped[..., :count], low, high)
-    if alpha:
-        _map(pixels[..., count:], mapped[..., count:], 0.0, _opaque(pixels[..., count:]))
-    missing = int(colours.size - np.count_nonzero(finite))
-    note = f"{name} samples become 16 bits: {low:g}…{high:g} is mapped to 0…65535"
-    return mapped, note + (f", {missing} samples that are no number to 0" if missing else "")
-
-
-def _map(samples: np.ndarray, mapped: np.ndarray, low: float, high: float) -> None:
-    scale = 65535.0 / (high - low) if high > low else 0.0
-    for row, out in zip(samples, mapped, strict=True):
-        values = np.where(np.isfinite(row), row, low).astype(np.float64)
-        out[...] = np.rint((values.clip(low, high) - low) * scale)
-
-
-def _opaque(alpha: np.ndarray) -> float:
-    if alpha.dtype.kind != "f":
-        return float(np.iinfo(alpha.dtype).max)
-    return max(1.0, float(alpha.max(where=np.isfinite(alpha), initial=0.0)))
-
-
-def _straight(pixels: np.ndarray) -> np.ndarray:
-    top = int(np.iinfo(pixels.dtype).max)
-    divided = pixels.copy()
-    for row, out in zip(pixels, divided, strict=True):
-        alpha = row[:, -1:].astype(np.float64)
-        colour = row[:, :-1] * (top / np.maximum(alpha, 1))
-        out[:, :-1] = np.rint(np.minimum(colour, top)).astype(pixels.dtype)
-    return divided
 
 
 def graft(file: Any, *pages: Picture) -> None:

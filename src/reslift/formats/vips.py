@@ -33,8 +33,17 @@ INTERPRETATIONS = {
 }
 
 
-@functools.cache
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def library() -> Any:
+    """pyvips, set up once, whichever thread asks first."""
+    with _ONE_AT_A_TIME:
+        return _library()
+
+
+@functools.cache
+def _library() -> Any:
     """pyvips, with its cache off (it returns stale pixels for a rewritten path).
 
     Its log handler goes: Python may collect an image in there, which logs too, and GLib then aborts
@@ -92,6 +101,11 @@ def decode(
         data = aside(image.write_to_memory, stop=lambda: image.set_kill(True))
     shape = (image.height, image.width, image.bands)
     return np.frombuffer(data, DTYPES[image.format]).reshape(shape)
+
+
+def decode_tiff(file: BinaryIO, facts: Facts, limits: Limits, page: int = 0) -> np.ndarray:
+    """The pixels of a page of a TIFF; as `decode`."""
+    return decode("tiffload_source", file, facts, limits, unlimited=True, page=page)
 
 
 def opened_tiff(file: BinaryIO, access: str) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from reslift.errors import InputError, ResliftError, one_line
 from reslift.files import atomic_write
 from reslift.formats import exif, turn, vips
+from reslift.formats.bare import readable
 from reslift.formats.base import Facts, Picture
 from reslift.formats.ifd import Structure
 from reslift.formats.tiff import HEIGHT, WIDTH, Tiff, graft
@@ -78,7 +79,7 @@ class LargeTiff(Medium):
         progress: Progress | None = None,
     ) -> tuple[str, ...]:
         self.peek(source, enlarger.limits)
-        with _opened(source) as (file, facts):
+        with _opened(source) as (opened, facts), readable(opened) as file:
             window = Window(source, file, facts)
             planes = Planes(cast(Any, window), facts.space, facts.alpha)
             shown = _upright(facts, facts.width, facts.height)
@@ -117,7 +118,11 @@ class LargeTiff(Medium):
             return tuple(found)
 
     def layers(self, source: Path, target: Path) -> Iterator[Layer]:
-        with _opened(source) as (file, before), _opened(target) as (made, after):
+        with (
+            _opened(source) as (opened, before),
+            readable(opened) as file,
+            _opened(target) as (made, after),
+        ):
             same = before.orientation == after.orientation and _kind(before) == _kind(after)
             if not same or after.width < before.width or after.height < before.height:
                 return

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reslift import formats
 from reslift.errors import InputError, ResliftError, one_line
 from reslift.files import atomic_write
-from reslift.formats import exif, tiff, turn
+from reslift.formats import exif, tiff, tiff_samples, turn
 from reslift.formats.base import COLOURS, Facts, Picture
 from reslift.formats.ifd import Structure
 from reslift.limits import Limits
@@ -223,6 +223,8 @@ def _sheets(path: Path, limits: Limits) -> list[Sheet]:
             what = f"page {len(sheets) + 1}, {facts.width}×{facts.height}"
             limits.check("input_pixels", facts.width * facts.height, what)
             sheets.append(Sheet(facts))
+        notes = (*sheets[0].facts.notes, *tiff.left_out(structure))
+        sheets[0] = replace(sheets[0], facts=replace(sheets[0].facts, notes=notes))
         return sheets
 
 
@@ -230,7 +232,7 @@ def _decoded(path: Path, sheet: Sheet, limits: Limits) -> Samples:
     """The samples, upright; those of a picture in 8 or 16 bits."""
     with reading(path), path.open("rb") as file:
         if sheet.measured:
-            pixels = tiff.samples(file, sheet.facts, limits)
+            pixels = tiff_samples.samples(file, sheet.facts, limits)
         else:
             pixels, _ = TIFF.decode(file, sheet.facts, limits)
         return turn.upright(pixels, sheet.facts.orientation)

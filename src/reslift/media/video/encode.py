@@ -43,6 +43,7 @@ THREADS = 4
 LEAST_OF_X265 = 64
 NAMES = {BT601: "601", BT709: "709"}
 FASTEST = 1000
+TELLS_LIGHT = ("libx264", "libx265", "libsvtav1")
 STEADY_X264 = "asm=AVX2"
 """x264's macroblock tree in AVX-512 gives other bits once in some hundred runs; in AVX2 never."""
 
@@ -127,6 +128,8 @@ def choose(
             f"the input does not say its colour matrix; the result says BT.{NAMES[matrix]}, which "
             "players assume for the input's size but not for the result's"
         )
+    if clip.light != Light() and chosen.library not in TELLS_LIGHT:
+        notes.append(f"{name} has no room for the HDR10 numbers; h264, h265 and av1 keep them")
     aspect = aspect_of(clip, size)
     if is_reshaped(clip, size) and aspect != 1:
         notes.append(

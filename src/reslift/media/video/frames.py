@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ from reslift.media.video.steady import AHEAD, Steady
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.filter import Graph
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 FAR = 20
 RUN_UP = 10
 CENTRED = ("mjpeg",)
+REORDERED = ("h264", "hevc")
 HIDES_FRAMES = ("vp8",)
 LOST_DATA = {
     "DOVI_METADATA": "Dolby Vision",
@@ -172,17 +175,20 @@ class Frames:
         import av
 
         context, tally, met = decoder(stream), self.tally, self._met
-        kept = 0
+        kept, stamps = 0, Stamps(container.format.name, self._clip.codec)
         for packet in whole_packets(container, [stream], self._clip.path):
             met.packets += bool(packet.size)
             kept += bool(packet.size) and not packet.is_discard
+            stamps.push(packet)
             try:
                 decoded = context.decode(packet if packet.size else None)
             except av.FFmpegError:
                 tally.missing += 1
+                stamps.drop(packet)
                 continue
             for frame in decoded:
                 met.frames += 1
+                frame.pts = stamps.of(frame)
                 yield frame
         if self._clip.codec not in HIDES_FRAMES and not self._clip.interlaced:
             tally.missing = max(0, kept - met.frames)
@@ -267,6 +273,39 @@ class Frames:
         if frame.format.name != wanted:
             frame = frame.reformat(format=wanted)
         return self._conversion.to_rgb(planes_of(frame, self._conversion.layout.dtype))
+
+
+class Stamps:
+    """The time stamps of frames, also where a file counts pictures in the order of decoding.
+
+    AVI says nothing of when a picture is shown, and H.264 and H.265 in it guess wrong: there the
+    next picture takes the earliest stamp that is left.
+    """
+
+    def __init__(self, container: str, codec: str) -> None:
+        self._guessed = container == "avi" and codec in REORDERED
+        self._left: list[int] = []
+
+    def push(self, packet: Packet[Any]) -> None:
+        """Note the stamp of a packet before it is decoded."""
+        stamp = _stamp(packet)
+        if self._guessed and packet.size and stamp is not None:
+            heapq.heappush(self._left, stamp)
+
+    def drop(self, packet: Packet[Any]) -> None:
+        """The packet gives no picture."""
+        stamp = _stamp(packet)
+        if stamp in self._left:
+            self._left.remove(stamp)
+            heapq.heapify(self._left)
+
+    def of(self, frame: VideoFrame) -> int | None:
+        """The time stamp of the next frame."""
+        return heapq.heappop(self._left) if self._left else frame.pts
+
+
+def _stamp(packet: Packet[Any]) -> int | None:
+    return packet.pts if packet.pts is not None else packet.dts
 
 
 def steadied(shots: Iterable[Shot]) -> Iterator[Shot]:

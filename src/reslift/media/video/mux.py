@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from reslift.errors import OutputError, one_line
 from reslift.files import CANNOT_WRITE
 from reslift.media.video import streams
+from reslift.media.video.cut import Cut, Stretch
 from reslift.media.video.encode import FORMATS, Encoding
 from reslift.media.video.parts import Part
 from reslift.media.video.probe import Clip, opened, picture_stream, whole_packets
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 
 MILLISECOND = Fraction(1, 1000)
 COARSE = ("matroska", "webm")
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Seconds of the source that are kept; its first frame gets the time stamp 0 where cut."""
-
-    start: Fraction | None = None
-    end: Fraction | None = None
 
 
 def join(
@@ -63,6 +55,7 @@ def join(
         source = stack.enter_context(opened(clip.path))
         picture = picture_stream(source, clip.path)
         others, notes = streams.copyable(source, picture, muxer)
+        notes += streams.unspeakable([picture, *others], muxer)
         tags = {} if strip else streams.file_tags(source)
         notes += streams.tell(tags, record, muxer)
         ticks = [clip.time_base, *(stream.time_base for stream in others)]
@@ -70,19 +63,38 @@ def join(
         stack.callback(_close_quietly, output)
         output.metadata.update(tags)
         stack.enter_context(_refusals(target))
-        first = stack.enter_context(opened_part(parts[0].path))
-        video = _picture(output, first.streams.video[0], clip, encoding, picture)
+        part = stack.enter_context(opened_part(parts[0].path))
+        video = _picture(output, part.streams.video[0], clip, encoding, picture)
         copies = _others(output, others, clip, muxer)
         if strip:
             streams.strip_tags(output)
-        output.set_chapters(_chapters(source, cut, clip, parts))
-        shift = parts[0].times[0][0] if cut.start is not None else 0
-        copied = _copied(clip.path, source, copies, cut, shift * clip.time_base)
+        first = parts[0].times[0][0]
+        origin = (picture.start_time or 0) * clip.time_base
+        stretch = cut.stretch(origin, first * clip.time_base)
+        shift = first if cut.start is not None else 0
+        output.set_chapters(_chapters(source, stretch))
+        copied = _copied(clip.path, source, copies, stretch)
         _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
         output.close()
+    notes += _moved(into, muxer, (first - shift) * clip.time_base)
     if muxer in COARSE and (clip.time_base / MILLISECOND).denominator != 1:
         notes.append("time stamps are rounded to milliseconds, all that this container has")
     return notes
+
+
+def _moved(made: Path, muxer: str, wanted: Fraction) -> list[str]:
+    """A note where the muxer moved all streams: Matroska has no times below 0."""
+    if muxer not in COARSE:
+        return []
+    with opened(made) as result:
+        stream = picture_stream(result, made)
+        later = (stream.start_time or 0) * (stream.time_base or MILLISECOND) - wanted
+    if later <= MILLISECOND:
+        return []
+    return [
+        f"all streams begin {float(later):.3f} s later, since sound begins before 0, which "
+        f"{muxer} has no time stamps for"
+    ]
 
 
 def opened_part(path: Path) -> InputContainer:
@@ -147,7 +159,7 @@ def _picture(
         context.codec_tag = "hvc1"
     if clip.matrix is not None:
         made.set_display_matrix(clip.matrix)
-    made.metadata.update(streams.picture_tags(source))
+    made.metadata.update(streams.in_words_of(output.format.name, streams.picture_tags(source)))
     if encoding.conversion.layout.alpha:
         made.metadata["alpha_mode"] = "1"
     made.disposition = int(source.disposition)
@@ -169,19 +181,18 @@ def _others(
     return copies
 
 
-def _chapters(source: InputContainer, cut: Cut, clip: Clip, parts: list[Part]) -> list[Any]:
+def _chapters(source: InputContainer, stretch: Stretch) -> list[Any]:
     chapters = []
-    offset = Fraction(parts[0].times[0][0]) * clip.time_base if cut.start is not None else 0
-    last = parts[-1].times[-1]
-    end = (last[0] + last[1]) * clip.time_base
+    offset = stretch.begin or Fraction(0)
     for chapter in source.chapters():
         unit = chapter["time_base"] or Fraction(1)
-        if cut.start is None and cut.end is None:
+        begin, end = chapter["start"] * unit, chapter["end"] * unit
+        if stretch == Stretch():
             chapters.append(chapter)
-        elif chapter["end"] * unit > offset and chapter["start"] * unit < end:
-            begin = max(Fraction(0), chapter["start"] * unit - offset)
-            stop = min(end, chapter["end"] * unit) - offset
-            chapters.append({**chapter, "start": round(begin / unit), "end": round(stop / unit)})
+        elif end > offset and (stretch.end is None or begin < stretch.end):
+            start = round(max(Fraction(0), begin - offset) / unit)
+            stop = (end if stretch.end is None else min(end, stretch.end)) - offset
+            chapters.append({**chapter, "start": start, "end": max(start + 1, round(stop / unit))})
     return chapters
 
 
@@ -225,26 +236,30 @@ def _delay(part: Part) -> int:
 
 
 def _copied(
-    path: Path, source: InputContainer, copies: dict[int, Stream], cut: Cut, offset: Fraction
+    path: Path, source: InputContainer, copies: dict[int, Stream], stretch: Stretch
 ) -> Iterator[tuple[Fraction, Packet[Any]]]:
     """Packets of all other streams in the order of the file, with the time they are due."""
     if not copies:
         return
     kept = [stream for stream in source.streams if stream.index in copies]
     for packet in whole_packets(source, kept, path):
+        if packet.size and streams.is_cover(packet.stream):
+            packet.pts = packet.dts = 0
+            packet.stream = copies[packet.stream_index]
+            yield Fraction(0), packet
+            continue
         if (packet.dts is None and packet.pts is None) or streams.is_gap(packet):
             continue
         tick = packet.time_base
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        assert stamp is not None
-        if cut.end is not None and stamp * tick >= cut.end:
+        time, length = streams.span(packet)
+        _, lasting = stretch.place(time, length, lasts=streams.lasts(packet))
+        if lasting < 0:
             continue
-        if cut.start is not None:
-            if stamp * tick < offset:
-                continue
-            back = round(offset / tick)
-            packet.pts = None if packet.pts is None else packet.pts - back
-            packet.dts = None if packet.dts is None else packet.dts - back
+        back = 0 if stretch.begin is None else round(min(stretch.begin, time) / tick)
+        packet.pts = None if packet.pts is None else packet.pts - back
+        packet.dts = None if packet.dts is None else packet.dts - back
+        if lasting != length:
+            packet.duration = round(lasting / tick)
         first = packet.dts if packet.dts is not None else packet.pts
         packet.stream = copies[packet.stream_index]
         yield (first or 0) * tick, packet

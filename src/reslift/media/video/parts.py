@@ -74,6 +74,9 @@ class Parts:
                     temporary.write_text(text, encoding="utf-8")
             for stray in self.folder.glob(".reslift-*"):
                 stray.unlink()
+        except OutputError:
+            self.remove()
+            raise
         except OSError as error:
             raise OutputError(
                 f"cannot make the folder {one_line(self.folder)}: "

@@ -265,8 +265,11 @@ def _count(stream: VideoStream, rate: Fraction) -> int:
         return int(tagged)
     if stream.duration and stream.time_base:
         return round(stream.duration * stream.time_base * rate)
-    duration = getattr(stream.container, "duration", None)
-    return round(Fraction(duration, 1_000_000) * rate) if duration else 1
+    container: Any = stream.container
+    seconds = Fraction(container.duration or 0, 1_000_000)
+    if container.format.name.startswith("matroska"):  # there it is the end
+        seconds -= max(0, stream.start_time or 0) * (stream.time_base or 0)
+    return round(seconds * rate)
 
 
 def _mastering(data: dict[str, bytes]) -> tuple[Fraction, ...] | None:

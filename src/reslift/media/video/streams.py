@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from reslift.errors import one_line
 from reslift.media.recorded import is_record
+from reslift.media.video import languages
+from reslift.media.video.cut import Cut
 from reslift.media.video.probe import COVER
+from reslift.provenance import Record
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
-
-    from reslift.provenance import Record
 
 MADE_BY_MUXERS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 OF_THE_OLD_PICTURE = (
@@ -29,30 +30,6 @@ PLACES = {"mp4": ("comment", "description", "synopsis"), "mov": ("comment",)}
 OWN_PLACE = "RESLIFT"
 HARMLESS = {"language", "title", "filename", "mimetype", "alpha_mode"}
 FASTEST_CLOCK = 2**31 - 1
-QUICKTIME_LANGUAGES = {
-    "bod": "tib",
-    "ces": "cze",
-    "cym": "wel",
-    "deu": "ger",
-    "ell": "gre",
-    "eus": "baq",
-    "fas": "per",
-    "fra": "fre",
-    "hye": "arm",
-    "isl": "ice",
-    "kat": "geo",
-    "mkd": "mac",
-    "mri": "mao",
-    "msa": "may",
-    "mya": "bur",
-    "nld": "dut",
-    "ron": "rum",
-    "slk": "slo",
-    "sqi": "alb",
-    "zho": "chi",
-}
-"""ISO 639-2: what MOV knows for a language with two codes."""
-
 NOTHING_SHOWN = b"\0\0"
 COVER_TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "gif": "image/gif"}
 
@@ -92,9 +69,7 @@ def add(into: OutputContainer, stream: Stream) -> Stream:
     else:
         made = into.add_stream_from_template(stream, opaque=True)
     tags = stream_tags(stream)
-    if into.format.name == "mov" and "language" in tags:
-        tags["language"] = QUICKTIME_LANGUAGES.get(tags["language"], tags["language"])
-    made.metadata.update(tags)
+    made.metadata.update(in_words_of(into.format.name, tags))
     if stream.type != "attachment":
         made.disposition = int(stream.disposition)  # type: ignore[assignment]
     return made
@@ -112,9 +87,25 @@ def is_gap(packet: Packet[Any]) -> bool:
     return name == "mov_text" and bytes(packet) == NOTHING_SHOWN
 
 
+def span(packet: Packet[Any]) -> tuple[Fraction, Fraction]:
+    """When a packet begins and how long it lasts, in seconds of its file."""
+    stamp = packet.pts if packet.pts is not None else packet.dts or 0
+    return stamp * packet.time_base, (packet.duration or 0) * packet.time_base
+
+
+def lasts(packet: Packet[Any]) -> bool:
+    """Whether what a packet shows stays for its whole length, and may be begun later: words do."""
+    return bool(packet.stream.type == "subtitle")
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a stream is a cover picture: one packet, which has no time."""
+    return stream.type == "video" and bool(int(stream.disposition) & COVER)
+
+
 def is_cover_for(stream: Stream, muxer: str) -> bool:
     """Whether a stream is a cover picture that Matroska keeps as an attachment."""
-    return bool(int(stream.disposition) & COVER) and muxer == "matroska"
+    return is_cover(stream) and muxer == "matroska"
 
 
 def add_cover(into: OutputContainer, stream: Stream, data: bytes) -> None:
@@ -130,6 +121,23 @@ def stream_tags(stream: Stream) -> dict[str, str]:
     if "name" in tags and "title" not in tags:
         tags["title"] = tags.pop("name")
     return tags
+
+
+def in_words_of(muxer: str, tags: dict[str, str]) -> dict[str, str]:
+    """The tags with the language as a container calls it."""
+    code = tags.get("language")
+    return tags if code is None else tags | {"language": languages.written(code, muxer) or "und"}
+
+
+def unspeakable(kept: Iterable[Stream], muxer: str) -> list[str]:
+    """A sentence for each stream whose language a container has no word for."""
+    codes = [(stream, stream.metadata.get("language") or "und") for stream in kept]
+    return [
+        f"the language {one_line(code)} of {described(stream)} is not kept: {muxer} has no word "
+        "for it; .mkv has"
+        for stream, code in codes
+        if code != "und" and languages.written(code, muxer) is None
+    ]
 
 
 def picture_tags(stream: Stream) -> dict[str, str]:
@@ -154,6 +162,14 @@ def file_tags(source: InputContainer) -> dict[str, str]:
         for key, value in source.metadata.items()
         if key.lower() not in MADE_BY_MUXERS and not is_record(value)
     }
+
+
+def recorded_cut(container: InputContainer) -> Cut:
+    """What of its source a result was made of, as it says itself."""
+    found = next((text for text in container.metadata.values() if is_record(text)), None)
+    options = Record.parse(found).options if found else {}
+    start, end = (options.get(name) for name in ("start", "end"))
+    return Cut.of(*(b if isinstance(b, int | float) else None for b in (start, end)))
 
 
 def tell(tags: dict[str, str], record: Record | None, muxer: str) -> list[str]:

@@ -10,10 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reslift.media.video import streams
+from reslift.media.video import languages, streams
 from reslift.media.video.color import FULL, UNSPECIFIED
+from reslift.media.video.cut import WHOLE, Cut, Stretch
 from reslift.media.video.probe import (
     Clip,
+    Light,
     boundary,
     decoder,
     is_full,
@@ -29,7 +31,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 MILLISECOND = Fraction(1, 1000)
+COARSEST_LIGHT = Fraction(1, 20_000)
+"""AV1 counts colours in 1/65536 and the darkest light in 1/16384."""
 DEFAULT_TRACK = 1
+EMPTY = {("language", "und"), ("creation_time", "1970-01-01T00:00:00.000000Z")}
+"""What MP4 holds where nothing was said."""
 UNTOLD = {"handler_name", "vendor_id", "duration", "mimetype", "filename"}
 
 
@@ -46,6 +52,7 @@ class Content:
     dispositions: dict[int, int] = field(default_factory=dict)
     file_tags: dict[str, str] = field(default_factory=dict)
     chapters: list[tuple[Fraction, Fraction, str]] = field(default_factory=list)
+    cut: Cut = WHOLE
     ticks: list[Fraction] = field(default_factory=list)
 
 
@@ -62,7 +69,8 @@ def compare(source: Path, target: Path, scale: float | None = None) -> tuple[str
         InputError: either cannot be read.
     """
     before, after = probe(source), probe(target)
-    held, kept = content(before), content(after)
+    kept = content(after)
+    held = content(before, kept.cut)
     tick = max(*held.ticks, *kept.ticks)
     return (
         *_size(before, after, scale),
@@ -73,23 +81,47 @@ def compare(source: Path, target: Path, scale: float | None = None) -> tuple[str
     )
 
 
-def content(clip: Clip) -> Content:
-    """Read a whole file: times of its frames, digests of all other packets, tags, chapters."""
+def content(clip: Clip, cut: Cut = WHOLE) -> Content:
+    """Read a whole file: times of its frames, digests of all other packets, tags, chapters.
+
+    cut: only what it leaves, with the times that a result has.
+    """
     found = Content(ticks=[clip.time_base])
     with opened(clip.path) as container, boundary(clip.path):
         picture = picture_stream(container, clip.path)
         _describe(container, found, picture.index)
         context = decoder(picture)
         wanted = [picture, *(container.streams[index] for index in found.packets)]
+        read: list[tuple[int, Fraction, Fraction, bool, bytes]] = []
         for packet in container.demux(*wanted):
             if packet.stream.index == picture.index:
                 found.times += _decoded(context, packet, clip.time_base)
             elif packet.size and not streams.is_gap(packet):
-                stamp = packet.pts if packet.pts is not None else packet.dts
-                entry = (stamp or 0) * packet.time_base, hashlib.sha256(bytes(packet)).digest()
-                found.packets[packet.stream_index].append(entry)
-    found.times.sort()
+                digest = hashlib.sha256(bytes(packet)).digest()
+                if streams.is_cover(packet.stream):
+                    found.packets[packet.stream_index].append((Fraction(0), digest))
+                    continue
+                span, lasts = streams.span(packet), streams.lasts(packet)
+                read.append((packet.stream_index, *span, lasts, digest))
+        origin = (picture.start_time or 0) * clip.time_base
+    found.times = sorted(time for time in found.times if cut.holds(time, origin))
+    stretch = cut.stretch(origin, found.times[0] if found.times else origin)
+    for index, time, length, lasts, digest in read:
+        begin, lasting = stretch.place(time, length, lasts=lasts)
+        if lasting >= 0:
+            found.packets[index].append((begin, digest))
+    shift = stretch.begin or Fraction(0)
+    found.times = [time - shift for time in found.times]
+    found.chapters = list(_left(found.chapters, stretch, shift))
     return found
+
+
+def _left(
+    chapters: list[tuple[Fraction, Fraction, str]], stretch: Stretch, shift: Fraction
+) -> Iterator[tuple[Fraction, Fraction, str]]:
+    for begin, end, title in chapters:
+        if end > shift and (stretch.end is None or begin < stretch.end):
+            yield max(Fraction(0), begin - shift) if shift else begin, end - shift, title
 
 
 def _decoded(context: Any, packet: Any, tick: Fraction) -> Iterator[Fraction]:
@@ -120,6 +152,7 @@ def _describe(container: InputContainer, found: Content, picture: int) -> None:
             found.packets[stream.index] = []
             found.ticks.append(stream.time_base or MILLISECOND)
     found.file_tags = streams.file_tags(container)
+    found.cut = streams.recorded_cut(container)
     found.container = container.format.name
     for chapter in container.chapters():
         unit = chapter["time_base"] or Fraction(1)
@@ -175,8 +208,16 @@ def _looks(before: Clip, after: Clip) -> Iterator[str]:
         yield f"pixel aspect: {before.aspect} became {after.aspect}"
     if (before.matrix or ()) != (after.matrix or ()):
         yield f"display matrix: {before.matrix} became {after.matrix}"
-    if before.light != after.light:
+    if not _as_bright(before.light, after.light):
         yield f"HDR10 numbers: {before.light} became {after.light}"
+
+
+def _as_bright(before: Light, after: Light) -> bool:
+    """Whether HDR10 numbers are the same, but for the steps that codecs count them in."""
+    pairs = zip(before.mastering or (), after.mastering or (), strict=False)
+    alike = (before.mastering is None) == (after.mastering is None)
+    near = all(abs(was - now) <= COARSEST_LIGHT for was, now in pairs)
+    return alike and near and before.brightest == after.brightest
 
 
 def _streams(held: Content, kept: Content, tick: Fraction) -> Iterator[str]:
@@ -225,18 +266,13 @@ def _tags(held: Content, kept: Content) -> Iterator[str]:
 
 
 def _lacking(name: str, was: dict[str, str], now: dict[str, str]) -> Iterator[str]:
-    values = {key.lower(): _one_code(value) for key, value in now.items()}
-    empty = {("language", "und")}
+    values = {key.lower(): languages.same(value) for key, value in now.items()}
     lacking = Counter(
         key
         for key, value in was.items()
         if key.lower() not in UNTOLD
-        and (key.lower(), value) not in empty
-        and values.get(key.lower()) != _one_code(value)
+        and (key.lower(), value) not in EMPTY
+        and values.get(key.lower()) != languages.same(value)
     )
     if lacking:
         yield f"{name}: tags {', '.join(sorted(lacking))} differ"
-
-
-def _one_code(value: str) -> str:
-    return streams.QUICKTIME_LANGUAGES.get(value, value)

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +24,10 @@ from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.recorded import told
 from reslift.media.video.color import Words
+from reslift.media.video.cut import Cut
 from reslift.media.video.encode import Encoding, choose
 from reslift.media.video.frames import Frames, Selection, Shot, Tally
-from reslift.media.video.mux import Cut, join
+from reslift.media.video.mux import join
 from reslift.media.video.overlap import Seconds, overlapped
 from reslift.media.video.parts import Parts, digest, segment_length
 from reslift.media.video.probe import Clip, probe, truncated
@@ -89,7 +89,7 @@ def enlarge(
                 encoding,
                 temporary,
                 target,
-                _cut(selection),
+                Cut.of(selection.start, selection.end),
                 wishes.strip_metadata,
                 told(enlarger, source, wishes, exact=True, ratios=(ratio,)),
             )
@@ -168,14 +168,6 @@ def _worker(
         return shot, result
 
     return work
-
-
-def _cut(selection: Selection) -> Cut:
-    bounds = [
-        None if bound is None else Fraction(bound).limit_denominator(10**6)
-        for bound in (selection.start, selection.end)
-    ]
-    return Cut(*bounds)
 
 
 @contextmanager
