@@ -11,6 +11,7 @@ from reslift.media import Wishes, large_tiff
 from reslift.media.nifti.extension import with_comment
 from reslift.provenance import Record, from_xmp
 from reslift.replay import replay
+from reslift.upscale import load
 from small_models import bicubic_lift, made, saved, small_lift
 
 
@@ -231,12 +232,43 @@ def test_uncertainty_is_refused_before_any_work(name, upscaler, tmp_path):
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_replay_of_a_medium_says_that_it_does_not(tmp_path, capsys):
-    source = animation(tmp_path / "a.gif")
+WISHES = {
+    "a.mkv": {"codec": "h264", "crf": 30, "start": 0.03},
+    "a.gif": {},
+    "a.dcm": {"window": (40.0, 400.0), "not_for_diagnosis": True},
+    "a.nii.gz": {"axis": 0},
+    "geo.tif": {"layout": "tiles", "compression": "deflate", "separate_bands": True},
+    "pages.tif": {},
+}
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_replay_makes_a_medium_again(name, tmp_path, capsys):
+    source, target = KINDS[name][0](tmp_path / name), tmp_path / f"large-{name}"
     model = saved(tmp_path / "m.safetensors", bicubic_lift())
-    assert main(["upscale", str(source), "--model", str(model), "-o", str(tmp_path / "b.gif")]) == 0
-    with pytest.raises(InputError, match="replays still pictures, not an animation"):
-        replay(tmp_path / "b.gif", source)
-    capsys.readouterr()
-    assert main(["replay", str(tmp_path / "b.gif"), "--input", str(source)]) != 0
-    assert capsys.readouterr().err.count("\n") == 1
+    upscaler = load(model, backend="torch", consistent=None if name == "a.gif" else False)
+    upscaler.upscale_file(source, target, Wishes(**WISHES[name]))
+    words = ["replay", str(target), "--input", str(source), "--model", str(model)]
+    assert main(words) == 0
+    assert "the same bytes again" in capsys.readouterr().out
+    kept = tmp_path / f"kept-{name}"
+    assert main([*words, "-o", str(kept)]) == 0
+    assert kept.read_bytes() == target.read_bytes()
+    assert main([*words, "-o", str(tmp_path / "kept.png")]) == 2
+    assert "the repetition is ." in capsys.readouterr().err
+
+
+def test_replay_of_a_medium_tells_other_bytes(tmp_path, capsys):
+    source, target = slice_of_ct(tmp_path / "a.dcm"), tmp_path / "b.dcm"
+    model = saved(tmp_path / "m.safetensors", bicubic_lift())
+    load(model, backend="torch").upscale_file(source, target)
+    content = bytearray(target.read_bytes())
+    content[-1] ^= 1
+    target.write_bytes(content)
+    done = replay(target, source, model=model)
+    assert (done.same_bytes, done.largest, done.reasons) == (False, None, ())
+    words = ["replay", str(target), "--input", str(source), "--model", str(model)]
+    assert main(words) == 4
+    assert "b.dcm: other bytes" in capsys.readouterr().out
+    with pytest.raises(InputError, match="is not what"):
+        replay(target, target, model=model)

@@ -5,10 +5,12 @@ OUT ── record ── same input? same weights? ── upscale ── the sam
 
 from __future__ import annotations
 
+import filecmp
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +26,14 @@ from reslift.upscale import Upscaler, load
 class Replay:
     """How a repetition came out.
 
-    same_bytes: the files are equal. largest, share: by how many levels samples differ, and how many
-    of them; 0 where only metadata do. reasons: what is not as it was, a sentence each.
+    same_bytes: the files are equal. largest, share: by how many levels samples of a still picture
+    differ, and how many of them; 0 where only metadata do, None for other kinds of files. reasons:
+    what is not as it was, a sentence each.
     """
 
     same_bytes: bool
-    largest: int
-    share: float
+    largest: int | None
+    share: float | None
     reasons: tuple[str, ...]
 
 
@@ -46,14 +49,21 @@ def find_record(result: Path, limits: Limits = DEFAULT) -> Record:
             return Record.parse(beside.read_text(encoding="ascii"))
         except (OSError, ValueError) as error:
             raise InputError(f"cannot use {one_line(beside)}: {one_line(error)}") from error
-    wide = limits.for_results()
-    record = from_xmp(formats.read(result, wide).xmp)
+    record = _inscribed(result, limits)
     if record is None:
         raise InputError(
             f"{one_line(result)} does not say how it was made: it is not by reslift, or was "
             "written with --no-provenance or --strip-metadata"
         )
     return record
+
+
+def _inscribed(result: Path, limits: Limits) -> Record | None:
+    """What the result itself says."""
+    medium = media.of(result)
+    if medium is not None:
+        return medium.record(result)
+    return from_xmp(formats.read(result, limits.for_results()).xmp)
 
 
 def replay(
@@ -71,46 +81,56 @@ def replay(
         out: where the repetition is kept; None drops it.
 
     Raises:
-        InputError: no record, no still picture, or `source` is not what it names. CheckpointError,
-        UnknownName: the model is not here. OutputError: it cannot be written. UsageError: the name
-        `out` is one of another format.
+        InputError: no record, files of two kinds, or `source` is not what the record names.
+        CheckpointError, UnknownName: the model is not here. OutputError: it cannot be written.
+        UsageError: `out` is a name for another format.
     """
-    medium = media.of(source) or media.of(result)
-    if medium is not None:
-        raise InputError(
-            f"{one_line(result)}: reslift replays still pictures, not {medium.label}; enlarge the "
-            "input again and compare the files"
-        )
     record = find_record(result, limits)
     if sha256(source) != record.input_sha256:
         raise InputError(
             f"{one_line(source)} is not what {one_line(result)} was made from: its SHA-256 is not "
             f"{record.input_sha256[:12]}…"
         )
+    if out is not None:
+        _check_name(out, result, record)
     upscaler = _upscaler(record, model, limits)
-    options = record.options
-    if out is not None and formats.format_of(out) != options.get("format", formats.format_of(out)):
-        raise UsageError(
-            f"{one_line(out)}: the repetition is {options['format']} as the result is; name it so"
-        )
-    beside = side_file(result).is_file()
-    wishes = Wishes(
-        quality=int(options.get("quality", 95)),
-        output_format=options.get("format"),
-        strip_metadata=bool(options.get("strip_metadata", False)),
-        provenance=from_xmp(_xmp(result, limits)) is not None or not beside,
-    )
+    wishes = _wishes(record, result, limits)
     with tempfile.TemporaryDirectory(prefix="reslift-") as folder:
-        again = out or Path(folder) / f"again{result.suffix}"
+        again = out or Path(folder) / result.name
         upscaler.upscale_file(source, again, wishes)
-        reasons = tuple(_changed(record, upscaler.record(source)))
-        if again.read_bytes() == result.read_bytes():
+        now = _inscribed(again, limits) or upscaler.record(source)
+        reasons = tuple(_changed(record, now))
+        if filecmp.cmp(again, result, shallow=False):
             return Replay(True, 0, 0.0, reasons)
+        if media.of(result) is not None:
+            return Replay(False, None, None, reasons)
         return Replay(False, *_difference(again, result, limits), reasons)
 
 
-def _xmp(result: Path, limits: Limits) -> bytes | None:
-    return formats.read(result, limits.for_results()).xmp
+def _check_name(out: Path, result: Path, record: Record) -> None:
+    if media.of(result) is not None:
+        kind, same = result.suffix, out.suffix.lower() == result.suffix.lower()
+    else:
+        found = formats.format_of(out)
+        kind = record.options.get("format", found)
+        same = found == kind
+    if not same:
+        raise UsageError(f"{one_line(out)}: the repetition is {kind} as the result is; name it so")
+
+
+def _wishes(record: Record, result: Path, limits: Limits) -> Wishes:
+    """How the result was written."""
+    options: dict[str, Any] = dict(record.options)
+    if media.of(result) is None:
+        options["output_format"] = options.get("format")
+    names = {entry.name for entry in fields(Wishes)}
+    chosen: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in options.items()
+        if name in names
+    }
+    says = _inscribed(result, limits) is not None or not side_file(result).is_file()
+    return Wishes(**{**chosen, "provenance": says})
 
 
 def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upscaler:
@@ -134,7 +154,7 @@ def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upsca
         ensemble=bool(options.get("ensemble")),
         wrap=bool(options.get("wrap")),
         strength=float(options.get("strength", 1.0)),
-        consistent=options.get("kernel") is not None,
+        consistent=options.get("consistent", options.get("kernel") is not None),
         kernel=options.get("kernel") or "bicubic",
     )
 

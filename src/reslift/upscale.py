@@ -254,6 +254,7 @@ class Upscaler:
                 "size": {key: value for key, value in chosen.items() if value is not None},
                 "strength": finish.strength,
                 "kernel": finish.kernel,
+                "consistent": self.consistent,
                 "ensemble": self._ensemble,
                 "wrap": self.wrap,
             },

@@ -41,6 +41,11 @@ def command(
     if done.same_bytes:
         tell(f"{escaped(result)}: the same bytes again")
         return 0
-    what = f"{done.share:.2%} of the samples differ, by up to {done.largest} levels"
-    tell(f"{escaped(result)}: {what if done.largest else 'the pixels are the same, other bytes'}")
+    if done.largest is None:
+        what = "other bytes; `reslift verify` tells how far it is from the input"
+    elif not done.largest:
+        what = "the pixels are the same, other bytes"
+    else:
+        what = f"{done.share:.2%} of the samples differ, by up to {done.largest} levels"
+    tell(f"{escaped(result)}: {what}")
     return VerificationError.exit_code

@@ -238,6 +238,10 @@ class Medium(ABC):
         """
         return iter(())
 
+    def record(self, result: Path) -> Record | None:
+        """How `result` says that it was made; None where it does not. Raises as `verify`."""
+        return None
+
     def keeps_samples(self, source: Path, target: Path) -> bool:
         """Whether source and result are of kinds that keep every sample as it is set.
 

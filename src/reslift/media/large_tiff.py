@@ -21,12 +21,13 @@ from reslift.limits import Limits
 from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.boundary import reading, writing
 from reslift.media.mosaic import Mosaic
-from reslift.media.recorded import in_xmp, is_right_size, told
+from reslift.media.recorded import in_xmp, is_right_size, record_in, told
 from reslift.media.tiff_tiles import SIDE, TileFile
 from reslift.pixels.agreement import NAMES, Layer
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.regrid import Regrid
 from reslift.pixels.tiles import Box
+from reslift.provenance import Record
 
 LARGE = 2**26
 TIFF = Tiff()
@@ -103,6 +104,10 @@ class LargeTiff(Medium):
     def keeps_samples(self, source: Path, target: Path) -> bool:
         with _opened(source) as (_, facts):
             return facts.lossless
+
+    def record(self, result: Path) -> Record | None:
+        with _opened(result) as (_, facts):
+            return record_in(facts)
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         with _opened(source) as (_, before), _opened(target) as (_, after):

@@ -6,7 +6,7 @@ source ──┴─ Enlarger.record ── told ──► XMP, tag, header exten
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,14 +99,24 @@ def is_record(text: str) -> bool:
     return True
 
 
+def last_record(texts: Iterable[str]) -> Record | None:
+    """The last of comments that is a record: results of results have several."""
+    found = [text for text in texts if is_record(text)]
+    return Record.parse(found[-1]) if found else None
+
+
+def record_in(facts: Facts) -> Record | None:
+    """The record in the XMP or the comments of a picture."""
+    comments = (data.decode("latin-1") for _, data in facts.extra if isinstance(data, bytes))
+    return provenance.from_xmp(facts.xmp) or last_record(comments)
+
+
 def is_right_size(given: tuple[int, int], found: tuple[int, int], facts: Facts) -> bool:
     """Whether a result has the sides (width, height) that its record asks for of those given.
 
     facts: of the result. Without a record: whether it is no smaller and of the input's shape.
     """
-    comments = (data.decode("latin-1") for _, data in facts.extra if isinstance(data, bytes))
-    told = [Record.parse(text) for text in comments if is_record(text)]
-    record = provenance.from_xmp(facts.xmp) or next(iter(told), None)
+    record = record_in(facts)
     if record is None or record.size is None or record.size.crop:
         return found[0] >= given[0] and not is_stretched(given, found)
     return found == record.size.of(*given)

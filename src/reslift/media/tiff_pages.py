@@ -27,11 +27,12 @@ from reslift.media import tiff_halves
 from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.boundary import reading, writing
 from reslift.media.intensities import Census, Mask, Window, enlarge, half_widths
-from reslift.media.recorded import in_xmp, is_right_size, told
+from reslift.media.recorded import in_xmp, is_right_size, record_in, told
 from reslift.media.tiff_halves import Halves
 from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
 from reslift.pixels.planes import Planes
 from reslift.pixels.regrid import Regrid
+from reslift.provenance import Record
 from reslift.sizes import Size
 
 TIFF = tiff.Tiff()
@@ -142,6 +143,9 @@ class TiffPages(Medium):
     def maps(self, target: Path) -> tuple[Path, ...]:
         is_tiff = formats.format_of(target) == TIFF.name
         return (tiff_halves.beside(target),) if is_tiff else ()
+
+    def record(self, result: Path) -> Record | None:
+        return record_in(_sheets(result, UNLIMITED)[0].facts)
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         limits = UNLIMITED

@@ -28,10 +28,11 @@ from reslift.media.animation.clip import Clip, Frame, Source, Writer, checked, o
 from reslift.media.animation.gif import GifClip
 from reslift.media.animation.webp import WebpClip, WebpWriter
 from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
-from reslift.media.recorded import in_comment, in_xmp, is_right_size, told
+from reslift.media.recorded import in_comment, in_xmp, is_right_size, record_in, told
 from reslift.pixels.agreement import Layer, of_pictures
 from reslift.pixels.planes import Planes
 from reslift.pixels.regrid import Regrid
+from reslift.provenance import Record
 
 SOURCES: tuple[Source, ...] = (GifClip(), ApngClip(), WebpClip())
 WRITERS: dict[str, type[Writer]] = {"png": ApngWriter, "webp": WebpWriter}
@@ -114,6 +115,9 @@ class Animation(Medium):
                     writer = WRITERS[into](file, fitted, clip, wishes.quality)
                     notes += _write(writer, frames, results)
         return tuple(notes)
+
+    def record(self, result: Path) -> Record | None:
+        return record_in(_inspected(result, Limits().changed(input_pixels=10**12))[1].facts)
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         limits = Limits().changed(input_pixels=10**12)

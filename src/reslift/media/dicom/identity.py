@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reslift import __version__
+from reslift.media.recorded import last_record
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -174,6 +175,12 @@ def _describe(elements: Dataset, card: Card, grid: Regrid, record: Record | None
     machine.PurposeOfReferenceCodeSequence = [_code(codes.DCM.ProcessingEquipment)]
     others = list(elements.get("ContributingEquipmentSequence") or ())
     elements.ContributingEquipmentSequence = [*others, machine]
+
+
+def record_in(elements: Dataset) -> Record | None:
+    """How the image says that it was made; None where the last device that had it was another."""
+    machines = elements.get("ContributingEquipmentSequence") or ()
+    return last_record(str(machine.get("ContributionDescription", "")) for machine in machines[-1:])
 
 
 def _code(code: object) -> Dataset:

@@ -21,6 +21,7 @@ from reslift.limits import Limits
 from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.dicom.sniff import looks_like_dicom
 from reslift.pixels.agreement import Layer
+from reslift.provenance import Record
 
 LONGEST_SIDE = 2**16 - 1
 MOST_BYTES = 2**32 - 2
@@ -84,6 +85,11 @@ class Dicom(Medium):
 
         image = self._opened(source, UNLIMITED)
         return not is_lossy(image.elements, image.syntax)
+
+    def record(self, result: Path) -> Record | None:
+        from reslift.media.dicom.identity import record_in
+
+        return record_in(self._opened(result, UNLIMITED).elements)
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         from reslift.media.dicom.check import differences

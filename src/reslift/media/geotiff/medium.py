@@ -24,6 +24,7 @@ from reslift.media.geotiff import plan as planning
 from reslift.media.geotiff import write as writer
 from reslift.media.geotiff.plan import Work
 from reslift.pixels.agreement import Layer
+from reslift.provenance import Record
 
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_BANDS = 1000
@@ -105,6 +106,10 @@ class GeoTiff(Medium):
     def keeps_samples(self, source: Path, target: Path) -> bool:
         with files.opened(source) as raster, files.opened(target) as made:
             return not (layouts.is_damaged(raster) or layouts.is_damaged(made))
+
+    def record(self, result: Path) -> Record | None:
+        with files.opened(result) as made:
+            return check.record_of(made)
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         with files.opened(source) as raster, files.opened(target) as made:

@@ -36,6 +36,12 @@ def with_comment(prefix: bytes, record: Record | None, order: str) -> bytes:
     return bytes((bool(kept), 0, 0, 0)) + b"".join(kept)
 
 
+def comment_in(prefix: bytes, order: str) -> Record | None:
+    """The record among the extensions of `prefix`, which are as in `with_comment`."""
+    ours = [part for part in _extensions(prefix, order) or () if _is_ours(part, order)]
+    return Record.parse(_text(ours[-1])) if ours else None
+
+
 def _extensions(prefix: bytes, order: str) -> list[bytes] | None:
     """Each with its head; None where other bytes stand among them."""
     found, at = [], MARK
@@ -55,4 +61,8 @@ def _comment(text: bytes, order: str) -> bytes:
 
 def _is_ours(extension: bytes, order: str) -> bool:
     (code,) = struct.unpack_from(f"{order}i", extension, MARK)
-    return code == COMMENT and is_record(extension[HEAD:].rstrip(b"\0").decode("latin-1"))
+    return code == COMMENT and is_record(_text(extension))
+
+
+def _text(extension: bytes) -> str:
+    return extension[HEAD:].rstrip(b"\0").decode("latin-1")

@@ -18,6 +18,7 @@ from reslift.errors import OutputError, UsageError, one_line
 from reslift.limits import Limits
 from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.pixels.agreement import Layer
+from reslift.provenance import Record
 
 GZIP = b"\x1f\x8b"
 MAGICS = {(344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0")}
@@ -83,6 +84,14 @@ class Nifti(Medium):
 
     def keeps_samples(self, source: Path, target: Path) -> bool:
         return True
+
+    def record(self, result: Path) -> Record | None:
+        from reslift.media.nifti.check import UNLIMITED
+        from reslift.media.nifti.extension import comment_in
+        from reslift.media.nifti.volume import opened
+
+        volume = opened(result, UNLIMITED)
+        return comment_in(volume.prefix, volume.header.endianness)
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         from reslift.media.nifti.check import differences, pair

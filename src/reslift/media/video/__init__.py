@@ -12,10 +12,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reslift.limits import Limits
 from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
 from reslift.media.video.boxes import demuxer
+
+if TYPE_CHECKING:
+    from reslift.provenance import Record
 
 
 class Video(Medium):
@@ -68,6 +72,14 @@ class Video(Medium):
         from reslift.media.video.work import pace
 
         return pace(enlarger, source, target, wishes, frames)
+
+    def record(self, result: Path) -> Record | None:
+        """See `Medium`."""
+        from reslift.media.recorded import last_record
+        from reslift.media.video.probe import opened
+
+        with opened(result) as container:
+            return last_record(container.metadata.values())
 
     def keeps_samples(self, source: Path, target: Path) -> bool:
         """See `Medium`; frames agree before they are encoded."""
