@@ -231,6 +231,22 @@ def test_luma_loss_is_blind_to_colour_and_plain_for_gray() -> None:
     assert LOSSES["luma"](gray, gray - 0.2).item() == pytest.approx(0.2)
 
 
+def test_decibel_loss_counts_ratios_of_errors_patch_by_patch() -> None:
+    hr = torch.rand(2, 3, 8, 8) * 0.4 + 0.3
+    error = torch.rand(2, 3, 8, 8) * 0.2
+    loss, other = (LOSSES["decibel"](hr + part, hr).item() for part in (error, error / 2))
+    assert loss - other == pytest.approx(np.log10(4), rel=0.01)
+    gray = torch.rand(3, 1, 8, 8)
+    noisy = (gray + 0.1 * torch.randn(3, 1, 8, 8)).clamp(0, 1)
+    mse = (noisy - gray).square().mean((1, 2, 3))
+    assert LOSSES["decibel"](noisy, gray).item() == pytest.approx(
+        mse.log10().mean().item(), abs=0.01
+    )
+    same = hr.clone().requires_grad_()
+    LOSSES["decibel"](same, hr).backward()
+    assert same.grad is not None and same.grad.isfinite().all()
+
+
 def test_a_diverging_run_keeps_its_last_good_state(pictures: Path, tmp_path: Path) -> None:
     phases = [{"steps": 30, "batch": 4, "patch": 12, "rate": 1e30, "loss": {"mse": 1.0}}]
     run = start(tmp_path / "run", recipe(phases=phases))

@@ -11,6 +11,7 @@ from torch import Tensor
 from reslift.pixels.color import LUMA
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+FAINT = 255.0**-2
 
 
 def l1(sr: Tensor, hr: Tensor) -> Tensor:
@@ -40,11 +41,25 @@ def luma(sr: Tensor, hr: Tensor) -> Tensor:
     It weighs what red, green and blue do together: a small model spends itself on structure. Alone
     it leaves the colours free; give ``l1`` a share beside it.
     """
-    difference = sr - hr
-    if difference.shape[1] == 3:
-        weights = difference.new_tensor(LUMA).view(1, 3, 1, 1) / sum(LUMA)
-        difference = (difference * weights).sum(1)
-    return difference.abs().mean()
+    return _luma(sr - hr).abs().mean()
+
+
+def decibel(sr: Tensor, hr: Tensor) -> Tensor:
+    """Mean of log10 of each image's mean squared error of luma: a tenth of -PSNR-Y.
+
+    Other losses are made of the patches that no model gets right, leaves and gravel; here a tenth
+    less of a small error counts as much as of a large one, as it does in a mean of PSNR (so train
+    Chen et al. 2022). Below 1/255 it fades. ``l1`` beside it holds the colours.
+    """
+    return (_luma(sr - hr).square().flatten(1).mean(1) + FAINT).log10().mean()
+
+
+def _luma(difference: Tensor) -> Tensor:
+    """(B, 3, H, W) → (B, H, W), of gray images themselves."""
+    if difference.shape[1] != 3:
+        return difference
+    weights = difference.new_tensor(LUMA).view(1, 3, 1, 1) / sum(LUMA)
+    return (difference * weights).sum(1)
 
 
 LOSSES: dict[str, Loss] = {
@@ -53,4 +68,5 @@ LOSSES: dict[str, Loss] = {
     "charbonnier": charbonnier,
     "fft": fft,
     "luma": luma,
+    "decibel": decibel,
 }
