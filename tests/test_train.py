@@ -239,9 +239,8 @@ def test_decibel_loss_counts_ratios_of_errors_patch_by_patch() -> None:
     gray = torch.rand(3, 1, 8, 8)
     noisy = (gray + 0.1 * torch.randn(3, 1, 8, 8)).clamp(0, 1)
     mse = (noisy - gray).square().mean((1, 2, 3))
-    assert LOSSES["decibel"](noisy, gray).item() == pytest.approx(
-        mse.log10().mean().item(), abs=0.01
-    )
+    wanted = (255**2 * mse).log10().mean().item()
+    assert LOSSES["decibel"](noisy, gray).item() == pytest.approx(wanted, abs=0.01)
     same = hr.clone().requires_grad_()
     LOSSES["decibel"](same, hr).backward()
     assert same.grad is not None and same.grad.isfinite().all()

@@ -11,7 +11,6 @@ from torch import Tensor
 from reslift.pixels.color import LUMA
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-FAINT = 255.0**-2
 
 
 def l1(sr: Tensor, hr: Tensor) -> Tensor:
@@ -45,13 +44,14 @@ def luma(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def decibel(sr: Tensor, hr: Tensor) -> Tensor:
-    """Mean of log10 of each image's mean squared error of luma: a tenth of -PSNR-Y.
+    """Mean over the images of ``log10(1 + 255² mse)`` of luma: a tenth of what PSNR-Y lacks.
 
     Other losses are made of the patches that no model gets right, leaves and gravel; here a tenth
-    less of a small error counts as much as of a large one, as it does in a mean of PSNR (so train
-    Chen et al. 2022). Below 1/255 it fades. ``l1`` beside it holds the colours.
+    less of a small error counts as much as of a large one, as it does in a mean of PSNR (Chen et
+    al. 2022 train so). Below a level it fades. ``l1`` beside it holds the colours.
     """
-    return (_luma(sr - hr).square().flatten(1).mean(1) + FAINT).log10().mean()
+    mse = _luma(sr - hr).square().flatten(1).mean(1)
+    return (1 + 255**2 * mse).log10().mean()
 
 
 def _luma(difference: Tensor) -> Tensor:
