@@ -58,6 +58,7 @@ print(f"{pyvips.__version__}, libvips {version}, loads {', '.join(have)}")
 """,
     "tifffile": "import tifffile; print(tifffile.__version__)",
     "safetensors": "import safetensors; print(safetensors.__version__)",
+    "threadpoolctl": "import threadpoolctl; print(threadpoolctl.__version__)",
     "pydantic": "import pydantic; print(pydantic.VERSION)",
     "typer": "import typer; print(typer.__version__)",
     "rich": "import rich.progress; from importlib.metadata import version; print(version('rich'))",
