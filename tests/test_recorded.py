@@ -11,7 +11,7 @@ from reslift.media import Wishes, large_tiff
 from reslift.media.nifti.extension import with_comment
 from reslift.provenance import Record, from_xmp
 from reslift.replay import replay
-from reslift.upscale import load
+from reslift.upscale import Upscaler, load
 from small_models import bicubic_lift, made, saved, small_lift
 
 
@@ -71,6 +71,13 @@ def in_video(path):
     assert tags["title" if "title" in tags else "TITLE"] == "Beach"
     assert "holiday" in tags.values() or path.suffix == ".mov"
     return [value for value in tags.values() if "input_sha256" in value]
+
+
+def in_any_video(path):
+    import av
+
+    with av.open(str(path)) as container:
+        return [text for text in container.metadata.values() if "input_sha256" in text]
 
 
 def in_animation(path):
@@ -202,6 +209,23 @@ def test_a_video_says_that_its_frames_agree(tmp_path):
     upscaler.upscale_file(clip(tmp_path / "a.mkv"), tmp_path / "b.mkv")
     (text,) = in_video(tmp_path / "b.mkv")
     assert Record.parse(text).options["kernel"] == "bicubic"
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "kernel"), [("ffv1", "mkv", "bicubic"), ("h264", "mp4", None)]
+)
+def test_a_video_agrees_by_default_where_no_sample_is_lost(codec, suffix, kernel, tmp_path):
+    from video_samples import noisy_clip
+
+    recipe = {"scale": 2, "degradation": {"name": "bicubic"}, "phases": [{"loss": {"l1": 1.0}}]}
+    model = bicubic_lift()
+    card = made(model).card.model_copy(update={"recipe": recipe})
+    source, target = noisy_clip(tmp_path / "a.mkv", 2), tmp_path / f"b.{suffix}"
+    upscaler = Upscaler(model, card, device="cpu")
+    upscaler.upscale_file(source, target, Wishes(codec=codec, provenance_file=True))
+    (text,) = in_any_video(target)
+    beside = Record.parse(provenance.side_file(target).read_text())
+    assert Record.parse(text).options["kernel"] == beside.options["kernel"] == kernel
 
 
 def test_a_mov_has_one_place_and_keeps_what_is_there(upscaler, tmp_path):

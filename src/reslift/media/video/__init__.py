@@ -82,8 +82,10 @@ class Video(Medium):
             return last_record(container.metadata.values())
 
     def keeps_samples(self, source: Path, target: Path) -> bool:
-        """See `Medium`; frames agree before they are encoded."""
-        return True
+        """See `Medium`."""
+        from reslift.media.video.probe import LOSSLESS, probe
+
+        return all(probe(path).codec in LOSSLESS for path in (source, target))
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
         """See `Medium`."""

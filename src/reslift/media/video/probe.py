@@ -64,6 +64,10 @@ class Light:
     brightest: tuple[int, int] | None = None
 
 
+LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "magicyuv", "png", "rawvideo", "utvideo"}
+"""Codecs after which every sample is what it was."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """The picture stream of a file, from its header and its first frame.

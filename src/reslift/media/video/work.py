@@ -30,7 +30,7 @@ from reslift.media.video.frames import Frames, Selection, Shot, Tally
 from reslift.media.video.mux import join
 from reslift.media.video.overlap import Seconds, overlapped
 from reslift.media.video.parts import Parts, digest, segment_length
-from reslift.media.video.probe import Clip, probe, truncated
+from reslift.media.video.probe import LOSSLESS, Clip, probe, truncated
 from reslift.media.video.shape import sides_of
 from reslift.pixels.planes import Planes
 from reslift.pixels.regrid import Regrid
@@ -76,10 +76,12 @@ def enlarge(
     ratio = Regrid(clip.width, clip.height, *size).ratio
     parts = Parts(target, _key(enlarger, source, selection, encoding), segment_length(*size))
     frames = Frames(clip, selection, parts.is_done, enlarger.limits)
+    # What a codec did to the input is better not agreed with; the result's ends the agreement.
+    exact = clip.codec in LOSSLESS and encoding.library in LOSSLESS
     with _kept_for_the_next_run(parts):
         seconds = overlapped(
             frames,
-            _worker(enlarger, (size[1], size[0]), progress),
+            _worker(enlarger, (size[1], size[0]), exact, progress),
             lambda results: parts.write(results, encoding),
         )
         with atomic_write(target, overwrite=wishes.overwrite) as temporary:
@@ -91,7 +93,7 @@ def enlarge(
                 target,
                 Cut.of(selection.start, selection.end),
                 wishes.strip_metadata,
-                told(enlarger, source, wishes, exact=True, ratios=(ratio,)),
+                told(enlarger, source, wishes, exact=exact, ratios=(ratio,)),
             )
     parts.remove()
     _log.info("%s: %s, %s", one_line(source), frames.tally, seconds)
@@ -146,7 +148,7 @@ def _key(
 
 
 def _worker(
-    enlarger: Enlarger, shape: tuple[int, int], progress: Progress | None
+    enlarger: Enlarger, shape: tuple[int, int], exact: bool, progress: Progress | None
 ) -> Callable[[Shot], tuple[Shot, Words | None]]:
     """shape: (H', W') of a result."""
     last: list[Words] = []
@@ -155,7 +157,7 @@ def _worker(
         bands = image.shape[2]
         out = np.empty((*shape, bands), image.dtype)
         space = "rgb" if bands >= COLOURS else "gray"
-        enlarger.run(Planes(image, space, alpha=bands in WITH_ALPHA), out, exact=True)
+        enlarger.run(Planes(image, space, alpha=bands in WITH_ALPHA), out, exact=exact)
         return out
 
     def work(shot: Shot) -> tuple[Shot, Words | None]:
