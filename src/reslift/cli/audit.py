@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reslift.cli import tell
+from reslift.cli.options import LargestIn, LargestOut, limits_of
 from reslift.errors import UsageError, escaped
 from reslift.files import check_target
 
@@ -34,12 +35,8 @@ def command(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
-    max_input_pixels: Annotated[
-        str | None, typer.Option(help="Largest IN [default: 100M].")
-    ] = None,
-    max_output_pixels: Annotated[
-        str | None, typer.Option(help="Largest OUT [default: 1G].")
-    ] = None,
+    max_input_pixels: LargestIn = None,
+    max_output_pixels: LargestOut = None,
 ) -> int:
     """Split OUT into what IN determines and what was added; needs no truth.
 
@@ -47,7 +44,6 @@ def command(
     region is called text-like is a guess from the statistics of its strokes; nothing is read.
     """
     from reslift.audit import audit_files, check_still
-    from reslift.cli.options import limits_of
 
     limits = limits_of(input_pixels=max_input_pixels, output_pixels=max_output_pixels)
     if (result is None) == (model is None):

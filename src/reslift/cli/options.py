@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
 
 from reslift.limits import DEFAULT, Limits, parse_amount
 
 Options = TypeVar("Options")
+LargestIn = Annotated[str | None, typer.Option(help="Largest IN [default: 100M].")]
+LargestOut = Annotated[str | None, typer.Option(help="Largest OUT [default: 1G].")]
 
 
 def command_of(options: type[Options], run: Callable[[Options], int]) -> Callable[..., int]:

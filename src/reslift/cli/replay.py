@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reslift.cli import tell
+from reslift.cli.options import LargestIn, LargestOut, limits_of
 from reslift.errors import VerificationError, escaped
 
 
@@ -20,18 +21,13 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Keep the repetition here.")
     ] = None,
-    max_input_pixels: Annotated[
-        str | None, typer.Option(help="Largest IN [default: 100M].")
-    ] = None,
-    max_output_pixels: Annotated[
-        str | None, typer.Option(help="Largest OUT [default: 1G].")
-    ] = None,
+    max_input_pixels: LargestIn = None,
+    max_output_pixels: LargestOut = None,
 ) -> int:
     """Make OUT again from IN, as OUT says it was made, and compare the two.
 
     Exit code 4 where the bytes differ; what is not as it was is listed.
     """
-    from reslift.cli.options import limits_of
     from reslift.replay import replay
 
     limits = limits_of(input_pixels=max_input_pixels, output_pixels=max_output_pixels)

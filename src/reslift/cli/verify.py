@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reslift.cli import tell
+from reslift.cli.options import LargestIn, LargestOut, limits_of
 from reslift.errors import VerificationError, escaped, one_line
 
 if TYPE_CHECKING:
@@ -26,12 +27,8 @@ def command(
         float | None, typer.Option(help="Levels that may differ [default: 1; box: 0].")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
-    max_input_pixels: Annotated[
-        str | None, typer.Option(help="Largest IN [default: 100M].")
-    ] = None,
-    max_output_pixels: Annotated[
-        str | None, typer.Option(help="Largest OUT [default: 1G].")
-    ] = None,
+    max_input_pixels: LargestIn = None,
+    max_output_pixels: LargestOut = None,
 ) -> int:
     """Shrink OUT by a stated kernel and compare it with IN, channel by channel.
 
@@ -39,7 +36,6 @@ def command(
     are compared by all that they hold: times, place, names, tags. Exit code 4 where a difference is
     over the tolerance, or where something is not what it should be.
     """
-    from reslift.cli.options import limits_of
     from reslift.verify import verify
 
     limits = limits_of(input_pixels=max_input_pixels, output_pixels=max_output_pixels)
