@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,5 +69,10 @@ def _work(rank: int, devices: int, port: int, recipe: Recipe, run: Run, *rest: A
             watcher=watcher if rank == 0 else None,
             share=(rank, devices),
         )
+        torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
+    # All is saved. Torch's threads now and then abort a process that ends while they do.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
