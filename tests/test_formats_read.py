@@ -233,6 +233,21 @@ def test_tiff_premultiplied_alpha_becomes_straight(tmp_path):
     assert picture.notes == ("premultiplied alpha becomes straight alpha",)
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("layout", [{}, {"planarconfig": "separate", "tile": (16, 16)}])
+def test_tiff_premultiplied_floats_become_straight(tmp_path, dtype, layout):
+    rng = np.random.default_rng(0)
+    colours, alpha = rng.random((HEIGHT, WIDTH, 3)), rng.uniform(0.2, 1, (HEIGHT, WIDTH, 1))
+    stored = np.concatenate((colours * alpha, alpha), 2).astype(dtype)
+    stored = np.moveaxis(stored, 2, 0) if layout else stored
+    options = {"photometric": "rgb", "extrasamples": ["assocalpha"], **layout}
+    tifffile.imwrite(tmp_path / "a", stored, **options)
+    picture = formats.read(tmp_path / "a")
+    expected = np.concatenate((colours, alpha), 2)
+    near = 2e-3 if dtype == "f2" else 1e-5
+    np.testing.assert_allclose(picture.pixels / 65535, expected, atol=near)
+
+
 @pytest.mark.parametrize(
     ("dtype", "low", "high"), [("f4", 0, 1), ("f8", -3, 7), ("i2", -9, 9), ("u4", 5, 9)]
 )

@@ -108,12 +108,15 @@ def _opaque(alpha: np.ndarray) -> float:
 
 
 def _straight(pixels: np.ndarray) -> np.ndarray:
-    top = int(np.iinfo(pixels.dtype).max)
+    """Colours that were multiplied with alpha, the last band, divided by it; 0 where it is 0."""
+    whole = pixels.dtype.kind != "f"
+    top = float(np.iinfo(pixels.dtype).max) if whole else 1.0
     divided = pixels.copy()
     for row, out in zip(pixels, divided, strict=True):
         alpha = row[:, -1:].astype(np.float64)
-        colour = row[:, :-1] * (top / np.maximum(alpha, 1))
-        out[:, :-1] = np.rint(np.minimum(colour, top)).astype(pixels.dtype)
+        seen = np.divide(top, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+        colour = row[:, :-1] * seen
+        out[:, :-1] = np.rint(np.minimum(colour, top)) if whole else colour
     return divided
 
 
