@@ -38,12 +38,15 @@ def trained(model: SRModel) -> SRModel:
     ],
 )
 @pytest.mark.parametrize("inner", [0, 1])
-def test_a_grown_model_gives_the_same_answers(larger: dict[str, int], inner: int) -> None:
+@pytest.mark.parametrize("form", MODELS["lift"].forms)
+def test_a_grown_model_gives_the_same_answers(
+    larger: dict[str, int], inner: int, form: str
+) -> None:
     inside = larger.get("inner_blocks", 0)
     if inner and not inside:
         larger = {**larger, "inner_blocks": inner}
-    source = trained(lift(inner_blocks=inner, blocks=2))
-    target = lift(**larger)
+    source = trained(lift(inner_blocks=inner, blocks=2, form=form))
+    target = lift(**larger, form=form)
     lr = torch.rand(2, 3, 14, 18)
     assert (source(lr) - target(lr)).abs().max() > 1e-3
     grow(source, target)

@@ -8,6 +8,10 @@ matrix, so that all directions of a layer learn at one speed. A quintic Newton-S
 from X = M / |M| comes near it in five rounds. A convolution kernel (O, I, k, k) is a matrix
 (O, I·k·k). The update is scaled by 0.2 √max(O, I·k·k) (Liu et al. 2025), which gives it the size of
 an Adam update: learning rates carry over.
+
+A 3×3 convolution with a 1×1 beside it, as in re-parameterised blocks (Ding et al. 2021), is one
+3×3 whose centre is a sum. Their gradients are that of the kernel and its centre, and both updates
+add up there; so `centre` trains the kernel alone exactly as it would train the two.
 """
 
 from __future__ import annotations
@@ -43,8 +47,14 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum for convolution and linear weights."""
 
-    def __init__(self, params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
-        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        weight_decay: float,
+        centre: bool = False,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "centre": centre})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -54,12 +64,15 @@ class Muon(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is not None:
                     shapes.setdefault(tuple(weight.shape), []).append((weight, self._push(weight)))
-            for shape, members in shapes.items():
-                stack = torch.stack([push.reshape(shape[0], -1) for _, push in members])
-                turn = orthogonalise(stack) * (0.2 * max(stack.shape[1:]) ** 0.5)
-                for (weight, _), update in zip(members, turn, strict=True):
+            for members in shapes.values():
+                weights, pushes = zip(*members, strict=True)
+                stack = torch.stack(pushes)
+                turn = _turned(stack)
+                if group["centre"] and stack.shape[-1] == 3:
+                    turn[..., 1:2, 1:2] += _turned(stack[..., 1:2, 1:2])
+                for weight, update in zip(weights, turn, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.sub_(update.view(shape) * group["lr"])
+                    weight.sub_(update * group["lr"])
 
     def _push(self, weight: nn.Parameter) -> Tensor:
         assert weight.grad is not None
@@ -68,6 +81,13 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(weight)
         momentum = state["momentum"].lerp_(weight.grad, 1 - MUON_MOMENTUM)
         return weight.grad.lerp(momentum, MUON_MOMENTUM)
+
+
+def _turned(pushes: Tensor) -> Tensor:
+    """Updates (N, O, …) for momenta of the same shape, of the size of Adam's."""
+    matrices = pushes.flatten(2)
+    updates: Tensor = orthogonalise(matrices) * (0.2 * max(matrices.shape[1:]) ** 0.5)
+    return updates.view(pushes.shape)
 
 
 class Together:
@@ -110,7 +130,7 @@ def muon(model: SRModel, part: OptimiserPart) -> Together:
     trunk = [p for p in matrices if id(p) not in edges]
     inside = {id(p) for p in trunk}
     rest = [p for p in weights if id(p) not in inside]
-    return Together(_adam(rest, part), Muon(trunk, 1e-3, part.weight_decay))
+    return Together(_adam(rest, part), Muon(trunk, 1e-3, part.weight_decay, part.centre))
 
 
 def _adam(weights: list[nn.Parameter], part: OptimiserPart) -> torch.optim.Adam:

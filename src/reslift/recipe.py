@@ -184,6 +184,8 @@ class OptimiserPart(Part):
         name: entry of ``OPTIMISERS``, ``adam`` or ``muon``.
         betas, weight_decay: of Adam.
         l1_penalty: λ of the term λ Σ|w| over all weights but biases, added to the loss.
+        centre: Muon turns the centre taps of each 3×3 kernel once more by themselves, which is how
+            it would train a 1×1 convolution beside it.
         clip: largest gradient norm; 0 switches clipping off.
         ema: share of the average that stays at each step.
     """
@@ -192,6 +194,7 @@ class OptimiserPart(Part):
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(0.0, ge=0)
     l1_penalty: float = Field(0.0, ge=0)
+    centre: bool = False
     clip: float = Field(1.0, ge=0)
     ema: float = Field(0.999, ge=0, lt=1)
 

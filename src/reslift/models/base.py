@@ -36,8 +36,8 @@ class SRModel(nn.Module, ABC):
             :class:`reslift.models.variational.Variational`.
         arguments: what the constructor was given; with the class's name this rebuilds the model.
         scales: the scales that its constructor takes.
-        forms: values of its ``form`` argument, where the model is one of a published system:
-            ``published`` as the article has it, ``repaired`` with its defects repaired.
+        forms: values of its ``form`` argument, where it has one. Of a published system they are
+            ``published``, as the article has it, and ``repaired`` with its defects repaired.
     """
 
     scales: ClassVar[range] = range(1, 9)

@@ -84,10 +84,46 @@ class ResidualBlock(nn.Module):
         return detail.add_(x)
 
 
+class PlainBlock(nn.Module):
+    """Twice ``relu(conv(x))``, (B, F, H, W) → (B, F, H, W), which starts near the identity.
+
+    Such a chain has twice the non-linearities of as many convolutions in residual blocks. Without
+    skips it learns only from weights near the identity (Zagoruyko and Komodakis 2017), which here
+    are all there is to the branches of a re-parameterised block (Ding et al. 2021).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        wake(self)
+        for layer in (self.first, self.second):
+            if layer.weight.is_meta:
+                continue
+            centre = nn.init.kaiming_normal_(torch.empty(width, width, 1, 1), nonlinearity="relu")
+            with torch.no_grad():
+                layer.weight.mul_(NEAR)
+                layer.weight[:, :, 1:2, 1:2] += NEAR * centre
+            add_identity(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu_(self.second(F.relu_(self.first(x))))
+
+
+NEAR = 0.1
+"""How far, beside He's initialisation, a plain block starts from the identity."""
+
+
+def add_identity(layer: nn.Conv2d) -> None:
+    """Have a 3×3 convolution add what it is given to its answer; works in place."""
+    with torch.no_grad():
+        layer.weight[:, :, 1, 1] += torch.eye(layer.out_channels, device=layer.weight.device)
+
+
 def residual_blocks(
-    width: int, count: int, kind: type[ResidualBlock] = ResidualBlock
+    width: int, count: int, kind: type[ResidualBlock] | type[PlainBlock] = ResidualBlock
 ) -> nn.Sequential:
-    """``count`` residual blocks in a row; none of them is the identity."""
+    """``count`` blocks in a row; none of them is the identity."""
     return nn.Sequential(*(kind(width) for _ in range(count)))
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from reslift.models.base import SRModel
-from reslift.models.blocks import ResidualBlock, silent
+from reslift.models.blocks import PlainBlock, ResidualBlock, add_identity, silent
 
 TOLERANCE = 1e-4
 
@@ -52,6 +52,9 @@ def _silence_what_is_new(target: SRModel, old: dict[str, Tensor]) -> None:
     for name, module in target.named_modules():
         if isinstance(module, ResidualBlock) and f"{name}.project.weight" not in old:
             silent(module.project)
+        if isinstance(module, PlainBlock) and f"{name}.first.weight" not in old:
+            for layer in (module.first, module.second):
+                add_identity(silent(layer))
     rise = getattr(target, "rise", None)
     if rise is not None and "rise.0.weight" not in old:
         silent(rise[0])

@@ -20,7 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reslift.models.base import SRModel
-from reslift.models.blocks import Interpolation, residual_blocks, silent
+from reslift.models.blocks import (
+    Interpolation,
+    PlainBlock,
+    ResidualBlock,
+    residual_blocks,
+    silent,
+)
 
 
 class Lift(SRModel):
@@ -32,10 +38,13 @@ class Lift(SRModel):
         width: feature channels at LR resolution.
         blocks: residual blocks at LR resolution, half before and half after the branch.
         inner_width, inner_blocks: the half-resolution branch; 0 blocks leaves it out.
+        form: of the blocks, "residual" or "plain" (two convolutions each, either way).
 
     ``encode`` gives [lr, outer (B, width, H, W), latent (B, inner_width, H/2, W/2)], or without the
     branch [lr, latent (B, width, H, W)].
     """
+
+    forms = ("residual", "plain")
 
     def __init__(
         self,
@@ -45,6 +54,7 @@ class Lift(SRModel):
         blocks: int = 4,
         inner_width: int = 64,
         inner_blocks: int = 4,
+        form: str = "residual",
     ) -> None:
         super().__init__()
         self.declare(
@@ -54,18 +64,20 @@ class Lift(SRModel):
             blocks=blocks,
             inner_width=inner_width,
             inner_blocks=inner_blocks,
+            form=form,
         )
+        kind = PlainBlock if form == "plain" else ResidualBlock
         before = blocks if inner_blocks == 0 else blocks // 2
         self.head = nn.Conv2d(channels, width, 3, padding=1)
-        self.before = residual_blocks(width, before)
+        self.before = residual_blocks(width, before, kind)
         self.inner: nn.Sequential | None = None
         if inner_blocks:
             self.inner = nn.Sequential(
                 nn.Conv2d(width, inner_width, 2, stride=2),
-                *residual_blocks(inner_width, inner_blocks),
+                *residual_blocks(inner_width, inner_blocks, kind),
             )
             self.rise = nn.Sequential(nn.Conv2d(inner_width, 4 * width, 1), nn.PixelShuffle(2))
-        self.after = residual_blocks(width, blocks - before)
+        self.after = residual_blocks(width, blocks - before, kind)
         self.tail = silent(nn.Conv2d(width, channels * scale * scale, 3, padding=1))
         self.skip = Interpolation(scale, channels)
         self.multiple_of = 2 if inner_blocks else 1
