@@ -54,45 +54,12 @@ class Activated(nn.Module):
         return detail + x
 
 
-class Plain(nn.Module):
-    """3×3 convolution and ReLU; while it is trained also 1×1 and the input itself, which fold in
-    (Ding et al. 2021). `branches` False is the 3×3 alone."""
-
-    def __init__(self, width: int, branches: bool) -> None:
-        super().__init__()
-        self.wide = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.kaiming_normal_(self.wide.weight, nonlinearity="relu")
-        self.narrow = nn.Conv2d(width, width, 1) if branches else None
-        if self.narrow is not None:
-            with torch.no_grad():
-                self.wide.weight.mul_(0.1)
-                self.narrow.weight.mul_(0.1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, F, H, W) → the same."""
-        found: Tensor = self.wide(x)
-        return F.relu(found if self.narrow is None else found + self.narrow(x) + x)
-
-
 def activated(function: Callable[[Tensor], Tensor]) -> Callable[[], SRModel]:
     """`lift-small` with another activation."""
 
     def build() -> SRModel:
         model = Lift(4, **SHAPE)
         model.before = nn.Sequential(*(Activated(block, function) for block in model.before))
-        return model
-
-    return build
-
-
-def plain(branches: bool) -> Callable[[], SRModel]:
-    """As many 3×3 convolutions in a plain chain."""
-
-    def build() -> SRModel:
-        model = Lift(4, **SHAPE)
-        model.before = nn.Sequential(
-            *(Plain(SHAPE["width"], branches) for _ in range(2 * SHAPE["blocks"]))
-        )
         return model
 
     return build
@@ -144,13 +111,13 @@ def skipping(skip: Callable[[], nn.Module]) -> Callable[[], SRModel]:
 
 @dataclass(frozen=True)
 class Row:
-    """One choice: a model, or settings of the recipe, of its data or of its phase."""
+    """One choice: a model, or settings of the recipe, of its optimiser, data or phase."""
 
     name: str
     model: Callable[[], SRModel] | None = None
     data: dict[str, object] | None = None
     phase: dict[str, object] | None = None
-    ema: float | None = None
+    optimiser: dict[str, object] | None = None
 
 
 ROWS = [
@@ -158,8 +125,9 @@ ROWS = [
     Row("silu", activated(F.silu)),
     Row("gelu", activated(F.gelu)),
     Row("leaky relu 0.1", activated(lambda x: F.leaky_relu(x, 0.1))),
-    Row("plain chain", plain(branches=False)),
-    Row("re-parameterised chain", plain(branches=True)),
+    Row("centre", optimiser={"centre": True}),
+    Row("plain", lambda: Lift(4, **SHAPE, form="plain")),
+    Row("plain and centre", lambda: Lift(4, **SHAPE, form="plain"), optimiser={"centre": True}),
     Row("tail 1x1", lambda: tailed(1)),
     Row("tail 5x5", lambda: tailed(5)),
     Row("two convolutions in the tail", deep_tail),
@@ -170,7 +138,7 @@ ROWS = [
     Row("loss 0.04 decibel + 0.25 l1", phase={"loss": {"decibel": 0.04, "l1": 0.25}}),
     Row("loss l1 + 0.05 fft", phase={"loss": {"l1": 1.0, "fft": 0.05}}),
     Row("loss mse", phase={"loss": {"mse": 1.0}}),
-    Row("no EMA", ema=0.0),
+    Row("no EMA", optimiser={"ema": 0.0}),
     Row("patches 32, batch 32", phase={"patch": 32, "batch": 32}),
     Row("patches 96, batch 4", phase={"patch": 96, "batch": 4}),
     Row("no flat patch rejected", data={"reject_flat": 0.0}),
@@ -245,9 +213,7 @@ def main() -> None:
     first: list[float] = []
     for row in wanted:
         data = recipe.data.model_copy(update={"reject_flat": REJECTED, **(row.data or {})})
-        optimiser = recipe.optimiser
-        if row.ema is not None:
-            optimiser = optimiser.model_copy(update={"ema": row.ema})
+        optimiser = recipe.optimiser.model_copy(update={"centre": False, **(row.optimiser or {})})
         chosen = recipe.model_copy(
             update={
                 "data": data,
