@@ -1,8 +1,9 @@
-"""What each choice of `lift-small-x4` and of its training is worth: one thing changed at a time.
+"""What each choice of a house model and of its training is worth: one thing changed at a time.
 
-    python benchmarks/ablation.py --data TRAIN --bench BENCH [--steps 1000] [--only relu,silu]
+    python benchmarks/ablation.py --data TRAIN --bench BENCH [--recipe lift-small-x4]
+        [--steps 1000] [--only relu,silu]
 
-TRAIN holds the training pictures of `recipes/lift-small-x4.toml`, BENCH the folders Set5, Set14 and
+TRAIN holds the training pictures of the recipe, BENCH the folders Set5, Set14 and
 BSD100 (docs/evaluate.md). Every row is trained alike, from the same random weights where its shape
 is the same, on the same patches, with the rate falling to its end; scores are PSNR-Y in dB of the
 network alone, and the differences to the first row. Differences under about 0.03 dB say nothing.
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +30,7 @@ from reslift.datasets.patches import PatchBank
 from reslift.degradations import Bicubic
 from reslift.metrics import psnr_y
 from reslift.models import Lift, SRModel
-from reslift.models.blocks import Interpolation, silent
+from reslift.models.blocks import Interpolation, ResidualBlock, silent
 from reslift.recipe import Phase, Recipe, load_recipe
 from reslift.stepper import Stepper
 from reslift.train import choose_precision
@@ -37,7 +39,8 @@ SETS = ("Set5", "Set14", "BSD100")
 ALIKE: dict[str, object] = {"batch": 8, "patch": 56, "loss": {"l1": 1.0}}
 REJECTED = 0.7
 """What the first row has, whatever the recipe has become."""
-SHAPE = {"width": 32, "blocks": 4, "inner_blocks": 0}
+SHAPE: dict[str, Any] = {}
+"""Arguments of the recipe's model, but its form: the first row has residual blocks."""
 
 
 class Activated(nn.Module):
@@ -55,11 +58,15 @@ class Activated(nn.Module):
 
 
 def activated(function: Callable[[Tensor], Tensor]) -> Callable[[], SRModel]:
-    """`lift-small` with another activation."""
+    """Another activation in the blocks."""
 
     def build() -> SRModel:
         model = Lift(4, **SHAPE)
-        model.before = nn.Sequential(*(Activated(block, function) for block in model.before))
+        for blocks in model.modules():
+            if isinstance(blocks, nn.Sequential):
+                for place, block in enumerate(blocks):
+                    if isinstance(block, ResidualBlock):
+                        blocks[place] = Activated(block, function)
         return model
 
     return build
@@ -68,15 +75,16 @@ def activated(function: Callable[[Tensor], Tensor]) -> Callable[[], SRModel]:
 def tailed(kernel: int) -> SRModel:
     """Another size of the last convolution."""
     model = Lift(4, **SHAPE)
-    model.tail = silent(nn.Conv2d(SHAPE["width"], 48, kernel, padding=kernel // 2))
+    last = model.tail
+    model.tail = silent(nn.Conv2d(last.in_channels, last.out_channels, kernel, padding=kernel // 2))
     return model
 
 
 def deep_tail() -> SRModel:
     """One more convolution and ReLU before the last."""
     model = Lift(4, **SHAPE)
-    width = SHAPE["width"]
-    model.after = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
+    width = model.tail.in_channels
+    model.after.extend([nn.Conv2d(width, width, 3, padding=1), nn.ReLU()])
     return model
 
 
@@ -201,11 +209,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bench", type=Path, required=True)
+    parser.add_argument("--recipe", default="lift-small-x4")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--only", default="", help="names of rows, with commas between")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    recipe = load_recipe("lift-small-x4")
+    recipe = load_recipe(given.recipe)
+    SHAPE.update(recipe.model.arguments)
+    SHAPE.pop("form", None)
     phase = {"steps": given.steps, "rate": 1.2e-3, "final_rate": 1e-6, "warmup": 50, **ALIKE}
     splits = DATASETS[recipe.data.name](recipe.data, given.data, recipe.seed)
     wanted = [row for row in ROWS if not given.only or row.name in given.only.split(",")]
