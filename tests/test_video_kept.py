@@ -213,3 +213,11 @@ def test_sound_of_an_unknown_codec(name, was, now, notes, upscaler, tmp_path):
     assert enlarge(upscaler, source, target, Wishes()).notes == notes
     missing = ("audio stream 1 (unknown codec, deu) is not in the result byte for byte",)
     assert compare(source, target) == (missing if notes else ())
+
+
+def test_verify_sees_lost_colours(tmp_path):
+    source = write(tmp_path / "a.mkv", times=TIMES)
+    gray = write(
+        tmp_path / "b.mkv", codec="ffv1", format="gray", options={}, size=(96, 64), times=TIMES
+    )
+    assert "colours are gone: the result is gray" in compare(source, gray)

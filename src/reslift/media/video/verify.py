@@ -183,6 +183,8 @@ def _times(before: list[Fraction], after: list[Fraction], tick: Fraction) -> Ite
 def _looks(before: Clip, after: Clip) -> Iterator[str]:
     layouts = [shown_layout(clip) for clip in (before, after)]
     if layouts[0] and layouts[1]:
+        if layouts[1].kind == "gray" != layouts[0].kind:
+            yield "colours are gone: the result is gray"
         if layouts[1].bits < layouts[0].bits:
             yield f"bits: {layouts[0].bits} became {layouts[1].bits}"
         if layouts[0].alpha and not layouts[1].alpha:
