@@ -126,7 +126,10 @@ class Conversion:
         return out
 
     def to_planes(self, image: Words, into: list[Pixels]) -> None:
-        """(H, W, bands) → planes of the layout, rounded, into arrays that are there."""
+        """(H, W, bands) → planes of the layout, rounded, into arrays that are there.
+
+        YUV takes gray pictures too, whose chroma is the middle.
+        """
         layout, top = self.layout, 2.0**self.layout.bits - 1
         for row in range(0, image.shape[0], STRIP):
             rows = slice(row, row + STRIP)
@@ -134,7 +137,8 @@ class Conversion:
             if layout.alpha:
                 into[-1][rows] = rounded(strip[..., -1] * np.float32(top / WHITE), top)
             if layout.kind == "yuv":
-                self._yuv(strip[..., :3], into, row)
+                gray = strip.shape[2] < len("rgb")
+                self._yuv(np.repeat(strip[..., :1], 3, 2) if gray else strip[..., :3], into, row)
                 continue
             black, luma = self._steps[:2]
             order = (1, 2, 0) if layout.kind == "rgb" else (0,)

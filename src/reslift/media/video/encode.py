@@ -41,9 +41,17 @@ FORMATS = {
 
 THREADS = 4
 LEAST_OF_X265 = 64
+SAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0"}
 NAMES = {BT601: "601", BT709: "709"}
 FASTEST = 1000
+IDENTITY = 0
+"""The matrix of RGB, which gray pictures may have too."""
 TELLS_LIGHT = ("libx264", "libx265", "libsvtav1")
+ONLY_LISTED = {
+    "libvpx-vp9": {"yuva422p", "yuva444p", "gbrap"},
+    "libx265": {"yuva420p", "yuva420p10le"},
+}
+"""Pixel formats that FFmpeg lists for an encoder which then does not open with them."""
 STEADY_X264 = "asm=AVX2"
 """x264's macroblock tree in AVX-512 gives other bits once in some hundred runs; in AVX2 never."""
 
@@ -120,7 +128,10 @@ def choose(
     tags = clip.colors
     if source.layout.kind == "rgb" and layout.kind == "yuv":
         tags = replace(tags, range=LIMITED, matrix=BT709)
-        notes.append("RGB is kept as YUV 4:4:4 by BT.709, because this codec has no RGB")
+        kept = SAMPLINGS[layout.across, layout.down]
+        notes.append(f"RGB is kept as YUV {kept} by BT.709, because this codec has no RGB")
+    elif layout.kind == "yuv" and tags.matrix == IDENTITY:
+        tags = replace(tags, matrix=UNSPECIFIED)
     matrix = matrix_of(tags, clip.width, clip.height)
     if layout.kind == "yuv" and tags.matrix == UNSPECIFIED and matrix != matrix_of(tags, *size):
         tags = replace(tags, matrix=matrix)
@@ -136,7 +147,7 @@ def choose(
             f"{size[0]}x{size[1]} is of another shape than {clip.width}x{clip.height}: its pixels "
             f"are marked as {aspect} as wide as high, so that players show it in the shape it had"
         )
-    full = source.full if layout.kind == source.layout.kind else False
+    full = source.full and (source.layout.kind, layout.kind) != ("rgb", "yuv")
     if full and tags.range != FULL:
         tags = replace(tags, range=FULL)
     target_conversion = Conversion(layout, matrix, full, source.centred)
@@ -182,6 +193,7 @@ def _format(codec: Codec, source: Layout, size: tuple[int, int]) -> tuple[Layout
     import av
 
     known = {format.name for format in av.Codec(codec.library, "w").video_formats or ()}
+    known -= ONLY_LISTED.get(codec.library, set())
     notes: list[str] = []
     odd = any(side % 2 for side in size) and codec.library in ("libx264", "libx265")
     if odd and source.kind == "yuv" and (source.across, source.down) != (1, 1):
@@ -194,11 +206,19 @@ def _format(codec: Codec, source: Layout, size: tuple[int, int]) -> tuple[Layout
         if name not in known:
             continue
         if source.alpha and not layout.alpha:
-            notes.append("transparency is not kept; write .webm with --codec vp9 to keep it")
+            notes.append(
+                "transparency is not kept; write .webm with --codec vp9 to keep it, or .mkv with "
+                "--codec ffv1"
+            )
+        elif layout.alpha and (layout.across, layout.down) > (source.across, source.down):
+            notes.append("colours are kept at every other pixel, as this codec has transparency")
         if layout.bits < source.bits:
             notes.append(f"{source.bits} bits a sample become {layout.bits}, all this codec has")
         return layout, name, notes
-    raise UsageError(f"{codec.library} takes no pixel format that holds this clip")
+    raise UsageError(
+        f"{codec.library} has no pixel format for {source.bits} bits with colours at every "
+        f"{source.across} by {source.down} pixels; use --codec vp9, or ffv1 into .mkv"
+    )
 
 
 def _candidates(source: Layout, odd: bool) -> Iterator[Layout]:
@@ -215,6 +235,8 @@ def _candidates(source: Layout, odd: bool) -> Iterator[Layout]:
                     across = 2 if source.across > 1 or source.kind == "gray" else 1
                     down = 2 if source.down > 1 or source.kind == "gray" else 1
                     shapes = [(across, down), (2, 1), (1, 1)] if across > 1 else [(1, down), (1, 1)]
+                if alpha:
+                    shapes.append((2, 2))
                 if kind != "yuv":
                     yield Layout(kind, bits, alpha=alpha)
                     continue
@@ -233,7 +255,7 @@ def _name(layout: Layout) -> str:
     alpha = "a" if layout.alpha else ""
     if layout.kind == "rgb":
         return f"gbr{alpha}p{deep}"
-    kind = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (1, 2): "440"}[layout.across, layout.down]
+    kind = SAMPLINGS[layout.across, layout.down].replace(":", "")
     return f"yuv{alpha}{kind}p{deep}"
 
 

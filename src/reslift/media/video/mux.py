@@ -18,6 +18,7 @@ from reslift.files import CANNOT_WRITE
 from reslift.media.video import streams
 from reslift.media.video.cut import Cut, Stretch
 from reslift.media.video.encode import FORMATS, Encoding
+from reslift.media.video.kept import Said, unplaced
 from reslift.media.video.parts import Part
 from reslift.media.video.probe import Clip, opened, picture_stream, whole_packets
 
@@ -68,6 +69,7 @@ def join(
         copies = _others(output, others, clip, muxer)
         if strip:
             streams.strip_tags(output)
+        given = streams.given(picture, video, others, copies)
         first = parts[0].times[0][0]
         origin = (picture.start_time or 0) * clip.time_base
         stretch = cut.stretch(origin, first * clip.time_base)
@@ -76,24 +78,36 @@ def join(
         copied = _copied(clip.path, source, copies, stretch)
         _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
         output.close()
-    notes += _moved(into, muxer, (first - shift) * clip.time_base)
+    notes += _changed(into, muxer, (first - shift) * clip.time_base, tags, given)
     if muxer in COARSE and (clip.time_base / MILLISECOND).denominator != 1:
         notes.append("time stamps are rounded to milliseconds, all that this container has")
     return notes
 
 
-def _moved(made: Path, muxer: str, wanted: Fraction) -> list[str]:
-    """A note where the muxer moved all streams: Matroska has no times below 0."""
-    if muxer not in COARSE:
-        return []
+def _changed(
+    made: Path,
+    muxer: str,
+    wanted: Fraction,
+    tags: dict[str, str],
+    given: dict[int, tuple[str, Said]],
+) -> list[str]:
+    """Notes on what the muxer changed: tags it has no place for, and when the pictures begin.
+
+    given: by their places in the result, what streams are called and what was to be said of them.
+    """
     with opened(made) as result:
+        notes = [*unplaced("the file", Said(tags), Said(result.metadata), muxer)]
+        for index, (name, told) in given.items():
+            notes += unplaced(name, told, streams.said(result.streams[index]), muxer)
         stream = picture_stream(result, made)
         later = (stream.start_time or 0) * (stream.time_base or MILLISECOND) - wanted
-    if later <= MILLISECOND:
-        return []
+    if muxer not in COARSE or later <= MILLISECOND:
+        return notes
+    # Matroska has no times below 0.
     return [
+        *notes,
         f"all streams begin {float(later):.3f} s later, since sound begins before 0, which "
-        f"{muxer} has no time stamps for"
+        f"{muxer} has no time stamps for",
     ]
 
 
@@ -114,8 +128,9 @@ def _refusals(target: Path) -> Iterator[None]:
     except (av.FFmpegError, ValueError) as error:
         if getattr(error, "errno", None) in CANNOT_WRITE:
             raise
+        reason = getattr(error, "strerror", None) or error
         raise OutputError(
-            f"cannot write {one_line(target)}: {one_line(error)}; try another suffix, such as .mkv"
+            f"cannot write {one_line(target)}: {one_line(reason)}; try another suffix, such as .mkv"
         ) from error
 
 
@@ -242,6 +257,7 @@ def _copied(
     if not copies:
         return
     kept = [stream for stream in source.streams if stream.index in copies]
+    before: dict[int, int] = {}
     for packet in whole_packets(source, kept, path):
         if packet.size and streams.is_cover(packet.stream):
             packet.pts = packet.dts = 0
@@ -250,6 +266,12 @@ def _copied(
             continue
         if (packet.dts is None and packet.pts is None) or streams.is_gap(packet):
             continue
+        if packet.stream.type == "audio" and packet.pts is not None:
+            # Without a length, the end of a film in MP4 cuts off its last packet.
+            packet.duration = packet.duration or packet.pts - before.get(
+                packet.stream_index, packet.pts
+            )
+            before[packet.stream_index] = packet.pts
         tick = packet.time_base
         time, length = streams.span(packet)
         _, lasting = stretch.place(time, length, lasts=streams.lasts(packet))

@@ -12,6 +12,7 @@ from reslift.errors import one_line
 from reslift.media.recorded import is_record
 from reslift.media.video import languages
 from reslift.media.video.cut import Cut
+from reslift.media.video.kept import Said
 from reslift.media.video.probe import COVER
 from reslift.provenance import Record
 
@@ -24,12 +25,24 @@ MADE_BY_MUXERS = {"major_brand", "minor_version", "compatible_brands", "encoder"
 OF_THE_OLD_PICTURE = (
     *("encoder", "rotate", "alpha_mode", "bps", "duration", "number_of_", "_statistics_"),
 )
-QUICKTIME_KEY = "com."
+BOTH_KNOW = "title album date comment genre copyright location location-eng creation_time"
+MP4_KNOWS = (
+    "artist album_artist composer grouping lyrics description synopsis show episode_id network "
+    "keywords season_number episode_sort media_type hd_video gapless_playback compilation track "
+    "disc"
+)
+KNOWN = {
+    "mp4": frozenset(f"{BOTH_KNOW} {MP4_KNOWS}".split()),
+    "mov": frozenset(f"{BOTH_KNOW} make model".split()),
+}
+"""What these muxers write where any player finds it; for all else they have QuickTime's keys."""
 PLACES = {"mp4": ("comment", "description", "synopsis"), "mov": ("comment",)}
 """Tags for text that these containers know; Matroska takes any, and so do QuickTime's own keys."""
 OWN_PLACE = "RESLIFT"
 HARMLESS = {"language", "title", "filename", "mimetype", "alpha_mode"}
+SPEAKERS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 FASTEST_CLOCK = 2**31 - 1
+TIME_CODE = "timecode"
 NOTHING_SHOWN = b"\0\0"
 COVER_TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "gif": "image/gif"}
 
@@ -38,7 +51,7 @@ def copyable(source: InputContainer, picture: Stream, muxer: str) -> tuple[list[
     """The streams besides the picture that `muxer` takes, and a note on each that it does not."""
     kept, notes = [], []
     for stream in source.streams:
-        if stream.index == picture.index or is_chapter_track(source, stream):
+        if stream.index == picture.index or is_made_anew(source, stream):
             continue
         why = _refusal(stream, muxer)
         if why is None:
@@ -50,7 +63,8 @@ def copyable(source: InputContainer, picture: Stream, muxer: str) -> tuple[list[
 
 def described(stream: Stream) -> str:
     """ "audio stream 1 (aac, eng)"."""
-    name = getattr(stream.codec_context, "name", None) or stream.name or "unknown codec"
+    named = getattr(stream.codec_context, "name", None) or getattr(stream, "name", None)
+    name = named or "unknown codec"
     words = [word for word in (name, stream.metadata.get("language")) if word and word != "und"]
     return f"{stream.type} stream {stream.index} ({one_line(', '.join(words))})"
 
@@ -70,15 +84,32 @@ def add(into: OutputContainer, stream: Stream) -> Stream:
         made = into.add_stream_from_template(stream, opaque=True)
     tags = stream_tags(stream)
     made.metadata.update(in_words_of(into.format.name, tags))
+    if stream.type == "audio":
+        _name_speakers(made)
     if stream.type != "attachment":
         made.disposition = int(stream.disposition)  # type: ignore[assignment]
     return made
 
 
-def is_chapter_track(source: InputContainer, stream: Stream) -> bool:
-    """MP4 shows its chapters as a data stream too; the muxer makes a new one from the chapters."""
-    name = stream.name if stream.type == "data" else None
-    return name == "bin_data" and bool(source.chapters())
+def _name_speakers(made: Any) -> None:
+    """Say where sound comes from, for the usual numbers of channels: MP4 takes PCM only so."""
+    if made.codec_context is None or not made.codec_context.layout.name.endswith("channels"):
+        return
+    usual = SPEAKERS.get(made.codec_context.layout.nb_channels)
+    if usual is not None:
+        made.codec_context.layout = usual
+
+
+def is_made_anew(source: InputContainer, stream: Stream) -> bool:
+    """Whether a muxer makes a data stream again from what is said elsewhere.
+
+    MP4 and MOV show chapters as such a stream too, and the time code of a picture stream.
+    """
+    if stream.type != "data":
+        return False
+    code = stream.metadata.get(TIME_CODE)
+    coded = any(video.metadata.get(TIME_CODE) == code for video in source.streams.video)
+    return (stream.name == "bin_data" and bool(source.chapters())) or (code is not None and coded)
 
 
 def is_gap(packet: Packet[Any]) -> bool:
@@ -148,6 +179,26 @@ def picture_tags(stream: Stream) -> dict[str, str]:
     }
 
 
+def said(stream: Stream) -> Said:
+    """What a file says of a stream."""
+    return Said(stream_tags(stream), int(stream.disposition))
+
+
+def given(
+    picture: Stream, made: Stream, others: list[Stream], copies: dict[int, Stream]
+) -> dict[int, tuple[str, Said]]:
+    """By their places in the result, what streams are called and what is to be said of them.
+
+    Attachments are left out: Matroska puts them behind all else.
+    """
+    pairs = [(picture, made), *((stream, copies.get(stream.index)) for stream in others)]
+    return {
+        copy.index: (described(stream), Said(dict(copy.metadata), int(stream.disposition)))
+        for stream, copy in pairs
+        if copy is not None and copy.type != "attachment"
+    }
+
+
 def strip_tags(output: OutputContainer) -> None:
     """Remove from all streams what says when, where and with what they were made."""
     for stream in output.streams:
@@ -178,7 +229,7 @@ def tell(tags: dict[str, str], record: Record | None, muxer: str) -> list[str]:
         return []
     taken = {key.lower() for key in tags}
     free = [key for key in PLACES.get(muxer, ()) if key not in taken]
-    if muxer not in PLACES or any(key.startswith(QUICKTIME_KEY) for key in tags):
+    if muxer not in PLACES or needs_keys(tags, muxer):
         free.append(OWN_PLACE)
     if not free:
         return ["no tag is free: how the result was made is not in it"]
@@ -186,17 +237,22 @@ def tell(tags: dict[str, str], record: Record | None, muxer: str) -> list[str]:
     return []
 
 
+def needs_keys(tags: dict[str, str], muxer: str) -> bool:
+    """Whether MP4 or MOV holds all the tags only under QuickTime's keys, which take any name."""
+    return muxer in KNOWN and any(key.lower() not in KNOWN[muxer] for key in tags)
+
+
 def muxer_options(
     tags: dict[str, str], muxer: str, ticks: Iterable[Fraction | None]
 ) -> dict[str, str]:
     """Options for the muxer of MP4 and MOV.
 
-    QuickTime's own keys are kept only where told to; and where a stream begins is rounded to the
+    QuickTime's keys are written only where told to; and where a stream begins is rounded to the
     clock of the whole film, so that has to count in the `ticks` of all streams.
     """
     if muxer not in ("mp4", "mov"):
         return {}
-    own = any(key.startswith(QUICKTIME_KEY) for key in tags)
+    own = needs_keys(tags, muxer)
     clock = math.lcm(1000, *(tick.denominator for tick in ticks if tick))
     options = {"movie_timescale": str(clock)} if clock <= FASTEST_CLOCK else {}
     return options | ({"movflags": "use_metadata_tags"} if own else {})
@@ -212,6 +268,8 @@ def _refusal(stream: Stream, muxer: str) -> str | None:
         return "only .mkv holds attachments"
     if is_cover_for(stream, muxer):
         return None
+    if stream.type == "data" and TIME_CODE in stream.metadata:
+        return "no video stream has its time code"
     trial: Any = None
     try:
         trial = av.open(io.BytesIO(), "w", format=muxer)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reslift.media.video import languages, streams
+from reslift.media.video import streams
 from reslift.media.video.color import FULL, UNSPECIFIED
 from reslift.media.video.cut import WHOLE, Cut, Stretch
+from reslift.media.video.kept import DEFAULT_TRACK, lacking
 from reslift.media.video.probe import (
     Clip,
     Light,
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 MILLISECOND = Fraction(1, 1000)
 COARSEST_LIGHT = Fraction(1, 20_000)
 """AV1 counts colours in 1/65536 and the darkest light in 1/16384."""
-DEFAULT_TRACK = 1
-EMPTY = {("language", "und"), ("creation_time", "1970-01-01T00:00:00.000000Z")}
-"""What MP4 holds where nothing was said."""
-UNTOLD = {"handler_name", "vendor_id", "duration", "mimetype", "filename"}
 
 
 @dataclass
@@ -136,7 +132,7 @@ def _decoded(context: Any, packet: Any, tick: Fraction) -> Iterator[Fraction]:
 
 def _describe(container: InputContainer, found: Content, picture: int) -> None:
     for stream in container.streams:
-        if streams.is_chapter_track(container, stream):
+        if streams.is_made_anew(container, stream):
             continue
         found.tags[stream.index] = streams.picture_tags(stream)
         found.dispositions[stream.index] = int(stream.disposition)
@@ -187,6 +183,8 @@ def _times(before: list[Fraction], after: list[Fraction], tick: Fraction) -> Ite
 def _looks(before: Clip, after: Clip) -> Iterator[str]:
     layouts = [shown_layout(clip) for clip in (before, after)]
     if layouts[0] and layouts[1]:
+        if layouts[1].kind == "gray" != layouts[0].kind:
+            yield "colours are gone: the result is gray"
         if layouts[1].bits < layouts[0].bits:
             yield f"bits: {layouts[0].bits} became {layouts[1].bits}"
         if layouts[0].alpha and not layouts[1].alpha:
@@ -222,11 +220,15 @@ def _as_bright(before: Light, after: Light) -> bool:
 
 def _streams(held: Content, kept: Content, tick: Fraction) -> Iterator[str]:
     left = dict(kept.packets)
-    for index, packets in held.packets.items():
+    ordered = sorted(
+        held.packets, key=lambda index: not any(_same(held, index, kept, o) for o in left)
+    )
+    for index in ordered:
+        packets = held.packets[index]
         digests = [digest for _, digest in packets]
-        match = next(
-            (other for other, found in left.items() if [d for _, d in found] == digests), None
-        )
+        equal = [other for other, found in left.items() if [d for _, d in found] == digests]
+        # Of streams of the same bytes, that of the same codec and language.
+        match = next((o for o in equal if _same(held, index, kept, o)), *equal[:1] or (None,))
         if match is None:
             yield f"{held.names[index]} is not in the result byte for byte"
             continue
@@ -235,6 +237,12 @@ def _streams(held: Content, kept: Content, tick: Fraction) -> Iterator[str]:
             yield f"{held.names[index]}: time stamps are off by up to {float(max(gaps)):.6f} s"
         yield from _stream_tags(held, kept, index, match)
     yield from (f"{kept.names[index]} is in the result only" for index in left)
+
+
+def _same(held: Content, index: int, kept: Content, other: int) -> bool:
+    """Whether two streams are of one codec and have the same tags."""
+    names = [side.names[i].partition("(")[2] for side, i in ((held, index), (kept, other))]
+    return names[0] == names[1] and not lacking(held.tags[index], kept.tags[other])
 
 
 def _stream_tags(held: Content, kept: Content, index: int, match: int) -> Iterator[str]:
@@ -266,13 +274,5 @@ def _tags(held: Content, kept: Content) -> Iterator[str]:
 
 
 def _lacking(name: str, was: dict[str, str], now: dict[str, str]) -> Iterator[str]:
-    values = {key.lower(): languages.same(value) for key, value in now.items()}
-    lacking = Counter(
-        key
-        for key, value in was.items()
-        if key.lower() not in UNTOLD
-        and (key.lower(), value) not in EMPTY
-        and values.get(key.lower()) != languages.same(value)
-    )
-    if lacking:
-        yield f"{name}: tags {', '.join(sorted(lacking))} differ"
+    if lost := lacking(was, now):
+        yield f"{name}: tags {', '.join(lost)} differ"

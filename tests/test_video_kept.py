@@ -1,0 +1,223 @@
+"""What one container or codec holds and another does not: kept by other means, or said."""
+
+from fractions import Fraction
+
+import av
+import pytest
+
+from reslift import media
+from reslift.errors import UsageError
+from reslift.media import Wishes
+from reslift.media.video.encode import CODECS, ONLY_LISTED, SAMPLINGS
+from reslift.media.video.verify import compare
+from reslift.media.video.work import enlarge
+from small_models import bicubic_lift, made
+from video_samples import packets, read, write
+
+TIMES = (0, 40, 80, 120)
+IN_ORDER = {"crf": "12", "bf": "0"}
+
+
+@pytest.fixture(scope="module")
+def upscaler():
+    return made(bicubic_lift(2))
+
+
+def formats_of(codec):
+    """Those that can be chosen: gray, RGB and YUV of whole bytes, with and without transparency."""
+    known = {format.name for format in av.Codec(codec.library, "w").video_formats}
+    yuv = [f"yuv{a}{n.replace(':', '')}p" for a in ("", "a") for n in SAMPLINGS.values()]
+    wanted = {f"{name}{deep}" for name in (*yuv, "gray", "gbrp", "gbrap") for deep in ("", "10le")}
+    return sorted((known & wanted) - ONLY_LISTED.get(codec.library, set()))
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_encoders_open_with_what_can_be_chosen(name):
+    for format in formats_of(CODECS[name]):
+        context = av.CodecContext.create(CODECS[name].library, "w")
+        context.width, context.height, context.pix_fmt = 96, 64, format
+        context.time_base = Fraction(1, 25)
+        context.colorspace = 0 if format.startswith("gb") else 1
+        context.options = {"x265-params": "log-level=none"} if name == "h265" else {}
+        context.open()
+
+
+@pytest.mark.parametrize(
+    ("format", "target", "codec", "result", "words"),
+    [
+        ("yuva444p", "b.webm", "vp9", "yuva420p", ["colours are kept at every other pixel"]),
+        ("bgra", "b.webm", "vp9", "yuva420p", ["every other pixel", "YUV 4:2:0 by BT.709"]),
+        ("yuva420p", "b.mkv", "h265", "yuv420p", ["transparency is not kept"]),
+        ("yuva444p10le", "b.mkv", "ffv1", "yuva444p10le", []),
+        ("gray", "b.webm", "vp9", "yuv420p", []),
+        ("gray", "b.webm", "av1", "yuv420p", []),
+        ("gray10le", "b.webm", None, "yuv420p10le", []),
+    ],
+)
+def test_layouts_that_a_codec_lacks(format, target, codec, result, words, upscaler, tmp_path):
+    source = write(tmp_path / "a.mkv", codec="ffv1", format=format, options={}, times=TIMES)
+    made_of = enlarge(upscaler, source, tmp_path / target, Wishes(codec=codec))
+    assert len(made_of.notes) == len(words)
+    assert all(word in note for word, note in zip(words, made_of.notes, strict=True))
+    gone = ("transparency is gone",) if words == ["transparency is not kept"] else ()
+    assert compare(source, tmp_path / target) == gone
+    with av.open(str(tmp_path / target)) as container:
+        stream = container.streams.video[0]
+        alpha = stream.metadata.get("ALPHA_MODE") == "1"
+        assert stream.format.name == (
+            result.replace("yuva", "yuv") if alpha and codec == "vp9" else result
+        )
+    if codec != "vp9":  # whose own decoder in FFmpeg leaves transparency out
+        small, large = read(source)[1], read(tmp_path / target)[1]
+        for one, other in zip(small, large, strict=True):
+            assert abs(one.mean((0, 1)) - other.mean((0, 1))).max() < 2.5
+
+
+def test_a_layout_without_a_codec_says_what_to_do(upscaler, tmp_path):
+    source = write(tmp_path / "a.mkv", codec="ffv1", format="yuv444p10le", options={}, times=TIMES)
+    with pytest.raises(
+        UsageError, match=r"libsvtav1 has no pixel format for 10 bits .*use --codec"
+    ):
+        enlarge(upscaler, source, tmp_path / "b.webm", Wishes())
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv", "b.webm"])
+def test_any_tag_of_the_file_is_kept(name, upscaler, tmp_path):
+    """MOV has no artist and MP4 no MOOD, but for QuickTime's keys."""
+    told = {"title": "ä", "artist": "me", "MOOD": "glad", "comment": "c"}
+    source = write(tmp_path / "a.mkv", tags=told, times=TIMES)
+    target = tmp_path / name
+    assert enlarge(upscaler, source, target, Wishes()).notes == ()
+    assert compare(source, target) == ()
+    with av.open(str(target)) as container:
+        found = {key.lower(): value for key, value in container.metadata.items()}
+    assert found.items() >= {key.lower(): value for key, value in told.items()}.items()
+    assert media.of(target).record(target) is not None
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv"])
+def test_what_known_players_find_stays_where_they_look(name, upscaler, tmp_path):
+    source = write(tmp_path / "a.mp4", tags={"title": "t", "artist": "me"}, times=TIMES)
+    enlarge(upscaler, source, tmp_path / name, Wishes())
+    assert (b"\xa9ART" in (tmp_path / name).read_bytes()) == (name == "b.mp4")
+
+
+def remade(path, source, *, tags=None, uses=None, without=None):
+    """A copy of `source` whose streams have other tags and uses, by kind, or without one."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        made = {}
+        for stream in old.streams:
+            if stream.index == without:
+                continue
+            copy = made[stream.index] = new.add_stream_from_template(stream, opaque=True)
+            copy.metadata.update({**stream.metadata, **(tags or {}).get(stream.type, {})})
+            copy.disposition = (uses or {}).get(stream.type, int(stream.disposition))
+        for packet in old.demux():
+            if packet.dts is not None and packet.stream_index in made:
+                packet.stream = made[packet.stream_index]
+                new.mux(packet)
+    return path
+
+
+def test_what_is_said_of_a_stream_is_kept_or_told(upscaler, tmp_path):
+    original = av.stream.Disposition.original
+    source = remade(
+        tmp_path / "a.mkv",
+        write(tmp_path / "plain.mkv", sound="aac", times=TIMES, options=IN_ORDER),
+        tags={"video": {"MOOD": "glad"}},
+        uses={"audio": int(original)},
+    )
+    assert enlarge(upscaler, source, tmp_path / "b.mkv", Wishes()).notes == ()
+    assert enlarge(upscaler, source, tmp_path / "b.mp4", Wishes()).notes == (
+        "tags of video stream 0 (h264) that mp4 has no place for are not kept: MOOD",
+        "audio stream 1 (aac, deu) is no longer marked as original: mp4 has no place for it",
+    )
+
+
+@pytest.mark.parametrize("name", ["b.mov", "b.mp4", "b.mkv"])
+def test_the_time_code_of_a_camera(name, upscaler, tmp_path):
+    """MOV shows it as a track of its own, which its muxer makes again."""
+    code = {"timecode": "01:02:03:04"}
+    source = write(tmp_path / "a.mov", tags=code, sound="pcm_s16le", times=range(0, 400, 40))
+    with av.open(str(source)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio", "data"]
+    found = enlarge(upscaler, source, tmp_path / name, Wishes())
+    assert [note for note in found.notes if "milliseconds" not in note] == []
+    assert compare(source, tmp_path / name) == ()
+    with av.open(str(tmp_path / name)) as container:
+        told = {key.lower(): value for key, value in container.streams.video[0].metadata.items()}
+    assert told["timecode"] == code["timecode"]
+
+
+@pytest.mark.parametrize("sound", ["pcm_s16le", "pcm_s24le", "alac", "flac", "ac3", "mp2"])
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov"])
+def test_sound_of_matroska_in_other_containers(sound, name, upscaler, tmp_path):
+    """PCM needs to say which speakers, and a last packet without a length would be cut off."""
+    source = write(tmp_path / "a.mkv", sound=sound, times=range(0, 400, 40))
+    found = enlarge(upscaler, source, tmp_path / name, Wishes())
+    if (sound, name) == ("flac", "b.mov"):
+        assert found.notes == (
+            "audio stream 1 (flac, deu) is not in the result: mov cannot hold it",
+        )
+        return
+    assert found.notes == ()
+    assert compare(source, tmp_path / name) == ()
+    before, after = (packets(path, "audio")[0] for path in (source, tmp_path / name))
+    assert [data for _, data in before] == [data for _, data in after]
+
+
+def test_streams_of_the_same_bytes_are_told_apart(upscaler, tmp_path):
+    """Verify compares a track with the one of its own language."""
+    plain = write(tmp_path / "plain.mkv", sound="aac", times=TIMES, options=IN_ORDER)
+    source = tmp_path / "a.mkv"
+    with av.open(str(plain)) as old, av.open(str(source), "w") as new:
+        copies = [new.add_stream_from_template(old.streams[i], opaque=True) for i in (0, 1, 1)]
+        for copy, code in zip(copies[1:], ("deu", "fra"), strict=True):
+            copy.metadata["language"] = code
+        for packet in old.demux():
+            if packet.dts is not None:
+                again = av.Packet(bytes(packet))
+                again.pts, again.dts = packet.pts, packet.dts
+                again.time_base, again.is_keyframe = packet.time_base, packet.is_keyframe
+                sound = packet.stream_index == 1
+                packet.stream = copies[packet.stream_index]
+                new.mux(packet)
+                if sound:
+                    again.stream = copies[2]
+                    new.mux(again)
+    target = tmp_path / "b.mkv"
+    enlarge(upscaler, source, target, Wishes())
+    assert compare(source, target) == ()
+    remade(tmp_path / "c.mkv", source, without=1)
+    lost = compare(source, tmp_path / "c.mkv")
+    assert lost == ("audio stream 1 (aac, deu) is not in the result byte for byte",)
+
+
+@pytest.mark.parametrize(
+    ("name", "was", "now", "notes"),
+    [
+        ("a.mp4", b"mp4a", b"zz4a", ()),
+        (
+            "a.mkv",
+            b"A_AAC",
+            b"A_ZZZ",
+            ("audio stream 1 (unknown codec, deu) is not in the result: its codec is not known",),
+        ),
+    ],
+)
+def test_sound_of_an_unknown_codec(name, was, now, notes, upscaler, tmp_path):
+    plain = write(tmp_path / f"plain{name}", sound="aac", times=TIMES)
+    source = tmp_path / name
+    source.write_bytes(plain.read_bytes().replace(was, now))
+    target = tmp_path / f"b-{name}"
+    assert enlarge(upscaler, source, target, Wishes()).notes == notes
+    missing = ("audio stream 1 (unknown codec, deu) is not in the result byte for byte",)
+    assert compare(source, target) == (missing if notes else ())
+
+
+def test_verify_sees_lost_colours(tmp_path):
+    source = write(tmp_path / "a.mkv", times=TIMES)
+    gray = write(
+        tmp_path / "b.mkv", codec="ffv1", format="gray", options={}, size=(96, 64), times=TIMES
+    )
+    assert "colours are gone: the result is gray" in compare(source, gray)
