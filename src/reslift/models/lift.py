@@ -8,10 +8,12 @@
                               latent
 
 Every convolution runs at LR or half LR resolution, where a pixel costs 1/s² of one at HR; only the
-last rearrangement (PixelShuffle, Shi et al. 2016) touches HR. Residual blocks without normalisation
-follow EDSR (Lim et al. 2017). The half-resolution branch, a one-level U-Net (Ronneberger et al.
-2015), doubles the receptive field for a quarter of the price. The bicubic skip means that an
-untrained model *is* bicubic interpolation, and that only what bicubic lacks has to be learned.
+last rearrangement (PixelShuffle, Shi et al. 2016) touches HR. Blocks have no normalisation:
+residual ones follow EDSR (Lim et al. 2017), plain ones are a chain of 3×3 convolutions that starts
+near the identity (`blocks.PlainBlock`) and learns more in as many steps. The half-resolution
+branch, a one-level U-Net (Ronneberger et al. 2015), doubles the receptive field for a quarter of
+the price. The bicubic skip means that an untrained model *is* bicubic interpolation, and that only
+what bicubic lacks has to be learned.
 """
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ from reslift.models.blocks import (
 
 
 class Lift(SRModel):
-    """Residual autoencoder at LR resolution with a half-resolution branch.
+    """Autoencoder at LR resolution with a half-resolution branch.
 
     Args:
         scale: 1 to 4 and beyond; (B, C, H, W) → (B, C, sH, sW).
         channels: image channels.
         width: feature channels at LR resolution.
-        blocks: residual blocks at LR resolution, half before and half after the branch.
+        blocks: blocks at LR resolution, half before and half after the branch.
         inner_width, inner_blocks: the half-resolution branch; 0 blocks leaves it out.
         form: of the blocks, "residual" or "plain" (two convolutions each, either way).
 
