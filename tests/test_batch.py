@@ -86,6 +86,13 @@ def test_out_names_a_folder_otherwise():
     }
 
 
+def test_a_file_in_place_of_a_folder_is_bad_usage():
+    picture("a.png"), picture("b.png")
+    for words in (("a.png",), ("a.png", "b.png")):
+        with pytest.raises(UsageError, match=r"b\.png is a file, not a folder"):
+            planned(*words, out="b.png/", overwrite=True)
+
+
 @pytest.mark.parametrize("out", ["b.xyz", "b.psd", ""])
 def test_an_unknown_suffix_is_bad_usage(out):
     picture("a.png")

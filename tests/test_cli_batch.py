@@ -141,8 +141,24 @@ def test_a_summary_has_a_record_a_file(run):
     assert (done["state"], done["input_size"], done["output_size"]) == ("done", [7, 9], [14, 18])
     assert done["output_bytes"] == Path("out/a.png").stat().st_size and done["seconds"] > 0
     assert "unknown content" in records["c.png"]["error"] and done["error"] is None
-    code, _, err = run("a.png", "--summary", "no/s.json")
-    assert code == 1 and "cannot write no/s.json" in err[-1]
+
+
+def test_a_summary_has_its_place_before_any_work(run):
+    picture("a.png"), Path("broken.png").write_text("text")
+    os.link("a.png", "hard.png")
+    before = tree()
+    for name, code, says in (
+        ("a.png", 2, "would overwrite the input a.png"),
+        ("hard.png", 2, "would overwrite the input a.png"),
+        ("broken.png", 2, "would overwrite the input broken.png"),
+        ("a-x2.png", 2, "is the result of a.png"),
+        ("no/s.json", 1, "cannot write no/s.json"),
+    ):
+        found, out, err = run("a.png", "broken.png", "--summary", name)
+        assert (found, out, len(err)) == (code, [], 1) and says in err[0]
+    assert tree() == before
+    assert run("a.png", "-o", "new/sub/", "--summary", "new/s.json")[0] == 0
+    assert json.loads(Path("new/s.json").read_text())["done"] == 1
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
@@ -376,6 +392,14 @@ def test_pipes_that_cannot_be(run, pipes, words, content, code, says):
     sink = pipes(content)
     found, _, err = run(*words)
     assert found == code and says in err[0] and sink.getvalue() == b""
+
+
+def test_a_closed_standard_output_is_told(run, pipes, monkeypatch):
+    pipes(picture("a.png").read_bytes())
+    with open(os.devnull, "w") as closed:  # what stands for a stream that is not there
+        monkeypatch.setattr(sys, "stdout", closed)
+        code, _, err = run("-")
+    assert code == 2 and "standard output is closed" in err[0]
 
 
 def test_a_summary_names_pipes_as_pipes(run, pipes):

@@ -144,6 +144,16 @@ def test_the_command(model, pair, capsys):
     assert sorted(os.listdir()) == before
 
 
+def test_what_is_compared_is_never_written_over(model, pair, capsys):
+    Path("link.png").symlink_to("lr.png")
+    before = Path("lr.png").read_bytes(), Path("hr.png").read_bytes()
+    for name in ("lr.png", "link.png", "hr.png"):
+        words = ["compare", model, "lr.png", "--hr", "hr.png", "-o", name, "--overwrite"]
+        assert main(words) == 2
+        assert f"{name} would overwrite the input" in capsys.readouterr().err
+    assert (Path("lr.png").read_bytes(), Path("hr.png").read_bytes()) == before
+
+
 def test_long_labels_are_cut_and_panels_stand_in_a_row():
     pixels = np.zeros((10, 40), np.uint8)
     sheet = draw_panels([Panel("x" * 200, pixels), Panel("b", pixels[:, :20], "note")], 3)

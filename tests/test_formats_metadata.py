@@ -85,6 +85,19 @@ def test_metadata_and_orientation_survive(tmp_path, format, bands, orientation):
         check_metadata(tmp_path, picture, target, icc)
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff"])
+def test_the_resolution_in_exif_is_turned_too(tmp_path, target, orientation):
+    exif = Image.Exif()
+    exif[274], exif[282], exif[283], exif[296] = orientation, 300, 150, 2
+    Image.fromarray(smooth(3)).save(tmp_path / "in.jpg", exif=exif)
+    formats.write(tmp_path / f"out.{target}", formats.read(tmp_path / "in.jpg"))
+    with Image.open(tmp_path / f"out.{target}") as image:
+        tags = image.tag_v2 if target == "tiff" else image.getexif()
+        found = tags.get(274, 1), float(tags[282]), float(tags[283])
+    assert found == ((1, 150, 300) if orientation >= 5 else (1, 300, 150))
+
+
 def make_upright(pixels, orientation):
     image = Image.fromarray(pixels.squeeze())
     image.getexif()[274] = orientation

@@ -258,6 +258,17 @@ def test_tiff_beyond_us(tmp_path, options, shape, why):
     refused(tmp_path / "a.tif", why)
 
 
+@pytest.mark.parametrize("bits", [6, 10, 12, 14])
+def test_a_tiff_of_an_odd_depth_says_which(tmp_path, bits):
+    image = Image.fromarray(noise(8, 8))
+    image.save(tmp_path / "a.tif")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    at = data.index(struct.pack("<HHIH", 258, 3, 1, 8))
+    data[at + 8] = bits
+    (tmp_path / "a.tif").write_bytes(data)
+    refused(tmp_path / "a.tif", f"{bits} bits a sample is not supported; save it with 8 or 16")
+
+
 def test_ycbcr_tiff_is_read_where_its_colours_come_back(tmp_path):
     colours = Image.new("RGB", (16, 16), (200, 30, 90))
     colours.save(tmp_path / "a.tif", compression="jpeg")

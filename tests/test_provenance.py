@@ -8,7 +8,7 @@ from skimage import data
 
 from reslift import formats, provenance
 from reslift.cli import main
-from reslift.errors import InputError, UsageError
+from reslift.errors import InputError, OutputExists, UsageError
 from reslift.formats import Picture
 from reslift.media import Wishes
 from reslift.provenance import COMPOSITE, ENHANCED, Record, from_xmp, into_xmp, without
@@ -174,6 +174,8 @@ def test_replay_keeps_the_repetition_under_a_name_of_its_format(source, model, t
         replay(out, source, model=model, out=tmp_path / "again.jpg")
     assert not (tmp_path / "again.jpg").exists()
     assert replay(out, source, model=model, out=tmp_path / "again.PNG").same_bytes
+    with pytest.raises(OutputExists, match=r"name another output$"):
+        replay(out, source, model=model, out=tmp_path / "again.PNG")
     assert (tmp_path / "again.PNG").read_bytes() == out.read_bytes()
 
 

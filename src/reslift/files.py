@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reslift.errors import InputError, OutputError, OutputExists, one_line
+from reslift.errors import InputError, OutputError, OutputExists, UsageError, one_line
 
 CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -72,6 +72,17 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
         raise OutputError(f"{one_line(path)} is {kind}; name a file to write to")
     if not overwrite:
         raise _exists(path)
+
+
+def check_not_input(target: Path, *inputs: Path | None) -> None:
+    """Raise UsageError where `target` is one of `inputs`, under whatever name: they are kept."""
+    for path in inputs:
+        with contextlib.suppress(OSError, ValueError):
+            if path is not None and target.samefile(path):
+                raise UsageError(
+                    f"{one_line(target)} would overwrite the input {one_line(path)}; "
+                    "name another output"
+                )
 
 
 def sweep(folder: Path, process: int | None = None) -> None:

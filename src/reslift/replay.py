@@ -6,6 +6,7 @@ OUT ── record ── same input? same weights? ── upscale ── the sam
 from __future__ import annotations
 
 import filecmp
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from reslift import checkpoint, formats, media
-from reslift.errors import InputError, UsageError, one_line
+from reslift.errors import InputError, OutputExists, UsageError, one_line
 from reslift.limits import DEFAULT, Limits
 from reslift.media import Wishes
 from reslift.provenance import Record, from_xmp, sha256, side_file, versions
@@ -93,6 +94,8 @@ def replay(
         )
     if out is not None:
         _check_name(out, result, record)
+        if os.path.lexists(out):
+            raise OutputExists(f"{one_line(out)} exists; name another output")
     upscaler = _upscaler(record, model, limits)
     wishes = _wishes(record, result, limits)
     with tempfile.TemporaryDirectory(prefix="reslift-") as folder:

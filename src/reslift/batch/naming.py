@@ -60,6 +60,8 @@ class Naming:
             return False
         path = Path(self.out)
         is_there = identity(path) is not None and not inputs.is_folder(path)
+        if is_there and self.out[-1:] in ("/", os.sep):
+            raise UsageError(f"-o {one_line(self.out)}: {one_line(path)} is a file, not a folder")
         as_file = _names_a_file(self.out) or is_there
         if lone and as_file:
             if self.output_format is None:

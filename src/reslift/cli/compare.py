@@ -10,7 +10,7 @@ import typer
 
 from reslift.cli import tell
 from reslift.errors import UsageError, escaped, one_line
-from reslift.files import check_target
+from reslift.files import check_not_input, check_target
 from reslift.sizes import parse_crop
 
 
@@ -47,6 +47,7 @@ def command(
     *names, picture = words
     source = Path(picture)
     target = Path(out) if out else source.with_name(f"{source.stem}-compare.png")
+    truth = None if hr is None else Path(hr)
     part = None if crop is None else parse_crop(crop)
     from reslift import checkpoint, formats
 
@@ -55,11 +56,12 @@ def command(
     formats.format_of(target)
     formats.peek(source)
     check_target(target, overwrite=overwrite)
+    check_not_input(target, source, truth, *map(Path, names))
 
     from reslift.compare import Comparison
 
     comparison = Comparison(names, scale, part, zoom, device, backend)
-    sheet, notes = comparison.draw(source, None if hr is None else Path(hr))
+    sheet, notes = comparison.draw(source, truth)
     notes += formats.write(target, sheet, overwrite=overwrite)
     if not quiet:
         for note in notes:

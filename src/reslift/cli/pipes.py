@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -65,6 +66,8 @@ def piped(options: UpscaleOptions) -> Iterator[Piped]:
         raise UsageError("- is one file: give it alone, without other inputs")
     if goes and sys.stdout.isatty():
         raise UsageError("standard output is a terminal: redirect it, or name a file with -o")
+    if goes and getattr(sys.stdout, "name", None) == os.devnull:
+        raise UsageError("standard output is closed: redirect it, or name a file with -o")
     if comes and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("standard input is a terminal: send a picture to it, or name a file")
     if goes and (options.uncertainty or options.provenance_file):

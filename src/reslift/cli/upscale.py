@@ -15,9 +15,8 @@ from reslift.cli import INTERRUPTED, explain, failure_line, tell
 from reslift.cli.options import command_of
 from reslift.cli.pipes import Piped, piped
 from reslift.cli.upscale_options import UpscaleOptions
-from reslift.cli.upscale_report import Report
+from reslift.cli.upscale_report import Report, check_summary
 from reslift.errors import ResliftError, escaped, one_line
-from reslift.files import check_target
 from reslift.limits import parse_amount
 from reslift.sizes import wanted_size
 
@@ -53,9 +52,9 @@ def _upscale(pipes: Piped) -> int:
     limits, model = options.limits(), options.model
     size = wanted_size(checkpoint.family(model), None, options.size_wish())
     memory = options.max_memory and parse_amount(options.max_memory, "--max-memory")
-    if options.summary is not None:
-        check_target(Path(options.summary), overwrite=True)
     plan = batch.plan(options.request(size), Journal().is_ours)
+    if options.summary is not None:
+        check_summary(Path(options.summary), plan)
 
     def prepare() -> Upscaler:
         from reslift import machine

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reslift import __version__
-from reslift.errors import one_line
-from reslift.files import atomic_write
+from reslift.errors import OutputError, UsageError, one_line
+from reslift.files import atomic_write, check_not_input, check_target
 
 if TYPE_CHECKING:
     from reslift.batch import Job, Plan
@@ -82,6 +82,26 @@ class Report:
             "notes": [],
             "error": None,
         }
+
+
+def check_summary(path: Path, plan: Plan) -> None:
+    """Raise, before any work, where the summary has no place, or is an input or a result.
+
+    Its folder may be one that is made for results.
+    """
+    from reslift.batch.naming import place
+
+    jobs = (*plan.jobs, *plan.skipped)
+    check_not_input(path, *(job.source for job in jobs), *(one.path for one in plan.failures))
+    for job in jobs:
+        if place(job.target) == place(path):
+            raise UsageError(f"--summary {one_line(path)} is the result of {one_line(job.source)}")
+    check_target(path, overwrite=True)
+    folders = {folder for job in plan.jobs for folder in job.target.parents}
+    if not path.parent.exists() and path.parent not in folders:
+        raise OutputError(
+            f"cannot write {one_line(path)}: there is no folder {one_line(path.parent)}; make it"
+        )
 
 
 def _bytes(path: Path) -> int | None:

@@ -75,12 +75,18 @@ def readable(block: bytes) -> bool:
 
 
 def upright(block: bytes) -> bytes:
-    """The block of a picture that has been turned: orientation 1, the old thumbnail unlinked."""
+    """The block of a picture that has been turned: orientation 1, the old thumbnail unlinked.
+
+    Where the sides changed places, so do the resolutions across and down.
+    """
     directory, structure = _main(block)
-    if structure is None or orientation(block) == 1:
+    turned = orientation(block)
+    if structure is None or turned == 1:
         return block
     patched = bytearray(block)
     _put(patched, structure, directory[ORIENTATION], 1)
+    if turned >= 5:
+        _exchange(patched, directory.get(X_RESOLUTION), directory.get(Y_RESOLUTION))
     count = struct.unpack_from(structure.order + "H", block, structure.first)[0]
     link = structure.first + 2 + 12 * count
     patched[link : link + 4] = b"\0\0\0\0"[: max(0, len(block) - link)]
@@ -104,6 +110,13 @@ def _put(block: bytearray, structure: Structure, entry: Entry, value: int) -> No
     code = {3: "H", 4: "I"}.get(entry.kind)
     if code and entry.count == 1 and value < 256 ** struct.calcsize(code):
         struct.pack_into(structure.order + code, block, entry.where, value)
+
+
+def _exchange(block: bytearray, one: Entry | None, other: Entry | None) -> None:
+    if one is None or other is None or (one.kind, one.count) != (other.kind, other.count):
+        return
+    here, there = (slice(entry.where, entry.where + entry.size) for entry in (one, other))
+    block[here], block[there] = block[there], block[here]
 
 
 def _main(block: bytes | None) -> tuple[dict[int, Entry], Structure | None]:

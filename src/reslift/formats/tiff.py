@@ -43,6 +43,7 @@ EXTRAS = {"IPTC": IPTC, "Photoshop": PHOTOSHOP}
 STRAIGHT = 2
 REDUCED, MASK, SUBIFDS = 1, 4, 330
 COMPLEX = {5, 6}
+DEPTHS = {1, 2, 4, 8, 16, 32, 64, 128}
 ASCII, COPYRIGHT = 2, 33432
 RESOLUTIONS = (exif_block.X_RESOLUTION, exif_block.Y_RESOLUTION, exif_block.RESOLUTION_UNIT)
 MOST_PAGES = 100_000
@@ -140,6 +141,10 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
         raise damaged(
             f"TIFF with {samples} samples of {sorted(bits)} bits as {space} is not supported; "
             "wanted: gray, RGB or CMYK, with one alpha channel at most, all of one depth"
+        )
+    if not bits <= DEPTHS:
+        raise damaged(
+            f"TIFF of {min(bits)} bits a sample is not supported; save it with 8 or 16 bits"
         )
     if kinds & COMPLEX:
         raise damaged("TIFF of complex numbers is not supported; save their parts as pages")
