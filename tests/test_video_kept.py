@@ -221,3 +221,29 @@ def test_verify_sees_lost_colours(tmp_path):
         tmp_path / "b.mkv", codec="ffv1", format="gray", options={}, size=(96, 64), times=TIMES
     )
     assert "colours are gone: the result is gray" in compare(source, gray)
+
+
+def test_verify_sees_frames_in_another_order(tmp_path):
+    source = write(tmp_path / "a.mkv", times=TIMES, options={"crf": "5"})
+    with av.open(str(source)) as opened:
+        frames = [frame.to_ndarray(format="rgb24") for frame in opened.decode(video=0)]
+
+    def clip(name, order):
+        with av.open(str(tmp_path / name), "w") as made:
+            stream = made.add_stream("ffv1", 25)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv444p"
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+            for time, place in zip(TIMES, order, strict=True):
+                large = frames[place].repeat(2, 0).repeat(2, 1)
+                frame = av.VideoFrame.from_ndarray(large, format="rgb24")
+                frame.pts, frame.time_base = time, Fraction(1, 1000)
+                made.mux(stream.encode(frame))
+            made.mux(stream.encode(None))
+        return tmp_path / name
+
+    order = list(range(len(TIMES)))
+    words = "frames show something else than in the source, first frame"
+    assert words not in " ".join(compare(source, clip("same.mkv", order)))
+    order[1], order[3] = order[3], order[1]
+    assert f"2 of 4 {words} 1" in " ".join(compare(source, clip("swapped.mkv", order)))
+    assert f"1 of 4 {words} 1" in " ".join(compare(source, clip("held.mkv", [0, 0, 2, 3])))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reslift.media.video import streams
+from reslift.media.video.alike import Thumbnail, moved, thumbnail
 from reslift.media.video.color import FULL, UNSPECIFIED
 from reslift.media.video.cut import WHOLE, Cut, Stretch
 from reslift.media.video.kept import DEFAULT_TRACK, lacking
@@ -37,10 +38,11 @@ COARSEST_LIGHT = Fraction(1, 20_000)
 
 @dataclass
 class Content:
-    """What a file holds besides the pictures themselves. Times are seconds."""
+    """What a file holds; of the pictures themselves thumbnails. Times are seconds."""
 
     container: str = ""
     times: list[Fraction] = field(default_factory=list)
+    pictures: list[Thumbnail] = field(default_factory=list)
     packets: dict[int, list[tuple[Fraction, bytes]]] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     kinds: dict[int, str] = field(default_factory=dict)
@@ -55,7 +57,8 @@ class Content:
 def compare(source: Path, target: Path, scale: float | None = None) -> tuple[str, ...]:
     """Findings, a sentence each; none where the result is what it should be.
 
-    Every frame of both is decoded, and every packet of the other streams compared.
+    Every frame of both is decoded, and every packet of the other streams compared; of the frames
+    thumbnails are.
 
     Args:
         scale: sides of the result ÷ those of the source; None takes any that players show in the
@@ -71,6 +74,7 @@ def compare(source: Path, target: Path, scale: float | None = None) -> tuple[str
     return (
         *_size(before, after, scale),
         *_times(held.times, kept.times, tick),
+        *_pictures(before, held, kept),
         *_looks(before, after),
         *_streams(held, kept, tick),
         *_tags(held, kept),
@@ -89,9 +93,10 @@ def content(clip: Clip, cut: Cut = WHOLE) -> Content:
         context = decoder(picture)
         wanted = [picture, *(container.streams[index] for index in found.packets)]
         read: list[tuple[int, Fraction, Fraction, bool, bytes]] = []
+        shown: list[tuple[Fraction, Thumbnail]] = []
         for packet in container.demux(*wanted):
             if packet.stream.index == picture.index:
-                found.times += _decoded(context, packet, clip.time_base)
+                shown += _decoded(context, packet, clip.time_base)
             elif packet.size and not streams.is_gap(packet):
                 digest = hashlib.sha256(bytes(packet)).digest()
                 if streams.is_cover(packet.stream):
@@ -100,7 +105,10 @@ def content(clip: Clip, cut: Cut = WHOLE) -> Content:
                 span, lasts = streams.span(packet), streams.lasts(packet)
                 read.append((packet.stream_index, *span, lasts, digest))
         origin = (picture.start_time or 0) * clip.time_base
-    found.times = sorted(time for time in found.times if cut.holds(time, origin))
+    # A decoder gives pictures in the order they are shown, in AVI with times that are not.
+    shown = [(time, picture) for time, picture in shown if cut.holds(time, origin)]
+    found.pictures = [picture for _, picture in shown]
+    found.times = sorted(time for time, _ in shown)
     stretch = cut.stretch(origin, found.times[0] if found.times else origin)
     for index, time, length, lasts, digest in read:
         begin, lasting = stretch.place(time, length, lasts=lasts)
@@ -120,14 +128,14 @@ def _left(
             yield max(Fraction(0), begin - shift) if shift else begin, end - shift, title
 
 
-def _decoded(context: Any, packet: Any, tick: Fraction) -> Iterator[Fraction]:
+def _decoded(context: Any, packet: Any, tick: Fraction) -> Iterator[tuple[Fraction, Thumbnail]]:
     import av
 
     try:
         frames = context.decode(packet if packet.size else None)
     except av.FFmpegError:
         return
-    yield from (frame.pts * tick for frame in frames if frame.pts is not None)
+    yield from ((frame.pts * tick, thumbnail(frame)) for frame in frames if frame.pts is not None)
 
 
 def _describe(container: InputContainer, found: Content, picture: int) -> None:
@@ -178,6 +186,13 @@ def _times(before: list[Fraction], after: list[Fraction], tick: Fraction) -> Ite
             f"time stamps: {len(wrong)} of {len(before)} differ, first frame {place}: "
             f"{float(before[place]):.6f} s became {float(after[place]):.6f} s"
         )
+
+
+def _pictures(before: Clip, held: Content, kept: Content) -> Iterator[str]:
+    """Colours under transparency may be any, and nothing is told of them."""
+    layout = shown_layout(before)
+    if len(held.pictures) == len(kept.pictures) and layout and not layout.alpha:
+        yield from moved(held.pictures, kept.pictures)
 
 
 def _looks(before: Clip, after: Clip) -> Iterator[str]:
