@@ -18,8 +18,8 @@ from reslift.models.hourglass import STRATEGIES, Hourglass, smallest_factor
 from reslift.models.noise import normal_at
 from reslift.models.variational import Learner, Normal, kl_divergence, require_variational
 from reslift.recipe import Phase, load_recipe, parse, to_toml
+from reslift.start import start_model
 from reslift.stepper import check_kl, kl_at, noise_seeds
-from reslift.train import start_model
 from small_models import lively
 
 EVERY = [list(c) for n in range(5) for c in itertools.combinations(STRATEGIES, n)]

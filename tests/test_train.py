@@ -36,10 +36,11 @@ from reslift.models import Lift
 from reslift.optimisers import OPTIMISERS, orthogonalise
 from reslift.parallel import fit_on
 from reslift.pixels.color import LUMA
-from reslift.recipe import Phase, Recipe, WatchPart, load_recipe, parse, to_toml
+from reslift.recipe import Phase, Recipe, WatchPart, load_recipe, parse, recipes, to_toml
 from reslift.run import Run
+from reslift.start import start_model
 from reslift.stepper import Stepper, ema_share, rate_at
-from reslift.train import fit, start_model
+from reslift.train import fit
 from reslift.validation import Best, Score, centre
 from reslift.watcher import Silent
 
@@ -205,6 +206,31 @@ def test_init_takes_over_what_fits(pictures: Path, tmp_path: Path) -> None:
     other = {"arguments": {"width": 10, "blocks": 1, "inner_blocks": 0}}
     with pytest.raises(RecipeError, match="none of its weights"):
         start_model(recipe(model=other, init=str(first.folder)))
+
+
+def test_init_brings_its_model_where_the_recipe_names_none(pictures: Path, tmp_path: Path) -> None:
+    first = start(tmp_path / "first", recipe())
+    fit(recipe(), first, data=pictures)
+    tree = {key: value for key, value in TREE.items() if key != "model"}
+    chosen = parse({**tree, "init": str(first.folder)}, "here")
+    run = start(tmp_path / "second", chosen)
+    assert run.recipe().model.arguments["width"] == recipe().model.arguments["width"]
+    notes: list[str] = []
+    model = start_model(chosen, notes.append)
+    source, _ = checkpoint.load(first.folder)
+    assert all(map(torch.equal, model.state_dict().values(), source.state_dict().values()))
+    assert fit(chosen, run, data=pictures) and notes == []
+    other = recipe(scale=4, init=str(first.folder))
+    start_model(other, notes.append)
+    assert len(notes) == 1 and "do not fit and start anew: tail.weight" in notes[0]
+
+
+@pytest.mark.parametrize("name", [n for n in recipes() if load_recipe(n).init])
+def test_bundled_recipes_fit_what_they_start_from(name: str) -> None:
+    notes: list[str] = []
+    start_model(load_recipe(name), notes.append)
+    assert all("weights do not fit and start anew: tail." in note for note in notes)
+    assert not (notes and name in ("finetune", "medical"))
 
 
 def test_a_grown_start_gives_the_answers_of_init(pictures: Path, tmp_path: Path) -> None:

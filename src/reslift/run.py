@@ -29,6 +29,7 @@ from reslift.errors import CheckpointError, OutputError, OutputExists, one_line
 from reslift.files import atomic_write
 from reslift.models import SRModel
 from reslift.recipe import Recipe, load_recipe, to_toml
+from reslift.start import complete
 from reslift.validation import Score
 
 LOG, STATE = "log.jsonl", "state.pt"
@@ -64,7 +65,7 @@ class Run:
         except OSError as error:
             raise OutputError(f"cannot make {one_line(folder)}: {one_line(error)}") from error
         run = cls(folder)
-        run.write_text("recipe.toml", to_toml(recipe))
+        run.write_text("recipe.toml", to_toml(complete(recipe)))
         run.write_json("environment.json", {**environment(), **facts})
         return run
 

@@ -21,14 +21,13 @@ from reslift.datasets.base import Splits
 from reslift.datasets.made import made_sets
 from reslift.datasets.patches import PatchBank
 from reslift.degradations import Degradation, make_degradation
-from reslift.errors import RecipeError, ResliftError, UsageError, look_up, one_line
+from reslift.errors import ResliftError, UsageError, look_up
 from reslift.interrupts import stop_politely
-from reslift.models import MODELS, SRModel
-from reslift.models.grow import grow
 from reslift.objective import PERCEPTUAL, Objective
 from reslift.outcome import Reporter
 from reslift.recipe import Recipe
 from reslift.run import Run, card_of
+from reslift.start import complete, start_model
 from reslift.stepper import Stepper, rate_at
 from reslift.validation import Best, Score, Validator
 from reslift.watcher import Silent, Watcher
@@ -70,7 +69,7 @@ def fit(
         KeyboardInterrupt: after saving the state.
     """
     watcher = watcher or Silent()
-    session = Session(recipe, run, data, device, share, watcher)
+    session = Session(complete(recipe), run, data, device, share, watcher)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with stop_politely() as asked:
         while not session.finished:
@@ -109,7 +108,7 @@ class Session:
             recipe.degradation.name, recipe.scale, recipe.degradation.arguments
         )
         splits = look_up(recipe.data.name, DATASETS, "data set")(recipe.data, data, recipe.seed)
-        model = start_model(recipe).to(self.device)
+        model = start_model(recipe, watcher.note).to(self.device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.bank = self._fill_bank(splits, degradation)
         self.validator = Validator(
@@ -336,40 +335,6 @@ class Session:
         bicubic = self.validator.baseline
         card = card_of(self.recipe, model, seen, self.step, score, bicubic)
         checkpoint.save(path, model, card)
-
-
-def start_model(recipe: Recipe) -> SRModel:
-    """The recipe's model, seeded, with the weights of ``init`` that fit, or grown from ``init``.
-
-    Raises:
-        RecipeError: the arguments do not fit the model, or ``init`` cannot be used for it.
-    """
-    kind = look_up(recipe.model.name, MODELS, "model")
-    torch.manual_seed(recipe.seed)
-    try:
-        model = kind(scale=recipe.scale, **recipe.model.arguments)
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"model {recipe.model.name}: {one_line(error)}") from error
-    if recipe.init:
-        source, _ = checkpoint.load(
-            recipe.init, None if Path(recipe.init).exists() else recipe.scale
-        )
-        if recipe.grow:
-            try:
-                grow(source, model)
-            except ValueError as error:
-                raise RecipeError(f"grow: init {one_line(recipe.init)}: {error}") from error
-            return model.train()
-        own = model.state_dict()
-        fitting = {
-            key: value
-            for key, value in source.state_dict().items()
-            if key in own and own[key].shape == value.shape
-        }
-        if not any(value.ndim > 1 for value in fitting.values()):
-            raise RecipeError(f"init {one_line(recipe.init)}: none of its weights fits this model")
-        model.load_state_dict(fitting, strict=False)
-    return model.train()
 
 
 def choose_precision(recipe: Recipe, device: torch.device) -> str:

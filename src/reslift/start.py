@@ -1,0 +1,71 @@
+"""What a training starts from: a model of its own, or the weights of another, whole or grown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from reslift import checkpoint
+from reslift.errors import RecipeError, look_up, one_line
+from reslift.models import MODELS, SRModel
+from reslift.models.grow import grow
+from reslift.recipe import ModelPart, Recipe
+
+
+def complete(recipe: Recipe) -> Recipe:
+    """The recipe with the model of its ``init``, where it names none of its own.
+
+    Raises:
+        ResliftError: ``init`` cannot be read.
+    """
+    if not recipe.init or recipe.grow or "model" in recipe.model_fields_set:
+        return recipe
+    card = checkpoint.read_card(checkpoint.resolve(recipe.init, recipe.scale))
+    arguments = {key: value for key, value in card.arguments.items() if key != "scale"}
+    return recipe.model_copy(update={"model": ModelPart(name=card.model, arguments=arguments)})
+
+
+def start_model(recipe: Recipe, note: Callable[[str], None] = lambda _: None) -> SRModel:
+    """The recipe's model, seeded, with the weights of ``init`` that fit, or grown from ``init``.
+
+    note: is told of the weights that do not fit.
+
+    Raises:
+        RecipeError: the arguments do not fit the model, or ``init`` cannot be used for it.
+    """
+    recipe = complete(recipe)
+    kind = look_up(recipe.model.name, MODELS, "model")
+    torch.manual_seed(recipe.seed)
+    try:
+        model = kind(scale=recipe.scale, **recipe.model.arguments)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"model {recipe.model.name}: {one_line(error)}") from error
+    if recipe.init:
+        source, _ = checkpoint.load(checkpoint.resolve(recipe.init, recipe.scale))
+        origin = f"init {one_line(recipe.init)}"
+        if recipe.grow:
+            try:
+                grow(source, model)
+            except ValueError as error:
+                raise RecipeError(f"grow: {origin}: {error}") from error
+        else:
+            _take_over(source, model, origin, note)
+    return model.train()
+
+
+def _take_over(source: SRModel, model: SRModel, origin: str, note: Callable[[str], None]) -> None:
+    """Give a model the weights of another that fit by name and shape."""
+    own = model.state_dict()
+    fitting = {
+        key: value
+        for key, value in source.state_dict().items()
+        if key in own and own[key].shape == value.shape
+    }
+    if not any(value.ndim > 1 for value in fitting.values()):
+        raise RecipeError(f"{origin}: none of its weights fits this model")
+    anew = [key for key in own if key not in fitting]
+    if anew:
+        named = ", ".join(anew[:3]) + (", …" if len(anew) > 3 else "")
+        note(f"{origin}: {len(anew)} of {len(own)} weights do not fit and start anew: {named}")
+    model.load_state_dict(fitting, strict=False)
