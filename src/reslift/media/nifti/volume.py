@@ -201,8 +201,10 @@ def _of_two(
             f"in {wanted}"
         )
     limits.check("file_bytes", voxels.stat().st_size, one_line(voxels))
-    prefix = file.read(limits.file_bytes + 1)
-    limits.check("file_bytes", len(prefix), f"{one_line(path)} header")
+    prefix = b""
+    while piece := file.read(CHUNK):
+        prefix += piece
+        limits.check("file_bytes", len(prefix), f"{one_line(path)} header")
     prefix = prefix if len(prefix) > len(NO_EXTENSION) else NO_EXTENSION
     start = float(header["vox_offset"])
     start = start if 0 <= start == int(start) else 0
