@@ -113,6 +113,20 @@ def test_repeated_pixels_are_found_exactly() -> None:
         assert found.factor == times
 
 
+@pytest.mark.parametrize("factor", [1.1, 1.5, 2.5, 3.3, 6])
+def test_so_are_those_repeated_unevenly(factor: float) -> None:
+    picture = Image.fromarray(plane(photo("astronaut"))[:90, :110])
+    wide, high = (round(side * factor) for side in picture.size)
+    found = find_enlargement(np.asarray(picture.resize((wide, high), Image.Resampling.NEAREST)))
+    assert found is not None
+    assert found.factor == pytest.approx(factor, rel=0.02)
+    assert found.period == 0
+
+
+def test_bars_of_one_colour_are_no_repeated_pixels() -> None:
+    assert find_enlargement(np.pad(plane(sharp("astronaut")), ((0, 14), (9, 12)))) is None
+
+
 def test_blocks_of_jpeg_are_no_enlargement(tmp_path: Path) -> None:
     for name in PHOTOS:
         path = save(sharp(name), tmp_path / "a.jpg", quality=60)

@@ -560,3 +560,12 @@ def test_no_measured_pixel_becomes_padding(first, last, tmp_path):
     assert hidden[:12].all()
     assert not hidden[12:].any()
     assert DICOM.verify(source, tmp_path / "b.dcm") == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["PhotometricInterpretation", "SamplesPerPixel", "BitsStored", "PixelRepresentation"]
+)
+def test_what_the_pixels_cannot_be_read_without_is_named(name, tmp_path):
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16), **{name: None})
+    with pytest.raises(InputError, match=f"how its pixels are stored: {name} lacks"):
+        DICOM.peek(source, DEFAULT)

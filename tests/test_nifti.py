@@ -179,7 +179,7 @@ def test_what_is_refused(tmp_path):
     labels = volume(tmp_path / "a.nii", voxels(), intent_code=1002)
     with pytest.raises(InputError, match="labels"):
         NIFTI.peek(labels, DEFAULT)
-    with pytest.raises(InputError, match="voxel type 32 "):
+    with pytest.raises(InputError, match="voxel type complex64 "):
         NIFTI.peek(volume(tmp_path / "b.nii", voxels().astype(np.complex64)), DEFAULT)
     with pytest.raises(LimitError, match="max-file-bytes"):
         NIFTI.peek(volume(tmp_path / "c.nii.gz", np.zeros((60, 60, 60))), Limits(file_bytes=9000))
@@ -295,3 +295,31 @@ def test_half_widths_lie_in_the_place_of_the_volume(suffix, dtype, tmp_path):
     assert halves.get_fdata()[numbers] == pytest.approx(0.1 * span, rel=1e-3)
     assert (halves.get_fdata()[~numbers] == 0).all()
     assert NIFTI.verify(source, target) == ()
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair])
+@pytest.mark.parametrize("packed", [False, True])
+def test_header_and_voxels_may_lie_in_two_files(kind, packed, tmp_path):
+    stored, ending = voxels(), ".gz" if packed else ""
+    for made, name in ((kind(stored, TURN), "a.img"), (nibabel.Nifti1Image(stored, TURN), "b.nii")):
+        made.header.extensions.append(Nifti1Extension("comment", b"of the source"))
+        nibabel.save(made, tmp_path / name)
+    if packed:
+        for name in ("a.hdr", "a.img"):
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+            (tmp_path / name).unlink()
+    header = tmp_path / f"a.hdr{ending}"
+    assert of(header) is of(tmp_path / f"a.img{ending}") is NIFTI
+    one, other = (
+        enlarged(source, tmp_path / f"{source.name[0]}-out.nii")
+        for source in (header, tmp_path / "b.nii")
+    )
+    assert np.array_equal(one.dataobj.get_unscaled(), other.dataobj.get_unscaled())
+    assert np.allclose(one.affine, other.affine)
+    assert one.header.extensions[0].get_content() == b"of the source"
+    assert not NIFTI.verify(header, tmp_path / "a-out.nii")
+    with pytest.raises(InputError, match=rf"its header is a\.hdr{ending}; give that"):
+        NIFTI.peek(tmp_path / f"a.img{ending}", DEFAULT)
+    (tmp_path / f"a.img{ending}").unlink()
+    with pytest.raises(InputError, match=r"its voxels are not beside it, in a\.img"):
+        NIFTI.peek(header, DEFAULT)

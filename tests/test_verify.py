@@ -1,6 +1,7 @@
 """Shrinking by a stated kernel; comparing pictures enlarged somehow with their originals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 from skimage import data
 
+from medical_samples import dicom, waves
 from reslift import formats
 from reslift.cli import main
 from reslift.errors import InputError, UnknownName, UsageError
@@ -15,6 +17,7 @@ from reslift.formats import Picture
 from reslift.media import Wishes, large_tiff
 from reslift.pixels.resize import downscale8
 from reslift.pixels.shrink import shrink
+from reslift.sizes import Size
 from reslift.upscale import Upscaler
 from reslift.verify import verify
 from small_models import bicubic_lift, made
@@ -185,7 +188,7 @@ def test_of_every_kind_samples_are_made_to_agree_and_are_compared(name, tmp_path
     recipe = {"scale": 2, "degradation": {"name": "bicubic"}, "phases": [{"loss": {"l1": 1.0}}]}
     card = made(plain).card.model_copy(update={"recipe": recipe})
     upscaler = Upscaler(plain, card, device="cpu")
-    upscaler.upscale_file(source, target, Wishes(provenance_file=True))
+    notes = upscaler.upscale_file(source, target, Wishes(provenance_file=True))
     told = json.loads(target.with_name(f"{target.name}.provenance.json").read_text())
     found = verify(source, target)
     if name == "a.gif":
@@ -196,12 +199,38 @@ def test_of_every_kind_samples_are_made_to_agree_and_are_compared(name, tmp_path
     assert told["options"]["kernel"] == "bicubic"
     assert found.channels
     assert not found.findings
+    said = [note for note in notes if "differs from the input by up to" in note]
+    assert len(said) == (not found.holds)
     other = KINDS[name][0](tmp_path / f"c-{name}")
     upscaler.consistent = False
     upscaler.upscale_file(other, tmp_path / f"d-{name}", Wishes(provenance_file=True))
     told = json.loads((tmp_path / f"d-{name}.provenance.json").read_text())
     assert told["options"]["kernel"] is None
     assert found.holds or found.largest < verify(other, tmp_path / f"d-{name}").largest / 2
+
+
+def test_a_note_says_once_where_measured_values_cannot_agree(tmp_path):
+    smooth = waves(40, 32, 100, 900).astype(np.uint16)
+    sharp = smooth.copy()
+    sharp[8:24:2, 8:24:2] = 4095
+    padded = smooth.copy()
+    padded[:, :9] = 0
+    upscaler, wishes = made(bicubic_lift(), consistent=True), Wishes(overwrite=True)
+    for pixels, more, lacks in (
+        (smooth, {}, False),
+        (np.stack((smooth, sharp, sharp)), {}, True),
+        (padded, {"PixelPaddingValue": 0}, False),
+    ):
+        source, target = dicom(tmp_path / "a.dcm", pixels, **more), tmp_path / "b.dcm"
+        said = upscaler.upscale_file(source, target, wishes)
+        assert len(said) == lacks
+        assert verify(source, target).holds != lacks
+        assert all("by up to" in note for note in said)
+        marked = replace(wishes, not_for_diagnosis=True)
+        assert not upscaler.upscale_file(source, target, marked)
+    other = made(bicubic_lift(), consistent=True, size=Size(scale=1.5))
+    (said,) = other.upscale_file(source, target, wishes)
+    assert said.startswith("--consistent has no effect")
 
 
 def test_a_tiff_larger_than_memory_is_compared_in_windows(tmp_path, photo, monkeypatch):

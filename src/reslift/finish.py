@@ -45,6 +45,25 @@ class Tally:
         return self.total / self.count if self.count else 0.0
 
 
+@dataclass
+class Runs:
+    """What came of runs over the frames of a file.
+
+    total: how many there were. wanted: of those that were to agree with their input. direct: of
+    those that could, since one model went straight to their size.
+    """
+
+    total: int = 0
+    wanted: int = 0
+    direct: int = 0
+
+    def add(self, tally: Tally | None) -> None:
+        """Count a run that was finished with this tally."""
+        self.total += 1
+        self.wanted += tally is not None
+        self.direct += tally is not None and tally.count > 0
+
+
 @dataclass(frozen=True)
 class Finish:
     """How an answer is finished.

@@ -23,7 +23,7 @@ from reslift.backends.ensemble import Ensemble
 from reslift.checkpoint import DEFAULT_MODEL, Card
 from reslift.dial import Dial
 from reslift.errors import UsageError, one_line
-from reslift.finish import Finish, Tally, is_faithful
+from reslift.finish import Finish, Runs, Tally, is_faithful
 from reslift.limits import DEFAULT, Limits, parse_amount
 from reslift.media import Wishes
 from reslift.needs import Needs
@@ -95,7 +95,7 @@ class Upscaler:
         kernel: str = "bicubic",
     ) -> None:
         self.strength, self.consistent = Finish(strength).strength, consistent
-        self.kernel = check_kernel(kernel)
+        self.kernel, self.runs = check_kernel(kernel), Runs()
         self._source, self.card, self.limits = model, card, limits
         memory = parse_amount(max_memory) if isinstance(max_memory, str) else max_memory
         if memory is not None and memory < 1:
@@ -197,6 +197,7 @@ class Upscaler:
         """
         finish = self.finish(lossless=exact)
         self._stages.run(planes, out, progress, part=Part(wrap=self.wrap), finish=finish)
+        self.runs.add(finish.tally)
 
     @cached_property
     def judge(self) -> Judge:

@@ -20,12 +20,10 @@ from reslift import formats, media
 from reslift.errors import InputError, UsageError, one_line
 from reslift.formats import Picture
 from reslift.limits import DEFAULT, Limits
-from reslift.pixels.agreement import NAMES, REACH, Channel, Layer, whole_around
+from reslift.pixels.agreement import NAMES, REACH, TOLERANCES, Channel, Layer, whole_around
 from reslift.pixels.agreement import compare as compare_layers
 from reslift.pixels.planes import Pixels
 from reslift.pixels.shrink import Kernel, check_kernel, shrink
-
-TOLERANCES: dict[Kernel, float] = {"bicubic": 1.0, "box": 0.0}
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from reslift import formats, provenance
 from reslift.canvas import IN_MEMORY, canvas
-from reslift.errors import OutputError, UsageError, one_line
+from reslift.errors import InputError, OutputError, UsageError, one_line
 from reslift.files import atomic_write, check_target
-from reslift.finish import Finish
+from reslift.finish import Finish, Runs
 from reslift.formats import world
 from reslift.media import Enlarger, Extent, Medium, Wishes
 from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
+from reslift.pixels.agreement import TOLERANCES, compare
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.regrid import Regrid
 from reslift.pixels.shrink import Kernel
@@ -31,6 +32,9 @@ from reslift.stitch import Progress
 if TYPE_CHECKING:
     from reslift.formats import Picture
 
+MOST_COMPARED = 2**25
+"""Samples of a source: comparing more takes over half a minute."""
+
 
 class Host(Enlarger, Protocol):
     """What work needs of an `Upscaler`."""
@@ -38,6 +42,7 @@ class Host(Enlarger, Protocol):
     max_memory: int | None
     consistent: bool | None
     kernel: Kernel
+    runs: Runs
 
     def shape(self, pixels: Pixels, what: object) -> tuple[int, int, int]:
         """(H', W', C) of the result for pixels (H, W, C); LimitError where that is too large."""
@@ -212,18 +217,12 @@ class StillWork(Work):
     def _disagreement(self) -> tuple[str, ...]:
         """A note where the input does not come back as near as it should."""
         tally, kernel = self.finish.tally, self.finish.kernel
-        limit = 0.0 if kernel == "box" else 1.0
-        if self.upscaler.consistent and tally is not None and not tally.count:
-            return ("--consistent has no effect: no model goes straight to this size",)
-        if kernel is None and self.upscaler.kernel != "bicubic":
-            return (f"--kernel {self.upscaler.kernel} has no effect here without --consistent",)
-        if kernel is None or tally is None or tally.largest <= limit + 1e-3:
+        direct = tally is not None and tally.count > 0
+        if notes := heeded(self.upscaler, kernel is not None, direct):
+            return notes
+        if kernel is None or tally is None or tally.largest <= TOLERANCES[kernel] + 1e-3:
             return ()
-        return (
-            f"shrunk by {kernel}, the result differs from the input by up to "
-            f"{tally.largest:.3g} levels (mean {tally.mean:.2g}): the input is sharper than that "
-            "kernel makes pictures",
-        )
+        return (disagrees(kernel, tally.largest, tally.mean),)
 
     def close(self) -> None:
         for name in ("picture", "image", "half"):
@@ -246,6 +245,7 @@ class MediumWork(Work):
         if self.wishes.uncertainty:
             self._check_maps()
         extent = self.medium.peek(self.source, self.upscaler.limits, self.wishes)
+        self._samples = extent.pixels * extent.runs
         wanted = frame_sides(self.medium, self.upscaler.size, extent, self.source)
         self._ratio = Regrid(extent.width, extent.height, *wanted).ratio
         self.medium.check_target(self.target, extent, wanted)
@@ -264,6 +264,7 @@ class MediumWork(Work):
             check_target(path, overwrite=self.wishes.overwrite)
 
     def enlarge(self, progress: Progress | None = None) -> None:
+        self.upscaler.runs = self._runs = Runs()
         self.notes = self.medium.upscale(
             self.upscaler, self.source, self.target, self.wishes, progress
         )
@@ -274,7 +275,51 @@ class MediumWork(Work):
             facts: dict[str, Any] = {"exact": exact, "ratios": (self._ratio,)}
             record = record_of(self.upscaler, self.source, self.wishes, **facts)
             _write_beside(self.target, record, self.wishes.overwrite)
-        return self.notes
+        return (*self.notes, *self._disagreement())
+
+    def _disagreement(self) -> tuple[str, ...]:
+        """A note where the file that was written does not agree with the source as it should.
+
+        Its samples are compared as `reslift verify` does, since padding, windows and excess may
+        change what the runs left; of very many they are not. Burned-in words agree with nothing.
+        """
+        kernel, runs = self.upscaler.kernel, self._runs
+        if runs.total and (notes := heeded(self.upscaler, runs.wanted > 0, runs.direct > 0)):
+            return notes
+        if not 0 < runs.direct == runs.total or self.wishes.not_for_diagnosis:
+            return ()
+        if self._samples > MOST_COMPARED:
+            return ()
+        limit = TOLERANCES[kernel]
+        try:
+            channels, _ = compare(self.medium.layers(self.source, self.target), kernel, limit)
+        except InputError:
+            return ()  # The result is there, and whole; only nothing is known of it.
+        worst = max(channels, key=lambda channel: channel.largest, default=None)
+        if worst is None or worst.largest <= limit + 1e-3:
+            return ()
+        return (disagrees(kernel, worst.largest, worst.mean, worst.level),)
+
+
+def heeded(upscaler: Host, wanted: bool, direct: bool) -> tuple[str, ...]:
+    """A note on an option about agreement that has no effect.
+
+    wanted: the result was to agree. direct: one model went straight to its size.
+    """
+    if upscaler.consistent and wanted and not direct:
+        return ("--consistent has no effect: no model goes straight to this size",)
+    if not wanted and upscaler.kernel != "bicubic":
+        return (f"--kernel {upscaler.kernel} has no effect here without --consistent",)
+    return ()
+
+
+def disagrees(kernel: Kernel, largest: float, mean: float, level: float = 1.0) -> str:
+    """Says how far a result is from its input, in levels, and what that tells of the input."""
+    size = "" if level == 1 else f" of {level:.3g}"
+    return (
+        f"shrunk by {kernel}, the result differs from the input by up to {largest:.3g} "
+        f"levels{size} (mean {mean:.2g}): the input is sharper than that kernel makes pictures"
+    )
 
 
 def frame_sides(medium: Medium, size: Size, extent: Extent, source: Path) -> tuple[int, int]:

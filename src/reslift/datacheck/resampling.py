@@ -29,6 +29,7 @@ MIDDLE_SHARE = 0.6
 CENTRED = 0.05
 BLOCK_MARGIN = 3.0
 CELLS_EQUAL, CELLS_DIFFER = 0.98, 0.7
+LEAST_REPEATED, LEAST_SHARE, EVEN = 8, 0.04, 1.0
 LOUDEST = 32
 Numbers = npt.NDArray[np.float64]
 
@@ -63,7 +64,7 @@ def find_enlargement(plane: Bytes, blocks: bool = False) -> Enlarged | None:
     values = plane[cut].astype(np.float64)
     repeated = _repeated(values)
     if repeated:
-        return Enlarged(float(repeated), float(repeated), 0.0, 0.0)
+        return Enlarged(repeated, repeated, 0.0, 0.0)
     peaks = np.maximum(*(_both_axes(values, n) for n in (2, 3)))
     at = LOWEST + int(peaks[LOWEST:].argmax())
     if abs(at - LENGTH // 2) <= WIDTH and peaks[LENGTH // 4] >= PERIOD:
@@ -152,22 +153,48 @@ def _power(values: Numbers) -> Numbers:
     return np.asarray(10 * np.log10(np.mean(parts, axis=0) / (window**2).sum() + 1e-6))
 
 
-def _repeated(values: Numbers) -> int:
-    """2 to 4 where pixels are repeated so often in both directions, else 0."""
+def _repeated(values: Numbers) -> float:
+    """How many times pixels are repeated in both directions; 0 where they are not."""
+    across, down = (_in_runs(one) for one in (values, values.T))
+    if across and down and abs(across / down - 1) <= CENTRED:
+        return round(across, 2)
     for times in (4, 3, 2):
         if all(_in_cells(one, times) for one in (values, values.T)):
-            return times
-    return 0
+            return float(times)
+    return 0.0
+
+
+def _equal(values: Numbers) -> Numbers | None:
+    """Which share of each pair of columns is equal, in rows that are not all alike."""
+    changed = np.diff(values, axis=1) != 0
+    busy = changed[changed.any(1)]
+    return None if len(busy) < SMALLEST // 2 else np.asarray(1 - busy.mean(0))
 
 
 def _in_cells(values: Numbers, times: int) -> bool:
     """Whether neighbours are equal but for every ``times``-th pair of columns."""
-    changed = np.diff(values, axis=1) != 0
-    busy = changed[changed.any(1)]
-    if len(busy) < SMALLEST // 2:
+    equal = _equal(values)
+    if equal is None:
         return False
-    equal = 1 - busy.mean(0)
     phases = np.array([equal[start::times].mean() for start in range(times)])
     across = int(phases.argmin())
     inside = np.delete(phases, across).min()
     return bool(inside >= CELLS_EQUAL and phases[across] <= CELLS_DIFFER)
+
+
+def _in_runs(values: Numbers) -> float:
+    """The mean length of runs of equal columns, where they change as evenly as pixels allow."""
+    equal = _equal(values)
+    if equal is None:
+        return 0.0
+    edges = np.flatnonzero(equal < CELLS_EQUAL)
+    if len(edges) < LEAST_REPEATED:
+        return 0.0
+    # Not those at the borders: bars of one colour are no repeated pixels.
+    between = int(edges[-1] - edges[0]) + 1 - len(edges)
+    if between < max(LEAST_REPEATED, LEAST_SHARE * len(edges)):
+        return 0.0
+    number = np.arange(len(edges))
+    step, start = np.polyfit(number, edges, 1)
+    is_even = np.abs(edges - start - step * number).max() <= EVEN
+    return float(step) if is_even and equal[edges].mean() <= CELLS_DIFFER else 0.0

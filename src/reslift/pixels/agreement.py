@@ -18,6 +18,7 @@ from reslift.pixels.kernel import Doubles
 from reslift.pixels.shrink import Kernel, band
 from reslift.pixels.tiles import Box
 
+TOLERANCES: dict[Kernel, float] = {"bicubic": 1.0, "box": 0.0}
 REACH: dict[Kernel, int] = {"bicubic": 2, "box": 0}
 SIDE = 256
 NAMES = {

@@ -31,6 +31,7 @@ COLOURS = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_42
 COLOURS |= {"YBR_ICT", "YBR_RCT"}
 GRAYS = {"MONOCHROME1", "MONOCHROME2"}
 PALETTE = "PALETTE COLOR"
+NEEDED = ("PhotometricInterpretation", "SamplesPerPixel", "BitsStored", "PixelRepresentation")
 DICOMDIR = "1.2.840.10008.1.3.10"
 RADIOTHERAPY = "1.2.840.10008.5.1.4.1.1.481."
 LABELS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -363,6 +364,8 @@ def refusal(elements: Dataset) -> str:
 
 
 def _unknown_pixels(elements: Dataset) -> str:
+    if lacking := [name for name in NEEDED if elements.get(name) in (None, "")]:
+        return f"it does not say how its pixels are stored: {', '.join(lacking)} lacks"
     bits, samples = int(elements.BitsAllocated), int(elements.get("SamplesPerPixel") or 1)
     shown = str(elements.get("PhotometricInterpretation") or "")
     if bits not in (8, 16):

@@ -22,7 +22,7 @@ MANY = 10**12
 UNLIMITED = Limits(input_pixels=MANY, file_bytes=MANY, frames=MANY)
 
 
-def pair(source: Path, target: Path) -> tuple[Volume, Volume]:
+def both(source: Path, target: Path) -> tuple[Volume, Volume]:
     """Both, sliced across the axis whose side stayed as it was; the coarsest of several such."""
     before, after = opened(source, UNLIMITED), opened(target, UNLIMITED)
     kept = [axis for axis in range(3) if before.sides[axis] == after.sides[axis]]

@@ -9,25 +9,25 @@ The slices are those across the coarsest axis, or the one that was asked for; no
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from reslift.errors import OutputError, UsageError, one_line
 from reslift.limits import Limits
 from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
+from reslift.media.nifti import pair
 from reslift.pixels.agreement import Layer
 from reslift.provenance import Record
 
-GZIP = b"\x1f\x8b"
-MAGICS = {(344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0")}
-SIZES = {struct.pack(f"{order}i", size) for size in (348, 540) for order in "<>"}
 LONGEST_SIDE = 2**15 - 1
 
 
 class Nifti(Medium):
-    """Volumes of MR, CT and PET, and series of them; NIfTI-1 and NIfTI-2 in one file."""
+    """Volumes of MR, CT and PET, and series of them; NIfTI-1 and NIfTI-2.
+
+    Header and voxels lie in one file, or in two, of which that of the header is read; a result is
+    one file.
+    """
 
     name = "nifti"
     label = "a NIfTI volume"
@@ -37,12 +37,7 @@ class Nifti(Medium):
     heeds = frozenset({"window", "axis"})
 
     def recognises(self, path: Path, head: bytes) -> bool:
-        if head.startswith(GZIP):
-            try:
-                head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, 512)
-            except zlib.error:
-                return False
-        return head[:4] in SIZES and any(head[at : at + 4] == magic for at, magic in MAGICS)
+        return pair.is_header(head) or pair.header_of(path) is not None
 
     def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
         from reslift.media.nifti.volume import opened
@@ -94,11 +89,11 @@ class Nifti(Medium):
         return comment_in(volume.prefix, volume.header.endianness)
 
     def verify(self, source: Path, target: Path) -> tuple[str, ...]:
-        from reslift.media.nifti.check import differences, pair
+        from reslift.media.nifti.check import both, differences
 
-        return differences(*pair(source, target))
+        return differences(*both(source, target))
 
     def layers(self, source: Path, target: Path) -> Iterator[Layer]:
-        from reslift.media.nifti.check import layers, pair
+        from reslift.media.nifti.check import both, layers
 
-        return layers(*pair(source, target))
+        return layers(*both(source, target))

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,17 @@ from reslift.canvas import canvas
 from reslift.errors import InputError, ResliftError, one_line
 from reslift.limits import Limits
 from reslift.media.base import Extent
+from reslift.media.nifti import pair
 
 MISSING = 'nibabel is not installed: python -m pip install "reslift[medical]"'
 DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4"}
 RGB = 128
+NAMES = {1: "bits", 32: "complex64", 1024: "int64", 1280: "uint64", 1536: "float128"}
+NAMES |= {1792: "complex128", 2048: "complex256", 2304: "RGBA"}
 NOT_INTENSITIES = range(1002, 1008)
 NEARLY = 1.01
 CHUNK = 2**20
+NO_EXTENSION = b"\0\0\0\0"
 MOST_TRAILING = 64
 NIFTI_1 = {struct.pack(f"{order}i", 348) for order in "<>"}
 
@@ -40,16 +44,18 @@ class Volume:
     """A NIfTI file that can be enlarged.
 
     Attributes:
-        header: of nibabel, in the byte order of the file.
+        header: of nibabel, in the byte order of the file, as it is where all is one file.
         prefix: what lies between header and voxels: extensions.
         axis: voxel axis across which the slices lie, 0 to 2.
-        packed: the whole file is compressed.
+        place: the file in which the voxels lie, and where they begin in it.
+        packed: that whole file is compressed.
     """
 
     path: Path
     header: Any
     prefix: bytes
     axis: int
+    place: tuple[Path, int]
     packed: bool
 
     @property
@@ -104,21 +110,21 @@ class Volume:
         Raises InputError where the file is cut off or its compression is damaged.
         """
         size = math.prod(self.shape) * self.dtype.itemsize
-        start = int(self.header["vox_offset"])
+        path, start = self.place
         if not self.packed:
-            if self.path.stat().st_size < start + size:
+            if path.stat().st_size < start + size:
                 raise self._cut_off()
-            yield np.memmap(self.path, self.dtype, "r", start, self.shape)
+            yield np.memmap(path, self.dtype, "r", start, self.shape)
             return
         with canvas((size,), np.uint8, folder) as stored:
-            with damage_named(self.path), gzip.open(self.path, "rb") as file:
+            with damage_named(path), gzip.open(path, "rb") as file:
                 file.seek(start)
                 if not _fill(file, stored):
                     raise self._cut_off()
             yield stored.view(self.dtype).reshape(self.shape)
 
     def _cut_off(self) -> InputError:
-        return InputError(f"{one_line(self.path)}: the file ends before its voxels do")
+        return InputError(f"{one_line(self.place[0])}: the file ends before its voxels do")
 
 
 def opened(path: Path, limits: Limits, axis: int | None = None) -> Volume:
@@ -134,14 +140,13 @@ def opened(path: Path, limits: Limits, axis: int | None = None) -> Volume:
         raise InputError(f"{one_line(path)}: {MISSING}")
     with damage_named(path):
         limits.check("file_bytes", path.stat().st_size, one_line(path))
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if packed else path.open("rb") as file:
-            header, prefix = _header(path, file, limits)
+        if (beside := pair.header_of(path)) and not _is_header(path):
+            raise InputError(f"{one_line(path)}: its header is {one_line(beside.name)}; give that")
+        with gzip.open(path, "rb") if _is_packed(path) else path.open("rb") as file:
+            header, prefix, place = _header(path, file, limits)
         _refuse(path, header)
-        volume = Volume(path, header, prefix, 0, packed)
-        chosen = _coarsest(volume) if axis is None else axis
-        volume = Volume(path, header, prefix, chosen, packed)
+        volume = Volume(path, header, prefix, 0, place, _is_packed(place[0]))
+        volume = replace(volume, axis=_coarsest(volume) if axis is None else axis)
     if min(volume.sides) < 1 or volume.others < 1:
         raise InputError(f"{one_line(path)}: its header names sides that cannot be")
     size = math.prod(volume.shape) * volume.dtype.itemsize
@@ -151,7 +156,18 @@ def opened(path: Path, limits: Limits, axis: int | None = None) -> Volume:
     return volume
 
 
-def _header(path: Path, file: Any, limits: Limits) -> tuple[Any, bytes]:
+def _is_header(path: Path) -> bool:
+    with path.open("rb") as file:
+        return pair.is_header(file.read(pair.HEAD))
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(pair.GZIP)) == pair.GZIP
+
+
+def _header(path: Path, file: Any, limits: Limits) -> tuple[Any, bytes, tuple[Path, int]]:
+    """Header and extensions as of one file, and where the voxels lie."""
     from nibabel.nifti1 import Nifti1Header
     from nibabel.nifti2 import Nifti2Header
 
@@ -160,11 +176,9 @@ def _header(path: Path, file: Any, limits: Limits) -> tuple[Any, bytes]:
     length = kind.template_dtype.itemsize
     block = first + file.read(length - 4)
     header = kind(binaryblock=block, check=False)
-    if bytes(header["magic"].tobytes())[:3] not in (b"n+1", b"n+2"):
-        raise InputError(
-            f"{one_line(path)}: header and voxels lie in two files; convert it to one .nii first"
-        )
     start = float(header["vox_offset"])
+    if bytes(header["magic"].tobytes())[:2] == b"ni":
+        return _of_two(path, file, header, limits)
     if not length <= start == int(start):
         start = length + 4
         header["vox_offset"] = start
@@ -172,7 +186,31 @@ def _header(path: Path, file: Any, limits: Limits) -> tuple[Any, bytes]:
     prefix = file.read(int(start) - length)
     if len(prefix) < int(start) - length:
         raise InputError(f"{one_line(path)}: the file ends before its voxels do")
-    return header, prefix
+    return header, prefix, (path, int(start))
+
+
+def _of_two(
+    path: Path, file: Any, header: Any, limits: Limits
+) -> tuple[Any, bytes, tuple[Path, int]]:
+    """The same where the voxels lie in a second file; `file` is behind the header."""
+    voxels = pair.voxels_of(path)
+    if voxels is None or not voxels.is_file():
+        wanted = one_line(voxels.name if voxels else f"{path.name} renamed to .hdr, and .img")
+        raise InputError(
+            f"{one_line(path)}: the header of a volume in two files; its voxels are not beside it, "
+            f"in {wanted}"
+        )
+    limits.check("file_bytes", voxels.stat().st_size, one_line(voxels))
+    prefix = b""
+    while piece := file.read(CHUNK):
+        prefix += piece
+        limits.check("file_bytes", len(prefix), f"{one_line(path)} header")
+    prefix = prefix if len(prefix) > len(NO_EXTENSION) else NO_EXTENSION
+    start = float(header["vox_offset"])
+    start = start if 0 <= start == int(start) else 0
+    header["magic"] = bytes(header["magic"].tobytes()).replace(b"ni", b"n+", 1)
+    header["vox_offset"] = header.template_dtype.itemsize + len(prefix)
+    return header, prefix, (voxels, int(start))
 
 
 def _refuse(path: Path, header: Any) -> None:
@@ -181,8 +219,8 @@ def _refuse(path: Path, header: Any) -> None:
         raise InputError(f"{one_line(path)}: {int(header['dim'][0])} dimensions; 2 to 7 are read")
     if code not in DTYPES and code != RGB:
         raise InputError(
-            f"{one_line(path)}: its voxel type {code} is not enlarged; whole numbers of 8 to 32 "
-            "bits, floats of 32 and 64 and RGB are"
+            f"{one_line(path)}: its voxel type {NAMES.get(code, code)} is not enlarged; whole "
+            "numbers of 8 to 32 bits, floats of 32 and 64 and RGB are"
         )
     if intent in NOT_INTENSITIES:
         raise InputError(
