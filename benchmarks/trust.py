@@ -115,7 +115,7 @@ def main(root: Path, most: int) -> None:
             target = project.Target(
                 np.ascontiguousarray(small[:, None]), SCALE, 255.0, True, 0.0, 255.0
             )
-            hidden = project.bicubic(np.ascontiguousarray(fake[:, None]), target)[0][:, 0]
+            hidden = project.bicubic(fake[:, None].copy(), target)[0][:, 0]
             for way, picture in (("pasted", fake), ("consistent", hidden)):
                 doubt = audit(small, picture, SCALE).doubt
                 scores.setdefault((name, way), []).append(auroc(doubt[where], doubt[~where]))
