@@ -38,7 +38,7 @@ from reslift.parallel import fit_on
 from reslift.pixels.color import LUMA
 from reslift.recipe import Phase, Recipe, WatchPart, load_recipe, parse, recipes, to_toml
 from reslift.run import Run
-from reslift.start import start_model
+from reslift.start import complete, start_model
 from reslift.stepper import Stepper, ema_share, rate_at
 from reslift.train import fit
 from reslift.validation import Best, Score, centre
@@ -216,7 +216,7 @@ def test_init_brings_its_model_where_the_recipe_names_none(pictures: Path, tmp_p
     run = start(tmp_path / "second", chosen)
     assert run.recipe().model.arguments["width"] == recipe().model.arguments["width"]
     notes: list[str] = []
-    model = start_model(chosen, notes.append)
+    model = start_model(complete(chosen), notes.append)
     source, _ = checkpoint.load(first.folder)
     assert all(map(torch.equal, model.state_dict().values(), source.state_dict().values()))
     assert fit(chosen, run, data=pictures) and notes == []
@@ -228,7 +228,7 @@ def test_init_brings_its_model_where_the_recipe_names_none(pictures: Path, tmp_p
 @pytest.mark.parametrize("name", [n for n in recipes() if load_recipe(n).init])
 def test_bundled_recipes_fit_what_they_start_from(name: str) -> None:
     notes: list[str] = []
-    start_model(load_recipe(name), notes.append)
+    start_model(complete(load_recipe(name)), notes.append)
     assert all("weights do not fit and start anew: tail." in note for note in notes)
     assert not (notes and name in ("finetune", "medical"))
 

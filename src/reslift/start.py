@@ -27,14 +27,13 @@ def complete(recipe: Recipe) -> Recipe:
 
 
 def start_model(recipe: Recipe, note: Callable[[str], None] = lambda _: None) -> SRModel:
-    """The recipe's model, seeded, with the weights of ``init`` that fit, or grown from ``init``.
+    """A `complete` recipe's model, seeded, with the weights of ``init`` that fit, or grown from it.
 
     note: is told of the weights that do not fit.
 
     Raises:
         RecipeError: the arguments do not fit the model, or ``init`` cannot be used for it.
     """
-    recipe = complete(recipe)
     kind = look_up(recipe.model.name, MODELS, "model")
     torch.manual_seed(recipe.seed)
     try:

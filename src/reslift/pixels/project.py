@@ -8,8 +8,9 @@ where g, 1 where nothing is clipped, makes up for the pixels that clipping holds
 lacks something, there and only there, accelerated steps follow (Beck and Teboulle 2009) in small
 windows: first these again, then the projected gradient of |y - Ax|², which knows that A clips
 between its axes too. U does not, and in hard lettering, where every tenth sample is beyond the
-range there, its steps end in no solution though the truth is one. What makes no progress, since
-no picture shrinks to y, is left. A truth that shrinks to y lies in the set that is projected on,
+range there, its steps end in no solution though the truth is one. Where no picture shrinks to y
+they end in speckles hardly nearer to it, and what the first step gave is taken again. A truth that
+shrinks to y lies in the set that is projected on,
 so that the picture comes nearer to it.
 
 The box kernel needs no steps: every s × s block is moved and rounded for itself, to the exact sum.
@@ -20,16 +21,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from reslift.pixels.planes import Floats
 from reslift.pixels.repair import ROUNDS, measure, repair, squares_of, steps
-from reslift.pixels.target import REACH, TAIL, Target, apply, axis
+from reslift.pixels.target import CLOSE, REACH, TAIL, Target, apply, axis
 
 __all__ = ["MARGIN", "Target", "apply", "axis", "bicubic", "box"]
 
 MARGIN = TAIL + REACH
 CROWDED, SCATTERED = 1.0, 0.5
+FAR, WORTH, AROUND, RETURNS = 4.0, 0.25, 6, 4
+"""Levels, and the share of an error, that steps may leave; LR pixels around a sample that are
+undone with it; how often the edges of what is undone are looked at."""
 
 
 def bicubic(
@@ -44,6 +49,7 @@ def bicubic(
     """
     out = np.empty(x.shape, target.dtype)
     lack = target.save(x, target.step(x)[1], out)
+    first = (out.copy(), lack.copy()) if (np.abs(lack) > target.close).any() else None
     shortest = min(lack.shape[0], lack.shape[2])
     for round in ROUNDS:
         squares = squares_of(np.abs(lack) > target.close, round.side, origin)
@@ -58,7 +64,35 @@ def bicubic(
                 measure(x, out, lack, target, squares, round)
                 continue
         lack = target.save(x, None, out)
-    return out, lack
+    return out, lack if first is None else _undone(out, lack, *first, target)
+
+
+def _undone(
+    out: NDArray[Any], lack: Floats, first: NDArray[Any], lacked: Floats, target: Target
+) -> Floats:
+    """Where the steps left much of what was `lacked`, have `out` as it was first; what it lacks.
+
+    All channels go together: a colour that agrees alone is a speckle.
+    """
+    limit = np.maximum(FAR * target.close / CLOSE, WORTH * _most(np.abs(lacked).max(1)))
+    gone = np.zeros(limit.shape, bool)
+    for _ in range(RETURNS):
+        missed = (np.abs(lack).max(1) > limit) & ~gone
+        if not missed.any():
+            break
+        gone |= _most(missed)
+        where = gone.repeat(target.scale, 0).repeat(target.scale, 1)[:, None]
+        np.copyto(out, first, where=where)
+        lack = target.lacking(out.astype(np.float32, copy=False))
+    return lack
+
+
+def _most(values: NDArray[Any]) -> NDArray[Any]:
+    """The largest within `AROUND` of each of (h, w)."""
+    for side in (0, 1):
+        wide = [(AROUND, AROUND) if other == side else (0, 0) for other in (0, 1)]
+        values = sliding_window_view(np.pad(values, wide), 2 * AROUND + 1, side).max(-1)
+    return values
 
 
 def box(x: Floats, target: Target) -> tuple[Floats, Floats]:
