@@ -16,6 +16,7 @@ from reslift.pixels.planes import Planes
 from reslift.pixels.project import Target, bicubic
 from reslift.pixels.resize import bicubic_upscale
 from reslift.pixels.shrink import shrink
+from reslift.pixels.target import LONG, axis, matrices
 from reslift.stitch import Stitcher
 from reslift.upscale import Upscaler
 from small_models import lively, made, small_lift
@@ -279,3 +280,20 @@ def test_matrices_are_multiplied_on_one_thread_and_the_caller_keeps_its_own(monk
         stitcher.run(Planes(lr, "rgb", False), out, finish=Finish(1, "bicubic"))
         assert threads() == {2}
     assert seen == [{1}]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", [LONG + 1, 96, 127])
+def test_long_axes_are_to_the_bit_what_their_matrices_are(scale, size):
+    down, dual = matrices(size, scale)
+    found = axis(size, scale)
+    parts = ((found.down, down), (found.dual, dual), (found.back, scale * down.T))
+    for blocks, wanted in parts:
+        whole = np.zeros(wanted.shape, np.float32)
+        for rows, span, block in blocks:
+            whole[rows, span] = block
+        assert (whole == wanted.astype(np.float32)).all()
+    joined = np.zeros(down.shape, np.float32)
+    for rows, span, block in found.spread:
+        joined[rows, span] += block
+    assert (joined == down.astype(np.float32)).all()

@@ -30,12 +30,14 @@ from reslift.datasets.folder import find_images, load_folders, read_rgb
 from reslift.datasets.patches import PatchBank
 from reslift.degradations import Bicubic, ResizeBack
 from reslift.errors import InputError, OutputExists, RecipeError, ResliftError
-from reslift.losses import LOSSES
+from reslift.losses import LOSSES, agreement
 from reslift.metrics import psnr_y
 from reslift.models import Lift
+from reslift.objective import Objective
 from reslift.optimisers import OPTIMISERS, orthogonalise
 from reslift.parallel import fit_on
 from reslift.pixels.color import LUMA
+from reslift.pixels.target import matrices
 from reslift.recipe import Phase, Recipe, WatchPart, load_recipe, parse, recipes, to_toml
 from reslift.run import Run
 from reslift.start import complete, start_model
@@ -270,6 +272,27 @@ def test_decibel_loss_counts_ratios_of_errors_patch_by_patch() -> None:
     same = hr.clone().requires_grad_()
     LOSSES["decibel"](same, hr).backward()
     assert same.grad is not None and same.grad.isfinite().all()
+
+
+def test_agreement_loss_is_blind_to_detail_and_to_what_clipping_mends() -> None:
+    hr = torch.rand(2, 3, 16, 24, dtype=torch.float64) * 0.6 + 0.2
+    down, up = matrices(8, 2)
+    across, back = matrices(12, 2)
+    detail = torch.rand_like(hr) * 0.1
+    seen = torch.from_numpy(up @ down) @ detail @ torch.from_numpy(back @ across).mT
+    assert agreement((hr + detail - seen).float(), hr.float(), 2).item() == pytest.approx(
+        0, abs=1e-3
+    )
+    assert agreement((hr + 0.01).float(), hr.float(), 2).item() == pytest.approx(
+        np.log10(1 + 2.55**2), rel=1e-3
+    )
+    white = torch.ones(1, 1, 8, 8)
+    assert agreement(white + 0.5, white, 4).item() == 0
+
+
+def test_agreement_loss_is_refused_on_the_same_grid() -> None:
+    with pytest.raises(RecipeError, match="scale of 2"):
+        Objective(load_recipe("s4", ("phases.0.loss={agreement=1.0}",)), torch.device("cpu"))
 
 
 def test_a_diverging_run_keeps_its_last_good_state(pictures: Path, tmp_path: Path) -> None:

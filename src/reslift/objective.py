@@ -7,10 +7,11 @@ from torch import Tensor
 
 from reslift.errors import RecipeError, look_up
 from reslift.features import load_features
-from reslift.losses import LOSSES
+from reslift.losses import LOSSES, agreement
 from reslift.recipe import Phase, Recipe
 
 PERCEPTUAL = "perceptual"
+AGREEMENT = "agreement"
 
 
 class Objective:
@@ -30,9 +31,14 @@ class Objective:
     """
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        known = dict.fromkeys([*LOSSES, PERCEPTUAL])
+        known = dict.fromkeys([*LOSSES, AGREEMENT, PERCEPTUAL])
         for name in {name for phase in recipe.phases for name in phase.loss}:
             look_up(name, known, "loss")
+        if recipe.scale < 2 and any(AGREEMENT in phase.loss for phase in recipe.phases):
+            raise RecipeError(
+                "the loss agreement shrinks to the input: it wants a scale of 2 or more"
+            )
+        self.scale = recipe.scale
         watched = recipe.watch.monitor == PERCEPTUAL
         users = [phase for phase in recipe.phases if PERCEPTUAL in phase.loss]
         self.features = load_features(recipe.perceptual).to(device) if users or watched else None
@@ -53,6 +59,8 @@ class Objective:
         return total
 
     def _term(self, name: str, sr: Tensor, hr: Tensor) -> Tensor:
+        if name == AGREEMENT:
+            return agreement(sr, hr, self.scale)
         if name != PERCEPTUAL:
             return LOSSES[name](sr, hr)
         assert self.features is not None

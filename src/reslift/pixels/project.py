@@ -74,7 +74,10 @@ def _undone(
 
     All channels go together: a colour that agrees alone is a speckle.
     """
-    limit = np.maximum(FAR * target.close / CLOSE, WORTH * _most(np.abs(lacked).max(1)))
+    least = FAR * target.close / CLOSE
+    if np.abs(lack).max() <= least:
+        return lack
+    limit = np.maximum(least, WORTH * _most(np.abs(lacked).max(1)))
     gone = np.zeros(limit.shape, bool)
     for _ in range(RETURNS):
         missed = (np.abs(lack).max(1) > limit) & ~gone

@@ -33,7 +33,7 @@ class Round:
 
 
 ROUNDS = (
-    Round(8, 4, 8),
+    Round(4, 4, 8),
     Round(8, 6, 10),
     Round(16, 10, 24),
     Round(24, 16, 64),

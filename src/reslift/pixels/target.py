@@ -20,7 +20,7 @@ from reslift.pixels.planes import Floats
 
 TAIL = 4
 REACH = 2
-BLOCK, WINDOW = 8, 24
+BLOCK, WINDOW, LONG = 8, 24, 72
 CLOSE = 0.95
 LEAST_FREE = 0.15
 Block = tuple[slice, slice, Floats]
@@ -58,7 +58,20 @@ class Move:
 
 @functools.lru_cache(maxsize=128)
 def axis(size: int, scale: int) -> Axis:
-    """For `size` LR pixels and `scale` times as many."""
+    """For `size` LR pixels and `scale` times as many.
+
+    A long one is a shorter one whose middle is repeated: what is at an edge fades with every pixel.
+    """
+    if size > LONG:
+        short = LONG - BLOCK + size % BLOCK
+        known, times = axis(short, scale), (size - short) // BLOCK
+        fine = BLOCK * scale
+        return Axis(
+            _longer(known.down, times, BLOCK, fine),
+            _longer(known.dual, times, fine, BLOCK),
+            _longer(known.back, times, fine, BLOCK),
+            _longer(known.spread, times, BLOCK, fine),
+        )
     down, dual = matrices(size, scale)
     step = size if size <= WINDOW else BLOCK
     spread = tuple((rows, span, block.T) for span, rows, block in _blocks(down.T, step * scale))
@@ -86,6 +99,21 @@ def _blocks(matrix: Doubles, step: int) -> Blocks:
         block = np.ascontiguousarray(rows[:, span], np.float32)
         found.append((slice(start, start + len(rows)), span, block))
     return tuple(found)
+
+
+def _longer(blocks: Blocks, times: int, rows: int, columns: int) -> Blocks:
+    """With the block in the middle so many times more, each so much farther on."""
+    middle = len(blocks) // 2
+
+    def moved(block: Block, by: int) -> Block:
+        return _moved(block[0], by * rows), _moved(block[1], by * columns), block[2]
+
+    repeated = (moved(blocks[middle], by) for by in range(times))
+    return (*blocks[:middle], *repeated, *(moved(block, times) for block in blocks[middle:]))
+
+
+def _moved(span: slice, by: int) -> slice:
+    return slice(span.start + by, span.stop + by)
 
 
 def apply(vertical: Blocks, horizontal: Blocks, x: Floats) -> Floats:
