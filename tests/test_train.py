@@ -227,6 +227,24 @@ def test_init_brings_its_model_where_the_recipe_names_none(pictures: Path, tmp_p
     assert len(notes) == 1 and "do not fit and start anew: tail.weight" in notes[0]
 
 
+def test_continuing_never_ends_below_where_it_started(pictures: Path, tmp_path: Path) -> None:
+    first = start(tmp_path / "first", recipe())
+    fit(recipe(), first, data=pictures)
+    phases = [{**phase, "rate": 0.1} for phase in TREE["phases"]]
+    wild = recipe(init=str(first.folder), phases=phases)
+    watcher, notes = Silent(), list[str]()
+    watcher.note = notes.append  # type: ignore[method-assign]
+    run = start(tmp_path / "second", wild)
+    fit(wild, run, data=pictures, watcher=watcher)
+    assert [note for note in notes if note.startswith("starts from PSNR-Y")]
+    before, card = checkpoint.load(first.folder)
+    best, started = checkpoint.load(run.folder)
+    assert started.scores == card.scores
+    assert all(map(torch.equal, best.state_dict().values(), before.state_dict().values()))
+    last, _ = checkpoint.load(run.folder / "last.safetensors")
+    assert not all(map(torch.equal, last.state_dict().values(), before.state_dict().values()))
+
+
 @pytest.mark.parametrize("name", [n for n in recipes() if load_recipe(n).init])
 def test_bundled_recipes_fit_what_they_start_from(name: str) -> None:
     notes: list[str] = []

@@ -137,6 +137,17 @@ class Session:
             self.reporter = Reporter(run, recipe, splits, degradation, self.validator, model)
             self.reporter.update(self.rows, self.step, self.finished)
             self._tell(self.reporter.warnings)
+        if recipe.init and not state:
+            self._measure_start()
+
+    def _measure_start(self) -> None:
+        """The first best is what is started from, so that continuing never ends below it."""
+        score = self.validator.score(self.stepper.average)
+        self.best.sees(score, waits=False)
+        gain = score.psnr_y - self.validator.baseline.psnr_y
+        self.watcher.note(f"starts from PSNR-Y {score.psnr_y:.3f} dB, {gain:+.3f} on bicubic")
+        if self._leads:
+            self._save_weights("best", score)
 
     def _fill_bank(self, splits: Splits, degradation: Degradation) -> PatchBank:
         part, photos = self.recipe.data, splits.train
@@ -267,7 +278,7 @@ class Session:
             row |= adversary.report()
         self.rows.append(row)
         if self._leads:
-            if better or self.step == self.recipe.watch.validate_every:
+            if better or not (self.run.folder / f"best{checkpoint.SUFFIX}").exists():
                 self._save_weights("best", score)
             self.run.log(self.rows)
             self._tell(self.reporter.update(self.rows, self.step, self.finished, score))
