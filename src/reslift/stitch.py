@@ -5,15 +5,19 @@
     pixels (H,W,C) ── cell + halo ── float ── bleed under alpha ── model, group by group of planes
     out (sH,sW,C) ─── rounded ────── core, checked ──────────────────────┘
 
-Only cells are ever float. Which cells there are is fixed by `tiles.grid`; how many are held before
-they are stored (`tile`, `max_memory`, a retreat after running out of memory) changes no byte.
+Only cells are ever float. While one is finished (`finish`) the model computes the next: NumPy alone
+would use one core. Which cells there are is fixed by `tiles.grid`; how many are held before they
+are stored (`tile`, `max_memory`, a retreat after running out of memory) changes no byte.
 """
 
 from __future__ import annotations
 
 import math
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,28 +105,42 @@ class Stitcher:
         self, image: Planes, cells: list[Box], out: Pixels, finish: Finish
     ) -> Iterator[tuple[Box, Piece]]:
         size, done = self._held_cells(image, cells, out, finish), 0
-        while done < len(cells):
-            group = cells[done : done + size]
-            pieces = self._try(image, group, out, finish)
-            if pieces is None:
-                self.backend.release()
-                size = max(1, len(group) // 2)
-                continue
-            yield from zip(group, pieces, strict=True)
-            done += len(group)
+        started: deque[tuple[Box, Future[Piece]]] = deque()
+        quiet = nullcontext() if finish.plain else machine.one_blas_thread()
+        with quiet, ThreadPoolExecutor(1) as finisher:
+            while done < len(cells):
+                group = cells[done : done + size]
+                answers = self._try(image, group, finish)
+                if answers is None:
+                    self.backend.release()
+                    size = max(1, len(group) // 2)
+                    continue
+                while started:
+                    core, piece = started.popleft()
+                    yield core, self._had(piece, core)
+                for core, sr in zip(group, answers, strict=True):
+                    piece = finisher.submit(self._finished, image, core, sr, out.dtype, finish)
+                    started.append((core, piece))
+                done += len(group)
+            for core, piece in started:
+                yield core, self._had(piece, core)
 
-    def _try(
-        self, image: Planes, group: list[Box], out: Pixels, finish: Finish
-    ) -> list[Piece] | None:
-        """The pieces of a group; None where a group of several cells ran out of memory."""
+    def _try(self, image: Planes, group: list[Box], finish: Finish) -> list[Floats | None] | None:
+        """The answers for a group; None where a group of several cells ran out of memory."""
         try:
-            return [self._piece(image, core, out.dtype, finish) for core in group]
+            return [self._answered(image, core, finish) for core in group]
         except (RuntimeError, MemoryError) as error:
             if not self.backend.is_out_of_memory(error):
                 raise
             if len(group) == 1:
                 raise DeviceError(self._too_little(group[0])) from error
             return None
+
+    def _had(self, piece: Future[Piece], core: Box) -> Piece:
+        try:
+            return piece.result()
+        except MemoryError as error:
+            raise DeviceError(self._too_little(core)) from error
 
     def _too_little(self, core: Box) -> str:
         need = self.backend.cell_bytes(core.height, core.width) // MEBI + 1
@@ -131,20 +149,25 @@ class Stitcher:
             f"pixels, which needs about {need} MiB; close other programs, or use a smaller model"
         )
 
-    def _piece(self, image: Planes, core: Box, dtype: np.dtype[Any], finish: Finish) -> Piece:
+    def _answered(self, image: Planes, core: Box, finish: Finish) -> Floats | None:
+        """The model's answer for what is finished of a cell; None where its strength is 0."""
+        if not finish.strength:
+            return None
+        inner = core.grown(finish.margin, *image.pixels.shape[:2])
+        return finish.answer(self.needs.scale, inner, lambda: self._compute(image, inner))
+
+    def _finished(
+        self, image: Planes, core: Box, sr: Floats | None, dtype: np.dtype[Any], finish: Finish
+    ) -> Piece:
         """The rounded pixels of one cell, and what they lack where that is told."""
-        size = height, width = image.pixels.shape[:2]
-        inner = core.grown(finish.margin, height, width)
-        sr = None
-        if finish.strength:
-            sr = finish.answer(self.needs.scale, inner, lambda: self._compute(image, inner))
         if finish.plain and sr is not None:
             return rule.from_float(sr, dtype), None
+        size = height, width = image.pixels.shape[:2]
+        inner = core.grown(finish.margin, height, width)
         outer = inner.grown(transparency.REACH, height, width)
         lr = self._lr(image, outer)
         cell = Cell(lr, outer, inner, core, size, self.needs.scale, image.alpha)
-        with machine.one_blas_thread():
-            return finished(sr, cell, dtype, finish)
+        return finished(sr, cell, dtype, finish)
 
     def _lr(self, image: Planes, outer: Box) -> Floats:
         """(1, C, h, w) of a part of the image, with visible colours under what is hidden."""
