@@ -144,6 +144,10 @@ ROWS = [
     Row("no skip", skipping(Nothing)),
     Row("loss luma + 0.25 l1", phase={"loss": {"luma": 1.0, "l1": 0.25}}),
     Row("loss 0.04 decibel + 0.25 l1", phase={"loss": {"decibel": 0.04, "l1": 0.25}}),
+    Row(
+        "loss 0.04 decibel + 0.25 l1 + 0.01 agreement",
+        phase={"loss": {"decibel": 0.04, "l1": 0.25, "agreement": 0.01}},
+    ),
     Row("loss l1 + 0.05 fft", phase={"loss": {"l1": 1.0, "fft": 0.05}}),
     Row("loss mse", phase={"loss": {"mse": 1.0}}),
     Row("no EMA", optimiser={"ema": 0.0}),
