@@ -35,7 +35,7 @@ from reslift.pixels.tiles import Box
 
 MOST_RINGS = 32
 MEBI = 2**20
-FINISHING = 6
+FINISHING = 7
 Piece = tuple[Pixels, Floats | None]
 Progress = Callable[[int], None]
 
@@ -221,7 +221,8 @@ class Stitcher:
         free = self._free_memory(need)
         held: int = largest.pixels * self.needs.scale**2 * image.pixels.shape[2] * 4
         need += 0 if finish.plain else FINISHING * held
-        return max(1, min(wanted, len(cells), 1 + (free - need) // held))
+        two_groups = 2 * held
+        return max(1, min(wanted, len(cells), 1 + (free - need) // two_groups))
 
     def _free_memory(self, need: int) -> int:
         """Bytes that may still be taken; refuses where they are fewer than one cell needs."""
