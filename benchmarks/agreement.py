@@ -11,18 +11,21 @@ head beside another model tells, and of each of them with the true error of that
 from __future__ import annotations
 
 import argparse
+import sys
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from uncertainty import judged
 
 from reslift import checkpoint, sample
 from reslift.calibrate import EDGE, errors_and_scales
 from reslift.datasets.pairs import find_test_set
 from reslift.uncertainty import load_judge
 from reslift.upscale import load
+
+sys.path.insert(0, str(Path(__file__).parent))  # under `python -m` too
+from uncertainty import judged  # noqa: E402
 
 Map = NDArray[np.float32]
 BLOCK = 4

@@ -23,12 +23,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from peer import PEERS, Peer
 from PIL import Image
 
 from reslift import report
 from reslift.datasets.pairs import TestSet, find_test_set
 from reslift.metrics import psnr_y, ssim_y
+
+sys.path.insert(0, str(Path(__file__).parent))  # under `python -m` too
+from peer import PEERS, Peer
 
 WORKER = Path(__file__).with_name("peer.py")
 
