@@ -25,7 +25,7 @@ from reslift.uncertainty import load_judge
 from reslift.upscale import load
 
 sys.path.insert(0, str(Path(__file__).parent))  # under `python -m` too
-from uncertainty import judged  # noqa: E402
+from uncertainty import judged
 
 Map = NDArray[np.float32]
 BLOCK = 4
