@@ -77,7 +77,7 @@ def test_added_detail_is_measured(pair):
     loud = audit(lr, sr + 6 * checks, 4)
     assert 0 < plain.share < 0.1
     assert 5 < np.sqrt((loud.added**2).mean() - (plain.added**2).mean()) < 7
-    assert loud.doubtful > 0.4 > 4 * plain.doubtful
+    assert loud.doubtful > 0.4 > 3 * plain.doubtful
     assert loud.contradiction < plain.contradiction + 1
 
 

@@ -124,7 +124,7 @@ def test_nothing_in_it_depends_on_time_or_tile(source, model, tmp_path):
     for tile, out in zip((8, 64), outs, strict=True):
         load(model, backend="torch", tile=tile, consistent=True).upscale_file(source, out)
     assert outs[0].read_bytes() == outs[1].read_bytes()
-    assert 0 < find_record(outs[0]).consistency["largest"] <= 1
+    assert 0 < find_record(outs[0]).consistency["largest"] < 1.5, "1 level, before it is rounded"
 
 
 @pytest.mark.parametrize(
