@@ -375,3 +375,18 @@ def test_a_model_of_its_own_can_be_the_discriminators_pupil() -> None:
         optimiser.step()
         found.append(attack.item())
     assert found[-1] < found[0]
+
+
+def test_training_for_looks_does_not_keep_its_start_as_the_best(
+    pictures: Path, tmp_path: Path
+) -> None:
+    first = start(tmp_path / "first", recipe())
+    fit(recipe(), first, data=pictures)
+    notes: list[str] = []
+    watcher = Silent()
+    watcher.note = notes.append  # type: ignore[method-assign]
+    chosen = recipe(changes={"init": str(first.folder / "last.safetensors")})
+    run = start(tmp_path / "second", chosen)
+    fit(chosen, run, data=pictures, watcher=watcher)
+    assert not [note for note in notes if note.startswith("starts from")]
+    assert (weights(run, "best") != weights(first)).any()

@@ -137,7 +137,7 @@ class Session:
             self.reporter = Reporter(run, recipe, splits, degradation, self.validator, model)
             self.reporter.update(self.rows, self.step, self.finished)
             self._tell(self.reporter.warnings)
-        if recipe.init and not state:
+        if recipe.init and not state and _monitors_its_goal(recipe):
             self._measure_start()
 
     def _measure_start(self) -> None:
@@ -357,6 +357,13 @@ def choose_precision(recipe: Recipe, device: torch.device) -> str:
     if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
         return "bf16"
     return "fp32"
+
+
+def _monitors_its_goal(recipe: Recipe) -> bool:
+    """Whether a better model has a better monitor: training for looks pays with PSNR."""
+    phases = recipe.phases
+    looks = any(p.adversary is not None or p.kl or PERCEPTUAL in p.loss for p in phases)
+    return recipe.watch.monitor == PERCEPTUAL or not looks
 
 
 def _set_threads(threads: int) -> int:
