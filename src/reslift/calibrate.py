@@ -5,7 +5,7 @@
     data ── HR ── degradation ── LR ── model ── SR          (cut to the middle, once a picture)
              │                                  │
     some of the pictures ─── fit_head ── head ──┤            skipped where the model has a head
-    the others ───────────── Scores ──── q(b) ──┴── checkpoint with head and calibration
+    the others ─── Shades, Scores ─── b, q(b) ──┴── checkpoint with head and calibration
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ from reslift.uncertainty import (
     Judged,
     ScaleHead,
     Scores,
+    Shades,
     fit_head,
     half_widths,
     load_judge,
     log_scales,
 )
+from reslift.uncertainty.beside import LEVEL
 from reslift.upscale import Upscaler, load
 
 EDGE = 16
@@ -110,12 +112,33 @@ def calibrate(
     else:
         learning, held_out = split(pictures, hold_out, seed)
         head = fit_head(learning, upscaler.card.scale, fit or FitPart(seed=seed), progress)
-    scores = Scores()
-    for picture in held_out:
-        scores.add(*errors_and_scales(head, picture))
     told = f"{len(held_out)} pictures of {data.name}, {upscaler.card.name}"
-    judge = Judge(head, scores.calibrate(told))
+    judge = judge_on(held_out, head, told)
     return Calibrated(judge, tuple(p.name for p in held_out), tuple(notes))
+
+
+def judge_on(pictures: Sequence[Judged], head: ScaleHead, data: str = "") -> Judge:
+    """A head with its calibration on some pictures; what brightness adds to it is counted anew.
+
+    Raises:
+        InputError: too few samples.
+    """
+    head.shades.zero_()
+    first, shades = _scores(head, pictures).calibrate(data), Shades()
+    for picture in pictures:
+        log_scale, error = errors_and_scales(head, picture)
+        half = half_widths(log_scale, first, LEVEL)
+        shades.add(picture.sr[EDGE:-EDGE, EDGE:-EDGE], half, error)
+    spare = 1 + 1 / len(pictures)
+    head.shades.copy_(shades.logarithms(min(LEVEL * spare, (1 + LEVEL) / 2)).half())
+    return Judge(head, _scores(head, pictures).calibrate(data))
+
+
+def _scores(head: ScaleHead, pictures: Sequence[Judged]) -> Scores:
+    scores = Scores()
+    for picture in pictures:
+        scores.add(*errors_and_scales(head, picture))
+    return scores
 
 
 def judged(

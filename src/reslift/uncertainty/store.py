@@ -60,9 +60,9 @@ def load_judge(checkpoint: Path) -> Judge | None:
         calibration = Calibration.model_validate(facts["calibration"])
         head = ScaleHead(**{name: _small(value) for name, value in facts["head"].items()})
         tensors = _tensors(checkpoint)
-        head.load_state_dict(
-            {k[len(PREFIX) :]: v.float() for k, v in tensors.items() if k.startswith(PREFIX)}
-        )
+        found = {k[len(PREFIX) :]: v.float() for k, v in tensors.items() if k.startswith(PREFIX)}
+        found.setdefault("shades", head.shades)  # checkpoints calibrated before there were any
+        head.load_state_dict(found)
     except (KeyError, TypeError, ValueError, RuntimeError, ValidationError) as error:
         raise CheckpointError(
             f"{one_line(checkpoint)}: its calibration is damaged ({type(error).__name__})"
