@@ -12,8 +12,10 @@ from reslift.backends.torch import TorchBackend
 from reslift.errors import UsageError
 from reslift.finish import Finish, Tally, is_faithful
 from reslift.models import Lift
+from reslift.pixels import project
 from reslift.pixels.planes import Planes
 from reslift.pixels.project import Target, bicubic
+from reslift.pixels.repair import measure
 from reslift.pixels.resize import bicubic_upscale
 from reslift.pixels.shrink import shrink
 from reslift.pixels.target import LONG, axis, matrices
@@ -228,6 +230,23 @@ def test_hard_lettering_agrees_though_clipping_holds_most_of_it():
     target = Target(lr.transpose(0, 2, 1).astype(np.float32), 2, 255.0, True, 0.0, 255.0)
     saved, _ = bicubic(np.ascontiguousarray(soft[:, None]), target)
     assert np.abs(shrink(saved.transpose(0, 2, 1), 48, 64, "bicubic", 255) - lr).max() <= 1
+
+
+def test_what_windows_measure_is_what_the_whole_picture_lacks():
+    """Windows overlap: one must not put back what it knew before the other was measured."""
+    hr = data.astronaut()[:400, :400].astype(np.float32)
+    places = np.random.default_rng(0).integers(100, 200, (2, 150))
+    hr[tuple(places)] = np.where(np.arange(150) % 2, 255, 0)[:, None]
+    lr = shrink(hr.astype(np.uint8), 200, 200, "bicubic", 255.0).astype(np.float32)
+    levels = torch.from_numpy(lr.transpose(2, 0, 1))[None]
+    x = bicubic_upscale(levels, 2)[0].permute(1, 0, 2).float().numpy().copy()
+    target = Target(np.ascontiguousarray(lr.transpose(0, 2, 1)), 2, 255.0, True, 0.0, 255.0)
+    measured = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(project, "measure", lambda *a: measured.append(len(a[4])) or measure(*a))
+        out, lack = bicubic(x, target)
+    assert max(measured) > 4
+    assert np.abs(lack - target.lacking(out.astype(np.float32))).max() < 1e-3
 
 
 def test_what_cannot_be_met_ends_early_and_never_farther_off():

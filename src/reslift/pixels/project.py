@@ -49,22 +49,26 @@ def bicubic(
     """
     out = np.empty(x.shape, target.dtype)
     lack = target.save(x, target.step(x)[1], out)
-    first = (out.copy(), lack.copy()) if (np.abs(lack) > target.close).any() else None
+    dirty = np.abs(lack) > target.close
+    if not dirty.any():
+        return out, lack
+    first = out.copy(), lack.copy()
     shortest = min(lack.shape[0], lack.shape[2])
     for round in ROUNDS:
-        squares = squares_of(np.abs(lack) > target.close, round.side, origin)
-        if not len(squares):
-            break
+        squares = squares_of(dirty, round.side, origin)
         side, outer = (round.side + 2 * (round.margin + m) for m in (0, 2 * REACH))
         if len(squares) * side**2 > CROWDED * lack.size or outer > shortest:
             x = steps(x, target, round)
         else:
-            repair(x, target, squares, round, origin)
-            if len(squares) * outer**2 < SCATTERED * lack.size:
-                measure(x, out, lack, target, squares, round)
-                continue
-        lack = target.save(x, None, out)
-    return out, lack if first is None else _undone(out, lack, *first, target)
+            repair(x, target, squares, round)
+        if len(squares) * outer**2 < SCATTERED * lack.size:
+            measure(x, out, lack, target, squares, round)
+        else:
+            lack = target.save(x, None, out)
+        dirty = np.abs(lack) > target.close
+        if not dirty.any():
+            break
+    return out, _undone(out, lack, *first, target)
 
 
 def _undone(

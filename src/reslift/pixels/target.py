@@ -199,16 +199,17 @@ class Target:
         down, up = (np.zeros(self.y.shape, np.uint8) for _ in range(2))
         for rows, part, spread in self._bands(x):
             low, high = self._bounds(rows)
-            _shrink(spread, np.clip(part, low, high), half)
-            where = slice(rows.start // s, rows.stop // s)
-            _count(part <= low, s, down[where])
-            _count(part >= high, s, up[where])
+            if isinstance(low, np.ndarray) or part.min() <= low or part.max() >= high:
+                where = slice(rows.start // s, rows.stop // s)
+                _count(part <= low, s, down[where])
+                _count(part >= high, s, up[where])
+                part = np.clip(part, low, high)
+            _shrink(spread, part, half)
         lack = self._lack(half)
         if sure is not None:
             lack *= sure
         vertical, horizontal = (axis(n, s) for n in self.y.shape[::2])
-        change = lack * _gains(s)[np.where(lack > 0, up, down)]
-        return lack, Move(_across(horizontal.dual, change), vertical.dual)
+        return lack, Move(_across(horizontal.dual, _gained(lack, down, up, s)), vertical.dual)
 
     def slope(self, x: Floats, sure: Floats | None = None) -> tuple[Floats, Move]:
         """As `step`, through s Aᵀ and what A clips between its axes: a descent of |lack|² always.
@@ -278,6 +279,18 @@ def _count(true: NDArray[np.bool_], s: int, out: NDArray[np.uint8]) -> None:
     rows = sum((ones[k::s] for k in range(1, s)), ones[::s])
     for k in range(s):
         out += rows[..., k::s]
+
+
+def _gained(lack: Floats, down: NDArray[np.uint8], up: NDArray[np.uint8], scale: int) -> Floats:
+    """What is lacking, times the gain where samples are held."""
+    held = np.flatnonzero(down | up)
+    if not held.size:
+        return lack
+    change = lack.copy()
+    missing = lack.reshape(-1)[held]
+    counts = np.where(missing > 0, up.reshape(-1)[held], down.reshape(-1)[held])
+    change.reshape(-1)[held] = missing * _gains(scale)[counts]
+    return change
 
 
 @functools.cache
