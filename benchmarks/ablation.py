@@ -12,6 +12,7 @@ network alone, and the differences to the first row. Differences under about 0.0
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reslift.checkpoint import load as load_model
 from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
 from reslift.datasets.made import made_sets
@@ -119,13 +121,40 @@ def skipping(skip: Callable[[], nn.Module]) -> Callable[[], SRModel]:
 
 @dataclass(frozen=True)
 class Row:
-    """One choice: a model, or settings of the recipe, of its optimiser, data or phase."""
+    """One choice: a model, or settings of the recipe, of its optimiser, data or phase.
+
+    end: settings of the last quarter of the steps. first: the scale of the first half of them, the
+    tail then starts anew. teacher: a bundled model that HR is mixed half and half with.
+    """
 
     name: str
     model: Callable[[], SRModel] | None = None
     data: dict[str, object] | None = None
     phase: dict[str, object] | None = None
     optimiser: dict[str, object] | None = None
+    end: dict[str, object] | None = None
+    first: int = 0
+    teacher: str = ""
+
+
+class Taught:
+    """A bank whose HR is half the answer of a teacher."""
+
+    def __init__(self, bank: PatchBank, teacher: str) -> None:
+        self.bank, self.device = bank, bank.device
+        self.teacher = load_model(teacher, bank.scale)[0].eval()
+        self.teacher.to(memory_format=torch.channels_last)
+
+    def picks(self, step: int, batch: int, patch: int) -> Tensor:
+        """As the bank itself."""
+        return self.bank.picks(step, batch, patch)
+
+    def gather(self, picks: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+        """As the bank itself, HR mixed."""
+        lr, hr = self.bank.gather(picks, patch)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            answer = self.teacher(lr.contiguous(memory_format=torch.channels_last)).float()
+        return lr, (hr + answer.clamp(0, 1)) / 2
 
 
 ROWS = [
@@ -151,8 +180,12 @@ ROWS = [
     Row("loss l1 + 0.05 fft", phase={"loss": {"l1": 1.0, "fft": 0.05}}),
     Row("loss mse", phase={"loss": {"mse": 1.0}}),
     Row("no EMA", optimiser={"ema": 0.0}),
-    Row("patches 32, batch 32", phase={"patch": 32, "batch": 32}),
-    Row("patches 96, batch 4", phase={"patch": 96, "batch": 4}),
+    Row("mse in the last quarter", end={"loss": {"mse": 1.0}}),
+    Row("patches of 96 in the last quarter", end={"patch": 96, "batch": 3}),
+    Row("half of the steps at x2 first", first=2),
+    Row("taught by lift-base", teacher="lift-base"),
+    Row("32 patches of 32", phase={"patch": 32, "batch": 32}),
+    Row("4 patches of 96", phase={"patch": 96, "batch": 4}),
     Row("no flat patch rejected", data={"reject_flat": 0.0}),
     Row("no other colours", data={"colours": 0.0}),
     Row("one sampling grid", data={"shifts": 1}),
@@ -162,6 +195,19 @@ ROWS = [
     Row("no collages", data={"collages": 0}),
     Row("photographs alone", data={"drawn": 0, "turned": 0, "collages": 0, "copies": ()}),
 ]
+
+
+def phases_of(row: Row, steps: int) -> tuple[Phase, ...]:
+    """One, with the rate falling to its end; two with the same rates where the row has an end."""
+    whole = {"rate": 1.2e-3, "final_rate": 1e-6, "warmup": 50, **ALIKE, **(row.phase or {})}
+    if row.end is None:
+        return (Phase(**{**whole, "steps": steps}),)
+    middle = 1.2e-3 * (1 + math.cos(0.75 * math.pi)) / 2
+    last = {**whole, "steps": steps // 4, "rate": middle, "warmup": 0, **row.end}
+    return (
+        Phase(**{**whole, "steps": steps - steps // 4, "final_rate": middle}),
+        Phase(**last),
+    )
 
 
 def bank_of(recipe: Recipe, splits: Splits) -> PatchBank:
@@ -196,12 +242,19 @@ def judged(model: SRModel, bench: Path) -> list[float]:
     return found
 
 
-def trained(row: Row, recipe: Recipe, bank: PatchBank) -> tuple[SRModel, float]:
+def trained(
+    row: Row, recipe: Recipe, bank: PatchBank, trunk: SRModel | None = None
+) -> tuple[SRModel, float]:
     """The averaged weights after all steps, and the seconds that they took."""
     torch.manual_seed(recipe.seed)
-    model = row.model() if row.model else Lift(4, **SHAPE)
+    model = row.model() if row.model else Lift(recipe.scale, **SHAPE)
+    if trunk is not None:
+        own = model.state_dict()
+        known = {k: v for k, v in trunk.state_dict().items() if own[k].shape == v.shape}
+        model.load_state_dict({**own, **known})
     model.to(memory_format=torch.channels_last)
-    stepper = Stepper(model, bank, recipe, choose_precision(recipe, bank.device))
+    source = Taught(bank, row.teacher) if row.teacher else bank
+    stepper = Stepper(model, source, recipe, choose_precision(recipe, bank.device))
     began = time.perf_counter()
     for step in range(recipe.steps):
         stepper.step(step)
@@ -221,7 +274,6 @@ def main() -> None:
     recipe = load_recipe(given.recipe)
     SHAPE.update(recipe.model.arguments)
     SHAPE.pop("form", None)
-    phase = {"steps": given.steps, "rate": 1.2e-3, "final_rate": 1e-6, "warmup": 50, **ALIKE}
     splits = DATASETS[recipe.data.name](recipe.data, given.data, recipe.seed)
     wanted = [row for row in ROWS if not given.only or row.name in given.only.split(",")]
     plain_bank: PatchBank | None = None
@@ -229,24 +281,26 @@ def main() -> None:
     for row in wanted:
         data = recipe.data.model_copy(update={"reject_flat": REJECTED, **(row.data or {})})
         optimiser = recipe.optimiser.model_copy(update={"centre": False, **(row.optimiser or {})})
-        chosen = recipe.model_copy(
-            update={
-                "data": data,
-                "optimiser": optimiser,
-                "phases": (Phase(**{**phase, **(row.phase or {})}),),
-                "init": None,
-            }
-        )
+        steps = given.steps // 2 if row.first else given.steps
+        update = {"data": data, "optimiser": optimiser, "phases": phases_of(row, steps)}
+        chosen = recipe.model_copy(update={**update, "init": None})
         if row.data:
             bank = bank_of(chosen, splits)
         else:
             plain_bank = bank = plain_bank or bank_of(chosen, splits)
-        model, seconds = trained(row, chosen, bank)
+        trunk, before = None, 0.0
+        if row.first:
+            early = chosen.model_copy(update={"scale": row.first})
+            trunk, before = trained(row, early, bank_of(early, splits))
+        model, seconds = trained(row, chosen, bank, trunk)
         scores = judged(model, given.bench)
         first = first or scores
         cells = [f"{now:.2f} ({now - was:+.2f})" for now, was in zip(scores, first, strict=True)]
         size = sum(p.numel() for p in model.parameters())
-        print(f"| {row.name} | {size:,} | {' | '.join(cells)} | {seconds:.0f} s |", flush=True)
+        print(
+            f"| {row.name} | {size:,} | {' | '.join(cells)} | {before + seconds:.0f} s |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

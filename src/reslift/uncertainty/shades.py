@@ -24,6 +24,8 @@ CALM = 3
 MOST = math.log(2)
 STEPS = 4096
 TOP = 8.0
+LEAST_HALF = np.float32(1e-6)
+"""Half-widths are 0 where pictures without any error were counted."""
 
 
 class Shades:
@@ -40,7 +42,8 @@ class Shades:
             sr: (H, W, C), uint8. half: (H, W), half-widths. error: (H, W, C), in the same units.
         """
         knot = np.rint(sr.astype(np.float32).mean(2) * ((KNOTS - 1) / 255)).astype(np.int64)
-        ratio = np.ceil(error / half[..., None] * (STEPS / TOP)).clip(0, STEPS).astype(np.int64)
+        shares = error / np.maximum(half, LEAST_HALF)[..., None]
+        ratio = np.ceil(shares * (STEPS / TOP)).clip(0, STEPS).astype(np.int64)
         flat = (knot[..., None] * (STEPS + 1) + ratio).ravel()
         counts = np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
         self.counts += counts
