@@ -290,7 +290,8 @@ def main() -> None:
             plain_bank = bank = plain_bank or bank_of(chosen, splits)
         trunk, before = None, 0.0
         if row.first:
-            early = chosen.model_copy(update={"scale": row.first})
+            fewer = data.model_copy(update={"shifts": min(data.shifts, row.first**2)})
+            early = chosen.model_copy(update={"scale": row.first, "data": fewer})
             trunk, before = trained(row, early, bank_of(early, splits))
         model, seconds = trained(row, chosen, bank, trunk)
         scores = judged(model, given.bench)
