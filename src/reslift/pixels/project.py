@@ -59,12 +59,13 @@ def bicubic(
         side, outer = (round.side + 2 * (round.margin + m) for m in (0, 2 * REACH))
         if len(squares) * side**2 > CROWDED * lack.size or outer > shortest:
             x = steps(x, target, round)
-        else:
-            repair(x, target, squares, round)
-        if len(squares) * outer**2 < SCATTERED * lack.size:
-            measure(x, out, lack, target, squares, round)
-        else:
             lack = target.save(x, None, out)
+        else:
+            repair(x, target, squares, round, origin)
+            if len(squares) * outer**2 < SCATTERED * lack.size:
+                measure(x, out, lack, target, squares, round)
+            else:
+                lack = target.save(x, None, out)
         dirty = np.abs(lack) > target.close
         if not dirty.any():
             break
