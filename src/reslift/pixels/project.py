@@ -61,7 +61,7 @@ def bicubic(
             x = steps(x, target, round)
             lack = target.save(x, None, out)
         else:
-            repair(x, target, squares, round, origin)
+            repair(x, target, squares, round)
             if len(squares) * outer**2 < SCATTERED * lack.size:
                 measure(x, out, lack, target, squares, round)
             else:

@@ -117,15 +117,12 @@ def squares_of(dirty: NDArray[np.bool_], side: int, origin: tuple[int, int]) -> 
     return Squares(side, top * side - origin[0], left * side - origin[1], channel)
 
 
-def repair(
-    x: Floats, target: Target, squares: Squares, round: Round, origin: tuple[int, int]
-) -> None:
+def repair(x: Floats, target: Target, squares: Squares, round: Round) -> None:
     """Steps in windows around squares, in place; those that do not meet at the same time.
 
     A window that would lack more than before stays as it is.
     """
-    for some in _apart(squares, round, origin, target.scale):
-        windows = some.grown(round.margin, target.y.shape)
+    for windows in _apart(squares.grown(round.margin, target.y.shape), target):
         start, sure = windows.cut(x, target.scale), _sure(windows, target.y.shape)
         joint = windows.within(target)
         answer = steps(start.copy(), joint, round, sure)
@@ -180,23 +177,21 @@ def steps(x: Floats, target: Target, round: Round, sure: Floats | None = None) -
     return answer
 
 
-def _apart(
-    squares: Squares, round: Round, origin: tuple[int, int], scale: int
-) -> Iterator[Squares]:
-    """Squares whose windows do not meet, as many as fit into a cache.
-
-    Their places alone decide the turn, so that a piece of a picture has those of the whole.
-    """
-    reach = -(-(round.side + 2 * round.margin) // round.side)
-    down, across = (
-        (start + first) // round.side % reach
-        for start, first in ((squares.top, origin[0]), (squares.left, origin[1]))
-    )
-    step = max(1, TOGETHER // ((round.side + 2 * round.margin) * scale) ** 2)
-    for turn in range(reach * reach):
-        those = np.flatnonzero(down * reach + across == turn)
+def _apart(windows: Squares, target: Target) -> Iterator[Squares]:
+    """Windows that do not meet, as many as fit into a cache; each is taken as early as can be."""
+    side, (height, channels, width) = windows.side, target.y.shape
+    taken, turns = np.zeros((channels, height, width), np.int64), np.empty(len(windows), int)
+    for number, (top, left, channel) in enumerate(windows):
+        place = taken[channel, top : top + side, left : left + side]
+        seen = int(np.bitwise_or.reduce(place, None))
+        turn = ~seen & (seen + 1)  # the lowest bit that none of those it meets has
+        place |= turn
+        turns[number] = turn
+    step = max(1, TOGETHER // (side * target.scale) ** 2)
+    for turn in sorted(set(turns.tolist())):
+        those = np.flatnonzero(turns == turn)
         for start in range(0, len(those), step):
-            yield squares.part(those[start : start + step])
+            yield windows.part(those[start : start + step])
 
 
 def _sure(windows: Squares, shape: tuple[int, ...]) -> Floats:
