@@ -159,7 +159,7 @@ def test_what_brightness_tells_is_counted_where_the_head_cannot_know_it():
         half = half_widths(log_scale, judge.calibration, 0.9)[..., None]
         bright = picture.sr[16:-16, 16:-16, 0] // 52
         held = [(error <= half)[bright == fifth].mean() for fifth in range(5)]
-        assert min(held) > 0.91 and max(held) < 0.97, held  # 0.945 promised; 0.87 to 0.99 without
+        assert min(held) > 0.91 and max(held) < 0.97, held  # 0.945 promised; 0.90 to 0.98 without
 
 
 def test_a_checkpoint_from_before_there_were_shades_is_read(calibrated, tmp_path):

@@ -37,6 +37,7 @@ from reslift.uncertainty import (
     log_scales,
 )
 from reslift.uncertainty.beside import LEVEL
+from reslift.uncertainty.conformal import raised
 from reslift.upscale import Upscaler, load
 
 EDGE = 16
@@ -129,8 +130,7 @@ def judge_on(pictures: Sequence[Judged], head: ScaleHead, data: str = "") -> Jud
         log_scale, error = errors_and_scales(head, picture)
         half = half_widths(log_scale, first, LEVEL)
         shades.add(picture.sr[EDGE:-EDGE, EDGE:-EDGE], half, error)
-    spare = 1 + 1 / len(pictures)
-    head.shades.copy_(shades.logarithms(min(LEVEL * spare, (1 + LEVEL) / 2)).half())
+    head.shades.copy_(shades.logarithms(raised(LEVEL, len(pictures))).half())  # as it is stored
     return Judge(head, _scores(head, pictures).calibrate(data))
 
 

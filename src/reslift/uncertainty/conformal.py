@@ -88,16 +88,14 @@ class Scores:
     def calibrate(self, data: str = "", levels: Iterable[float] = LEVELS) -> Calibration:
         """The factors that make each level hold in each bin.
 
-        Bins hold equal numbers of samples; each has at least 2000. A new picture differs from these
-        K as they do from each other, so that the quantile taken is not the level's own but that of
-        level · (K + 1) / K (Lee, Barber and Willett 2023), or half the way to 1 if that is less.
+        Bins hold equal numbers of samples; each has at least 2000. The quantile taken is that of
+        the raised level.
 
         Raises:
             InputError: too few samples for even one bin.
         """
         levels = tuple(levels)
-        spare = 1 / max(self.pictures, 1)
-        raised = [min(level * (1 + spare), (1 + level) / 2) for level in levels]
+        promised = [raised(level, self.pictures) for level in levels]
         rows = self.counts.sum(1)
         total = int(rows.sum())
         if total < LEAST_IN_BIN:
@@ -113,7 +111,7 @@ class Scores:
             if not rows[chosen].sum():
                 continue
             centres.append(float(np.average(middles[chosen], weights=rows[chosen])))
-            factors.append([_quantile(self.counts[chosen].sum(0), level) for level in raised])
+            factors.append([_quantile(self.counts[chosen].sum(0), level) for level in promised])
         return Calibration(
             levels=levels,
             centres=tuple(centres),
@@ -122,6 +120,15 @@ class Scores:
             pictures=self.pictures,
             samples=total,
         )
+
+
+def raised(level: float, pictures: int) -> float:
+    """The level whose quantile K pictures have to hold, so that one more holds `level`.
+
+    It differs from them as they do from each other: level · (K + 1) / K (Lee, Barber and Willett
+    2023), or half the way to 1 if that is less.
+    """
+    return min(level * (1 + 1 / max(pictures, 1)), (1 + level) / 2)
 
 
 def _quantile(counts: NDArray[np.int64], level: float) -> float:
