@@ -332,6 +332,45 @@ def test_two_processes_equal_one(pictures: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(a, b, atol=2e-6)
 
 
+@pytest.mark.timeout(120)
+def test_an_error_in_one_process_is_the_error_of_all(pictures: Path, tmp_path: Path) -> None:
+    chosen = recipe(data={"train": ["nowhere"], "hold_out": 1})
+    run = start(tmp_path / "run", chosen)
+    with pytest.raises(ResliftError, match="nowhere") as alone:
+        fit(chosen, run, data=pictures)
+    with pytest.raises(type(alone.value), match="nowhere") as together:
+        fit_on(2, chosen, run, pictures, "cpu", None, None)
+    assert str(together.value) == str(alone.value)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of a group are POSIX")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_two_processes_stop_together(name: str, pictures: Path, tmp_path: Path) -> None:
+    file, run = tmp_path / "long.toml", tmp_path / "run"
+    file.write_text(to_toml(recipe(phases=[{"steps": 10**6, "batch": 2, "patch": 12}])))
+    words = ["train", str(file), "--data", str(pictures), "-o", str(run), "--devices", "2"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "reslift", *words], stderr=subprocess.PIPE, start_new_session=True
+    )
+    while not (run / "log.jsonl").exists() and command.poll() is None:
+        time.sleep(0.1)
+    if name == "SIGKILL":
+        listed = subprocess.run(  # the newest child: a worker
+            ["pgrep", "-P", str(command.pid), "-n"], capture_output=True, text=True, check=True
+        )
+        os.kill(int(listed.stdout), signal.SIGKILL)
+    else:
+        os.killpg(command.pid, getattr(signal, name))
+    said = command.communicate(timeout=60)[1].decode()
+    assert "Traceback" not in said and "internal" not in said
+    if name == "SIGKILL":
+        assert command.returncode == 1 and "of --devices ended by signal SIGKILL" in said
+    else:
+        assert command.returncode == 130 and said.count("stopping after this step") == 1
+        assert Run.open(run).load_state(torch.device("cpu")) is not None
+
+
 def bank(pictures: Path, **options: object) -> PatchBank:
     photos = [np.asarray(Image.open(p)) for p in sorted(pictures.iterdir())]
     tensors = [torch.from_numpy(p.copy()).permute(2, 0, 1) for p in photos]

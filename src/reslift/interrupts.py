@@ -7,6 +7,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+
+class Flag(Protocol):
+    """An event of threads or of processes."""
+
+    def is_set(self) -> bool: ...
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from reslift.datasets.made import made_sets
 from reslift.datasets.patches import PatchBank
 from reslift.degradations import Degradation, make_degradation
 from reslift.errors import ResliftError, UsageError, look_up
-from reslift.interrupts import stop_politely
+from reslift.interrupts import Flag, stop_politely
 from reslift.objective import PERCEPTUAL, Objective
 from reslift.outcome import Reporter
 from reslift.recipe import Recipe
@@ -46,6 +47,7 @@ def fit(
     minutes: float | None = None,
     watcher: Watcher | None = None,
     share: tuple[int, int] = (0, 1),
+    stop: Flag | None = None,
 ) -> bool:
     """Train until the recipe's steps are done, patience runs out or the minutes are over.
 
@@ -60,6 +62,7 @@ def fit(
         minutes: stop, with the state saved, after this long.
         watcher: is told of each step and validation.
         share: (rank, world) of a data-parallel process.
+        stop: says when to stop after a step, instead of Ctrl-C and SIGTERM.
 
     Returns:
         Whether the training is finished; False when it can be resumed.
@@ -71,10 +74,10 @@ def fit(
     watcher = watcher or Silent()
     session = Session(complete(recipe), run, data, device, share, watcher)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    with stop_politely() as asked:
+    with nullcontext(stop) if stop is not None else stop_politely() as asked:
         while not session.finished:
             session.advance()
-            if asked.is_set() or session.agree(time.monotonic() > deadline):
+            if session.agree(asked.is_set() or time.monotonic() > deadline):
                 break
         session.close()
     if asked.is_set():
