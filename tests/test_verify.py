@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from skimage import data
 
 from medical_samples import dicom, waves
@@ -207,6 +207,27 @@ def test_of_every_kind_samples_are_made_to_agree_and_are_compared(name, tmp_path
     told = json.loads((tmp_path / f"d-{name}.provenance.json").read_text())
     assert told["options"]["kernel"] is None
     assert found.holds or found.largest < verify(other, tmp_path / f"d-{name}").largest / 2
+
+
+@pytest.mark.parametrize(("seed", "holds"), [(256, True), (269, True), (7, False)])
+def test_the_note_of_a_still_picture_counts_as_verify_does(tmp_path, seed, holds):
+    """Strokes whose result lacks 1.3 to 1.4 levels before rounding, which is one after."""
+    rng, image = np.random.default_rng(seed), Image.new("L", (60, 50), 128)
+    for _ in range(6 + seed % 9):
+        ends = tuple(map(int, rng.integers(0, 60, 4)))
+        ImageDraw.Draw(image).line(ends, fill=int(rng.integers(0, 256)))
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    image.save(source)
+    plain = bicubic_lift()
+    recipe = {"scale": 2, "degradation": {"name": "bicubic"}, "phases": [{"loss": {"l1": 1.0}}]}
+    card = made(plain).card.model_copy(update={"recipe": recipe})
+    notes = Upscaler(plain, card, device="cpu").upscale_file(source, target)
+    found = verify(source, target)
+    assert found.channels[0].unrounded > 1
+    assert found.holds == holds
+    said = [note for note in notes if "differs from the input by up to" in note]
+    assert len(said) == (not holds)
+    assert holds or f"up to {found.largest:.3g} levels" in said[0]
 
 
 def test_a_note_says_once_where_measured_values_cannot_agree(tmp_path):

@@ -56,7 +56,7 @@ def fit_on(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with stop_politely() as asked:
-        context = workers.get_context("spawn")  # type: ignore[attr-defined, no-untyped-call]
+        context = workers.get_context("spawn")
         stop, failures = context.Event(), context.SimpleQueue()
         arguments = (devices, port, stop, failures, os.getpid(), recipe, run, data, device, minutes)
         with _undisturbed():

@@ -6,6 +6,7 @@ read ──► enlarge ──► write        enlarge alone calls the engine; cl
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,14 @@ from reslift.formats import world
 from reslift.media import Enlarger, Extent, Medium, Wishes
 from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
-from reslift.pixels.agreement import TOLERANCES, compare
+from reslift.pixels.agreement import TOLERANCES, Channel, compare
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.regrid import Regrid
 from reslift.pixels.shrink import Kernel
 from reslift.provenance import Record
 from reslift.sizes import Size
 from reslift.stitch import Progress
+from reslift.verify import differences
 
 if TYPE_CHECKING:
     from reslift.formats import Picture
@@ -222,7 +224,11 @@ class StillWork(Work):
             return notes
         if kernel is None or tally is None or tally.largest <= TOLERANCES[kernel] + 1e-3:
             return ()
-        return (disagrees(kernel, tally.largest, tally.mean),)
+        if self.upscaler.size.crop is not None or tally.count > MOST_COMPARED:
+            return (disagrees(kernel, tally.largest, tally.mean),)
+        # What is lacking was told before rounding: 1.05 levels may be 1, which is a promise kept.
+        source = replace(self.picture, pixels=self.image.pixels)
+        return too_far(differences(source, self.picture, kernel, TOLERANCES[kernel]), kernel)
 
     def close(self) -> None:
         for name in ("picture", "image", "half"):
@@ -295,10 +301,7 @@ class MediumWork(Work):
             channels, _ = compare(self.medium.layers(self.source, self.target), kernel, limit)
         except InputError:
             return ()  # The result is there, and whole; only nothing is known of it.
-        worst = max(channels, key=lambda channel: channel.largest, default=None)
-        if worst is None or worst.largest <= limit + 1e-3:
-            return ()
-        return (disagrees(kernel, worst.largest, worst.mean, worst.level),)
+        return too_far(channels, kernel)
 
 
 def heeded(upscaler: Host, wanted: bool, direct: bool) -> tuple[str, ...]:
@@ -311,6 +314,14 @@ def heeded(upscaler: Host, wanted: bool, direct: bool) -> tuple[str, ...]:
     if not wanted and upscaler.kernel != "bicubic":
         return (f"--kernel {upscaler.kernel} has no effect here without --consistent",)
     return ()
+
+
+def too_far(channels: Sequence[Channel], kernel: Kernel) -> tuple[str, ...]:
+    """A note where a channel differs by more than `reslift verify` lets hold."""
+    worst = max(channels, key=lambda channel: channel.largest, default=None)
+    if worst is None or worst.largest <= TOLERANCES[kernel] + 1e-3:
+        return ()
+    return (disagrees(kernel, worst.largest, worst.mean, worst.level),)
 
 
 def disagrees(kernel: Kernel, largest: float, mean: float, level: float = 1.0) -> str:
