@@ -29,6 +29,7 @@ from reslift.datasets.base import Splits
 from reslift.datasets.made import made_sets
 from reslift.datasets.pairs import find_test_set, read_pair
 from reslift.datasets.patches import PatchBank
+from reslift.datasets.stock import stock_up
 from reslift.degradations import Bicubic
 from reslift.metrics import psnr_y
 from reslift.models import Lift, SRModel
@@ -213,14 +214,17 @@ def phases_of(row: Row, steps: int) -> tuple[Phase, ...]:
 def bank_of(recipe: Recipe, splits: Splits) -> PatchBank:
     """As `fit` fills it."""
     part = recipe.data
-    return PatchBank(
+    stock = stock_up(
         sum(made_sets(part, splits.train).values(), splits.train),
         Bicubic(recipe.scale),
         torch.device("cpu"),
-        reject_flat=part.reject_flat,
-        augment=part.augment,
         shifts=part.shifts,
         copies=part.copies,
+    )
+    return PatchBank(
+        stock,
+        reject_flat=part.reject_flat,
+        augment=part.augment,
         colours=part.colours,
         seed=recipe.seed,
     )

@@ -28,6 +28,7 @@ from reslift.datasets.decode import decoded
 from reslift.datasets.drawn import drawn_set
 from reslift.datasets.folder import find_images, load_folders, read_rgb
 from reslift.datasets.patches import PatchBank
+from reslift.datasets.stock import Stock, grids, load_stock, stock_up
 from reslift.degradations import Bicubic, ResizeBack
 from reslift.errors import InputError, OutputExists, RecipeError, ResliftError
 from reslift.losses import LOSSES, agreement
@@ -375,7 +376,12 @@ def bank(pictures: Path, **options: object) -> PatchBank:
     photos = [np.asarray(Image.open(p)) for p in sorted(pictures.iterdir())]
     tensors = [torch.from_numpy(p.copy()).permute(2, 0, 1) for p in photos]
     images = ImageSet(tuple(map(str, range(4))), tensors.__getitem__)
-    return PatchBank(images, Bicubic(2), torch.device("cpu"), **options)  # type: ignore[arg-type]
+    made = {name: options.pop(name) for name in ("shifts", "copies") if name in options}
+    return PatchBank(stock_of(images, **made), **options)  # type: ignore[arg-type]
+
+
+def stock_of(images: ImageSet, **options: object) -> Stock:
+    return stock_up(images, Bicubic(2), torch.device("cpu"), **options)  # type: ignore[arg-type]
 
 
 def test_patches_are_where_they_say_in_lr_and_hr(pictures: Path) -> None:
@@ -429,14 +435,14 @@ def test_flat_patches_are_rejected() -> None:
     flat = torch.full((3, 96, 96), 90, dtype=torch.uint8)
     noise = torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8)
     images = ImageSet(("flat", "noise"), [flat, noise].__getitem__)
-    shelf = PatchBank(images, Bicubic(2), torch.device("cpu"), reject_flat=0.5)
+    shelf = PatchBank(stock_of(images), reject_flat=0.5)
     assert shelf.spots(16)[:, 0].unique().tolist() == [1]
 
 
 def test_every_grid_and_copy_is_a_pair_the_degradation_makes(pictures: Path) -> None:
     shelf = bank(pictures, augment="none", shifts=4, copies=[0.5], reject_flat=0.3)
-    assert shelf.grids == [(0, 0), (1, 1), (0, 1), (1, 0)]
-    assert len(shelf.shelves) == 2 * 4 * 4 and len(shelf.names) == 4
+    assert grids(2, shelf.stock.grids) == [(0, 0), (1, 1), (0, 1), (1, 0)]
+    assert len(shelf.stock.shelves) == 2 * 4 * 4 and len(shelf.stock.names) == 4
     seen = set()
     for step in range(12):
         picks = shelf.picks(step, 8, 12)
@@ -448,9 +454,49 @@ def test_every_grid_and_copy_is_a_pair_the_degradation_makes(pictures: Path) -> 
     assert len(seen) > 6
 
 
+def test_a_kept_stock_draws_the_same_patches(pictures: Path, tmp_path: Path) -> None:
+    shelf = bank(pictures, shifts=4, copies=[0.5])
+    path = tmp_path / "pictures.safetensors"
+    shelf.stock.save(path, "one")
+    kept = load_stock(path, "one")
+    assert kept is not None and vars(kept).keys() == vars(shelf.stock).keys()
+    again = PatchBank(kept)
+    for step in range(4):
+        picks = shelf.picks(step, 8, 12)
+        assert torch.equal(picks, again.picks(step, 8, 12))
+        for a, b in zip(shelf.gather(picks, 12), again.gather(picks, 12), strict=True):
+            assert torch.equal(a, b)
+    assert torch.equal(again.sample(2, 4).load(1), shelf.sample(2, 4).load(1))
+    assert load_stock(path, "other") is None
+    path.write_bytes(path.read_bytes()[:5000])
+    assert load_stock(path, "one") is None
+
+
+def test_a_stopped_run_keeps_slow_pictures_until_it_is_done(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def counted(*given: object, **named: object) -> Stock:
+        made.append(named)
+        return stock_up(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("reslift.datasets.stock.stock_up", counted)
+    chosen = recipe()
+    plain, kept = start(tmp_path / "plain", chosen), start(tmp_path / "kept", chosen)
+    assert fit(chosen, plain, data=pictures)
+    monkeypatch.setattr("reslift.datasets.stock.SLOW", -1.0)
+    assert not fit(chosen, kept, data=pictures, minutes=0)
+    assert (kept.folder / "pictures.safetensors").stat().st_size > 10**5
+    assert fit(chosen, kept, data=pictures)
+    assert len(made) == 2, "resuming made the pictures again"
+    assert not (kept.folder / "pictures.safetensors").exists()
+    assert weights(kept) == weights(plain)
+
+
 def test_a_patch_as_large_as_the_picture_stays_on_the_first_grid() -> None:
     images = ImageSet(("a",), [torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)].__getitem__)
-    shelf = PatchBank(images, Bicubic(2), torch.device("cpu"), shifts=4)
+    shelf = PatchBank(stock_of(images, shifts=4))
     assert shelf.picks(0, 32, 16)[:, 2].unique().tolist() == [0]
 
 
@@ -505,7 +551,7 @@ def test_too_large_a_patch_and_unreadable_pictures_are_named(pictures: Path) -> 
         raise InputError("broken.png: truncated")
 
     with pytest.raises(InputError, match=r"broken\.png"):
-        PatchBank(ImageSet(("a",), fail), Bicubic(2), torch.device("cpu"))
+        stock_of(ImageSet(("a",), fail))
 
 
 def test_rates_follow_warmup_constant_and_cosine() -> None:

@@ -7,6 +7,7 @@
     data.json          the pictures of each split
     log.jsonl          a line a validation
     state.pt           what ``--resume`` continues from
+    pictures.safetensors   what they were made into for drawing, where that took long; until done
     best, last .safetensors   the averaged weights with their card
     report.html, .json what came of it: verdict, warnings, curves, pictures, the table
     loss.svg, psnr.svg the curves as pictures
@@ -32,9 +33,9 @@ from reslift.recipe import Recipe, load_recipe, to_toml
 from reslift.start import complete
 from reslift.validation import Score
 
-LOG, STATE = "log.jsonl", "state.pt"
+LOG, STATE, STOCK = "log.jsonl", "state.pt", "pictures.safetensors"
 REPORT = "report.json"
-BEFORE_TRAINING = {"recipe.toml", "environment.json", "data.json", REPORT, "report.html"}
+BEFORE_TRAINING = {"recipe.toml", "environment.json", "data.json", REPORT, "report.html", STOCK}
 
 
 class Run:

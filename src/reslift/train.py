@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
 from collections.abc import Iterable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
 from reslift.datasets.made import made_sets
 from reslift.datasets.patches import PatchBank
+from reslift.datasets.stock import kept_stock
 from reslift.degradations import Degradation, make_degradation
 from reslift.errors import ResliftError, UsageError, look_up
 from reslift.interrupts import Flag, stop_politely
 from reslift.objective import PERCEPTUAL, Objective
 from reslift.outcome import Reporter
 from reslift.recipe import Recipe
-from reslift.run import Run, card_of
+from reslift.run import STOCK, Run, card_of
 from reslift.start import complete, start_model
 from reslift.stepper import Stepper, rate_at
 from reslift.validation import Best, Score, Validator
@@ -74,7 +75,7 @@ def fit(
     watcher = watcher or Silent()
     session = Session(complete(recipe), run, data, device, share, watcher)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    with nullcontext(stop) if stop is not None else stop_politely() as asked:
+    with contextlib.nullcontext(stop) if stop is not None else stop_politely() as asked:
         while not session.finished:
             session.advance()
             if session.agree(asked.is_set() or time.monotonic() > deadline):
@@ -121,7 +122,7 @@ class Session:
             recipe.data.validation_crop,
             objective.features,
         )
-        photos = len(set(self.bank.names) & set(splits.train.names))
+        photos = len(set(self.bank.stock.names) & set(splits.train.names))
         few = self.bank.sample(min(SAMPLE, max(1, len(self.validator.pairs) // 2)), photos)
         self.sample = Validator(few, degradation, self.device, recipe.data.validation_crop)
         self.stepper = Stepper(model, self.bank, recipe, self.precision, share, objective)
@@ -155,22 +156,30 @@ class Session:
     def _fill_bank(self, splits: Splits, degradation: Degradation) -> PatchBank:
         part, photos = self.recipe.data, splits.train
         made = made_sets(part, photos)
-        bank = PatchBank(
+        # After a stop the pictures are what they were, whatever has become of the files since.
+        about = part, self.recipe.degradation, self.recipe.scale, self.recipe.seed
+        stock = kept_stock(
+            self.run.folder / STOCK,
+            repr(about),
             sum(made.values(), photos),
             degradation,
             self.device,
-            reject_flat=part.reject_flat,
-            augment=part.augment,
             shifts=part.shifts,
             copies=part.copies,
+            note=self.watcher.note if self._leads else None,
+        )
+        bank = PatchBank(
+            stock,
+            reject_flat=part.reject_flat,
+            augment=part.augment,
             colours=part.colours,
             seed=self.recipe.seed,
         )
         for patch in {phase.patch for phase in self.recipe.phases}:
             bank.spots(patch)
-        read = set(bank.names)
+        read = set(stock.names)
         self.made = {kind: len(read & set(images.names)) for kind, images in made.items()}
-        for line in bank.unreadable:
+        for line in stock.unreadable:
             self.watcher.note(f"left out: {line}")
         return bank
 
@@ -180,13 +189,13 @@ class Session:
             "precision": self.precision,
             "threads": self.threads,
             "parameters": self.stepper.model.parameter_count(),
-            "pictures": len(self.bank.names),
-            "megapixels": round(self.bank.pixels / 1e6, 2),
+            "pictures": len(self.bank.stock.names),
+            "megapixels": round(self.bank.stock.pixels / 1e6, 2),
             "bicubic_psnr_y": self.validator.baseline.psnr_y,
         }
         if self._leads and self.step == 0:
             self.run.write_json("environment.json", {**self.run.facts(), **facts})
-            names = {"train": self.bank.names, "validation": list(splits.validation.names)}
+            names = {"train": self.bank.stock.names, "validation": list(splits.validation.names)}
             if splits.test is not None:
                 names["test"] = list(splits.test.names)
             self.run.write_json("data.json", names)
@@ -302,6 +311,9 @@ class Session:
             if self._events:
                 self._events.close()
             self._save_state()
+            if self.finished:
+                with contextlib.suppress(OSError):
+                    (self.run.folder / STOCK).unlink(missing_ok=True)
             last = self.rows[-1] if self.rows else {}
             known = "mse" in last
             self._save_weights("last", Score(last["psnr_y"], last["mse"]) if known else None)
@@ -343,7 +355,9 @@ class Session:
     def _save_weights(self, stem: str, score: Score | None) -> None:
         path = self.run.folder / f"{stem}{checkpoint.SUFFIX}"
         part, model = self.recipe.data, self.stepper.average
-        seen = f"{len(self.bank.names)} pictures, {len(self.bank.hr) / 1e6:.1f} MP, from "
+        seen = (
+            f"{len(self.bank.stock.names)} pictures, {len(self.bank.stock.hr) / 1e6:.1f} MP, from "
+        )
         seen += ", ".join((self.root / folder).resolve().name for folder in part.train)
         seen += "".join(f", {count} {kind}" for kind, count in self.made.items() if count)
         bicubic = self.validator.baseline

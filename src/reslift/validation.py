@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reslift.datasets.base import ImageSet
 from reslift.datasets.pairs import round8
-from reslift.datasets.patches import crop_to_multiple
+from reslift.datasets.stock import crop_to_multiple
 from reslift.degradations import Degradation
 from reslift.errors import InputError, ResliftError, one_line
 from reslift.features import Features

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from reslift.datasets.patches import crop_to_multiple
+from reslift.datasets.stock import crop_to_multiple
 from reslift.errors import ResliftError, one_line
 from reslift.evaluate.gallery import worst_crop
 from reslift.latent.pool import pooled, pooling_words

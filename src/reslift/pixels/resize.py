@@ -13,7 +13,7 @@ from torch import Tensor
 from reslift.pixels import kernel
 from reslift.pixels.kernel import Border
 
-BLOCK = 256
+BLOCK = 64
 
 
 def _resize_axis(x: Tensor, axis: int, size: int, antialias: bool, border: Border) -> Tensor:
