@@ -8,6 +8,7 @@ them with `lift-base` and prints the largest difference that `verify` finds, and
 
 from __future__ import annotations
 
+import argparse
 import time
 from pathlib import Path
 
@@ -72,4 +73,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     main()

@@ -7,7 +7,7 @@ DATA/bench holds SET/HR and SET/LRx2 … LRx4 for Set5, Set14 and BSD100.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import get_args
 
@@ -47,4 +47,6 @@ def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    main(parser.parse_args().data)

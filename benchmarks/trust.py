@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -127,7 +127,14 @@ def main(root: Path, most: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--picture":
-        picture(Path(sys.argv[2]))
-        sys.exit()
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 10**6)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("images", type=int, nargs="?", default=10**6)
+    parser.add_argument("--picture", type=Path)
+    given = parser.parse_args()
+    if given.picture is not None:
+        picture(given.picture)
+    elif given.data is None:
+        parser.error("name the folder of the benchmarks, or --picture")
+    else:
+        main(given.data, given.images)
