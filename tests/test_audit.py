@@ -11,6 +11,7 @@ from reslift import formats
 from reslift.audit import LUMA, audit, audit_files
 from reslift.cli import main
 from reslift.errors import InputError
+from reslift.faces import find_faces
 from reslift.formats import Picture
 from reslift.pixels import project
 from reslift.pixels.shrink import shrink
@@ -104,6 +105,47 @@ def test_planted_glyphs_are_found(pair, way):
     assert middle
 
 
+def test_a_planted_face_is_named():
+    hr = gray(np.ascontiguousarray(data.coffee()[:384, :512]))
+    lr = np.rint(shrink(hr[..., None], 96, 128, "bicubic", 255)[..., 0]).astype(np.float32)
+    sr = load("lift-base", 4, backend="torch")(lr[..., None].astype(np.uint8))[..., 0]
+    fake = sr.astype(np.float32)
+    assert not audit(lr, fake, 4).faces
+    fake[20:116, 20:116] = gray(data.astronaut()[64:160, 172:268])
+    found = audit(lr, fake, 4)
+    named = [region for region in found.regions if region.looks == "face-like"]
+    assert [region.label for region in named][:1] == ["contradicts, face-like"]
+    assert all(region.left < 116 and region.top < 116 for region in named)
+
+
+def test_detail_made_up_in_a_face_is_named(pair):
+    lr, sr = map(gray, pair)
+    checks = (np.indices(sr.shape).sum(0) % 2 * 2 - 1).astype(np.float32)
+    sr[90:130, 100:150] += 16 * checks[90:130, 100:150]
+    found = audit(lr, sr, 4)
+    assert "unsupported, face-like" in {region.label for region in found.regions}
+    assert "regions in them doubtful" in found.seen
+
+
+def test_faces_are_found_where_they_are_at_any_size():
+    astronaut = gray(data.astronaut())
+    for size in (1, 4):
+        large = np.asarray(
+            Image.fromarray(astronaut).resize((512 * size, 512 * size), Image.Resampling.BICUBIC)
+        )
+        face = (find_faces(large) or ())[0]
+        middle = (face.top + face.bottom) / 2 / size, (face.left + face.right) / 2 / size
+        assert middle == pytest.approx((115, 222), abs=15)
+    assert find_faces(astronaut[:20, :20]) == ()
+
+
+def test_without_a_detector_faces_are_not_looked_for(pair, monkeypatch):
+    monkeypatch.setattr("reslift.faces._detector", lambda: None)
+    found = audit(*map(gray, pair), 4)
+    assert found.faces is None
+    assert "not looked for" in found.seen
+
+
 def test_gray_16_bits_and_alpha_are_audited(files, pair, tmp_path):
     for number, pixels in enumerate(pair):
         deep = np.dstack([pixels.astype(np.uint16) * 257, np.full(pixels.shape[:2], 65535)])
@@ -119,12 +161,14 @@ def test_the_command(files, tmp_path, capsys):
     assert "determined by the input: 9" in out
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Content-Security-Policy" in page
-    assert "nothing is read or recognised" in page
+    assert "nobody is recognised" in page
+    assert "1 found" in page and "faces: 1 found" in out
     with Image.open(tmp_path / "map.png") as drawn:
         assert drawn.size == (256, 256)
     assert main(["audit", str(files[0]), "--model", "lift-base", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert 0 < found["added_share"] < 0.2
+    assert [60 < box["left"] < box["right"] < 190 for box in found["faces"]] == [True]
     assert main(["audit", str(files[0])]) == 2
     assert main(["audit", *map(str, files), "-o", str(tmp_path / "map.gif")]) == 2
     assert main(["audit", *map(str, files), "-o", str(tmp_path / "map.png")]) == 2

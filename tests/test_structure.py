@@ -53,7 +53,7 @@ LAYERS = {
             "inputs",
             "media",
         ),
-        *("features", "adversary", "objective", "uncertainty", "likeness"),
+        *("features", "adversary", "objective", "uncertainty", "likeness", "faces"),
         *("run", "start", "stepper", "optimisers", "validation", "watcher", "advice"),
     },
     "ground": {

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from reslift import formats, media
 from reslift.errors import InputError, one_line
+from reslift.faces import find_faces
 from reslift.formats import Picture
 from reslift.limits import DEFAULT, Limits
 from reslift.pixels import project
 from reslift.pixels.kernel import band
 from reslift.pixels.planes import Floats
+from reslift.pixels.tiles import Box
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SPREAD = 2.0
@@ -38,14 +40,18 @@ LEAST_PIXELS = 64
 LEAST_SIDE = 8
 """LR pixels; what was added is told from fits and means that need some."""
 MOST_REGIONS = 50
+MOST_OF = 0.5
+Places = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Rows and columns of pixels."""
 
 
 @dataclass(frozen=True)
 class Region:
     """A doubtful place: left, top, width, height in pixels of the result, its score, its kind.
 
-    kind: "contradicts" where the result does not shrink to the input, "text-like" where what was
-    added looks like strokes (a guess from statistics, no reading), else "unsupported".
+    kind: "contradicts" where the result does not shrink to the input, else "unsupported". looks:
+    "face-like" where a detector sees a face in the result; "text-like" where what was added looks
+    like strokes (a guess from statistics, no reading); else "".
     """
 
     left: int
@@ -54,6 +60,12 @@ class Region:
     height: int
     score: float
     kind: str
+    looks: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its kind and what it looks like, in words."""
+        return f"{self.kind}, {self.looks}" if self.looks else self.kind
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ class Audit:
     added: size of what shrinking cannot see. expected_error: what was added beyond bicubic,
     smoothed; its order follows the order of the true error. doubt: 1 and above is doubtful.
     share: energy of `added` ÷ energy of the result about its mean. contradiction: largest
-    consistency error.
+    consistency error. faces: boxes in the result, doubtful or not; None where none were looked for.
     """
 
     scale: int
@@ -73,6 +85,15 @@ class Audit:
     share: float
     contradiction: float
     regions: tuple[Region, ...]
+    faces: tuple[Box, ...] | None = None
+
+    @property
+    def seen(self) -> str:
+        """What was found of faces, in words."""
+        if self.faces is None:
+            return "not looked for; a detector comes with scikit-image (reslift doctor)"
+        doubtful = sum(region.looks == "face-like" for region in self.regions)
+        return f"{len(self.faces)} found, {doubtful} regions in them doubtful"
 
     @property
     def doubtful(self) -> float:
@@ -137,9 +158,10 @@ def audit(lr: Floats, sr: Floats, scale: int) -> Audit:
     beyond = np.abs(sr - _enlarged(lr, scale))
     contradiction = _enlarged(np.abs(lack), scale)
     doubt = np.maximum(_unsupported(sr - seen, lr, scale), _smooth(contradiction, SPREAD) / FLOOR)
-    regions = _regions(doubt, contradiction, sr - seen)
-    largest = float(np.abs(lack).max())
-    return Audit(scale, added, _smooth(beyond, SPREAD), doubt, _share(sr, added), largest, regions)
+    faces = find_faces(sr)
+    regions = _regions(doubt, contradiction, sr - seen, faces or ())
+    largest, share = float(np.abs(lack).max()), _share(sr, added)
+    return Audit(scale, added, _smooth(beyond, SPREAD), doubt, share, largest, regions, faces)
 
 
 def added_share(lr: Floats, sr: Floats, scale: int) -> float:
@@ -213,7 +235,9 @@ def _smooth(x: Floats, spread: float) -> Floats:
     return smooth
 
 
-def _regions(doubt: Floats, contradiction: Floats, added: Floats) -> tuple[Region, ...]:
+def _regions(
+    doubt: Floats, contradiction: Floats, added: Floats, faces: tuple[Box, ...]
+) -> tuple[Region, ...]:
     found = []
     for where in _components(doubt >= DOUBTFUL):
         if where[0].size < LEAST_PIXELS:
@@ -221,15 +245,23 @@ def _regions(doubt: Floats, contradiction: Floats, added: Floats) -> tuple[Regio
         top, left = (int(axis.min()) for axis in where)
         bottom, right = (int(axis.max()) + 1 for axis in where)
         against = float(contradiction[where].mean()) > FLOOR
-        kind = "unsupported"
-        if against:
-            kind = "contradicts"
+        looks = ""
+        if any(_of_face(where, face) for face in faces):
+            looks = "face-like"
         elif _strokes(added[top:bottom, left:right]):
-            kind = "text-like"
-        score = float(doubt[where].mean())
-        found.append(Region(left, top, right - left, bottom - top, round(score, 2), kind))
+            looks = "text-like"
+        score, kind = float(doubt[where].mean()), "contradicts" if against else "unsupported"
+        found.append(Region(left, top, right - left, bottom - top, round(score, 2), kind, looks))
     found.sort(key=lambda region: -region.score * region.width * region.height)
     return tuple(found[:MOST_REGIONS])
+
+
+def _of_face(where: Places, face: Box) -> bool:
+    """Whether most of a region lies in a face, or it covers most of one."""
+    rows, columns = where
+    inside = (rows >= face.top) & (rows < face.bottom)
+    inside &= (columns >= face.left) & (columns < face.right)
+    return int(inside.sum()) > MOST_OF * min(rows.size, face.pixels)
 
 
 def _strokes(patch: Floats) -> bool:
@@ -244,7 +276,7 @@ def _strokes(patch: Floats) -> bool:
     return bool(middle.mean() < 0.35 and min(edge.mean() for edge in edges) > 0.03)
 
 
-def _components(mask: NDArray[np.bool_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def _components(mask: NDArray[np.bool_]) -> list[Places]:
     """Rows and columns of each connected patch (four neighbours), by runs and union."""
     parent: list[int] = []
     runs: list[tuple[int, int, int]] = []

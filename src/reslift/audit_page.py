@@ -26,13 +26,19 @@ from reslift.report import (
 )
 
 LONGEST = 2048
-COLOURS = {"contradicts": (230, 30, 60), "text-like": (255, 140, 0), "unsupported": (240, 200, 0)}
+COLOURS = {
+    "contradicts": (230, 30, 60),
+    "face-like": (70, 150, 255),
+    "text-like": (255, 140, 0),
+    "unsupported": (240, 200, 0),
+}
 ADDED_TOP, DOUBT_TOP = 32.0, 2.0
 NOTE = (
     "Added is what bicubic shrinking cannot see: a choice among all pictures that shrink to one "
     "input. All sharpness beyond the input is of this kind, right or wrong. Doubtful is where the "
     "result contradicts the input, or where detail is stronger than the structure of the input "
-    "around it supports. Text-like is a guess from statistics; nothing is read or recognised."
+    "around it supports. Text-like is a guess from statistics and face-like one of a detector, "
+    "where it is installed; nothing is read, and nobody is recognised."
 )
 
 
@@ -61,6 +67,7 @@ def render(source: Path, result: Path, found: Audit, limits: Limits = DEFAULT) -
                 "added": f"{found.share:.2%}",
                 "contradiction": f"up to {found.contradiction:.1f} levels of 256",
                 "doubtful": f"{found.doubtful:.2%} of the pixels",
+                "faces": found.seen,
             }
         ),
         section("Maps", picture_row("Luma", cells), colour_scale("levels added", ADDED_TOP)),
@@ -72,7 +79,7 @@ def _regions(regions: tuple[Region, ...]) -> Html:
     if not regions:
         return tag("p", "None: nothing stands out.")
     columns = [Column("kind"), *(Column(n, True) for n in ("left", "top", "width", "height"))]
-    rows = [(r.kind, r.left, r.top, r.width, r.height, f"{r.score:.2f}") for r in regions]
+    rows = [(r.label, r.left, r.top, r.width, r.height, f"{r.score:.2f}") for r in regions]
     return table([*columns, Column("doubt", True)], rows, sortable=True)
 
 
@@ -88,7 +95,8 @@ def overlay(result: Path, found: Audit, limits: Limits = DEFAULT) -> Bytes:
     for region in found.regions:
         top, left = region.top // step, region.left // step
         bottom, right = (region.top + region.height) // step, (region.left + region.width) // step
-        colour = COLOURS[region.kind]
+        against = region.kind == "contradicts"
+        colour = COLOURS[region.kind if against or not region.looks else region.looks]
         for line in (slice(top, top + 2), slice(max(0, bottom - 2), bottom)):
             drawn[line, left:right] = colour
         for line in (slice(left, left + 2), slice(max(0, right - 2), right)):

@@ -41,7 +41,8 @@ def command(
     """Split OUT into what IN determines and what was added; needs no truth.
 
     Regions in which added detail has no support in IN, or OUT contradicts IN, are listed. That a
-    region is called text-like is a guess from the statistics of its strokes; nothing is read.
+    region is called text-like is a guess from the statistics of its strokes; nothing is read. It is
+    called face-like where a detector, if scikit-image is installed, sees a face in OUT.
     """
     from reslift.audit import audit_files, check_still
 
@@ -95,6 +96,7 @@ def _print(found: Audit, as_json: bool) -> None:
         "doubtful_share": found.doubtful,
         "contradiction": found.contradiction,
         "regions": [asdict(region) for region in found.regions],
+        "faces": None if found.faces is None else [asdict(face) for face in found.faces],
     }
     if as_json:
         tell(json.dumps(facts, indent=2))
@@ -102,8 +104,9 @@ def _print(found: Audit, as_json: bool) -> None:
     tell(f"added: {found.share:.2%} of the energy; determined by the input: {1 - found.share:.2%}")
     tell(f"contradiction: up to {found.contradiction:.1f} levels of 256 (bicubic)")
     tell(f"doubtful: {found.doubtful:.2%} of the pixels in {len(found.regions)} regions")
+    tell(f"faces: {found.seen}")
     for one in found.regions[:10]:
         place = f"{one.width}x{one.height} at {one.left},{one.top}"
-        tell(f"  {one.kind:<12}{place:<24}{one.score:.2f}")
+        tell(f"  {one.label:<24}{place:<24}{one.score:.2f}")
     if len(found.regions) > 10:
         tell(f"  and {len(found.regions) - 10} more; --json lists them")
