@@ -8,6 +8,7 @@ import pytest
 from reslift import media
 from reslift.errors import UsageError
 from reslift.media import Wishes
+from reslift.media.video import timecode
 from reslift.media.video.encode import CODECS, ONLY_LISTED, SAMPLINGS
 from reslift.media.video.verify import compare
 from reslift.media.video.work import enlarge
@@ -147,6 +148,40 @@ def test_the_time_code_of_a_camera(name, upscaler, tmp_path):
     with av.open(str(tmp_path / name)) as container:
         told = {key.lower(): value for key, value in container.streams.video[0].metadata.items()}
     assert told["timecode"] == code["timecode"]
+
+
+@pytest.mark.parametrize("name", ["b.mov", "b.mkv"])
+def test_the_time_code_of_a_cut(name, upscaler, tmp_path):
+    """It names the first picture that is left: at 25 frames a second, 0.12 s are three."""
+    code = {"timecode": "01:02:03:23"}
+    source = write(tmp_path / "a.mov", tags=code, times=range(0, 400, 40))
+    enlarge(upscaler, source, tmp_path / name, Wishes(start=0.12, end=0.3))
+    assert compare(source, tmp_path / name) == ()
+    with av.open(str(tmp_path / name)) as container:
+        told = {key.lower(): value for key, value in container.streams.video[0].metadata.items()}
+    assert told["timecode"] == "01:02:04:01"
+
+
+@pytest.mark.parametrize(
+    ("code", "frames", "rate", "wanted"),
+    [
+        ("00:00:00:00", 25, Fraction(25), "00:00:01:00"),
+        ("23:59:59:24", 1, Fraction(25), "00:00:00:00"),
+        ("01:00:00:00", 24 * 60 * 61, Fraction(24000, 1001), "02:01:00:00"),
+        ("00:00:59;29", 1, Fraction(30000, 1001), "00:01:00;02"),
+        ("00:09:59;29", 1, Fraction(30000, 1001), "00:10:00;00"),
+        ("00:00:00;00", 17982, Fraction(30000, 1001), "00:10:00;00"),
+        ("00:00:59;59", 1, Fraction(60000, 1001), "00:01:00;04"),
+        ("00:01:00;02", -0, Fraction(30000, 1001), "00:01:00;02"),
+        ("10:11:12;13", 107892 * 24, Fraction(30000, 1001), "10:11:12;13"),
+        ("00:00:59:29", 1, Fraction(30), "00:01:00:00"),
+        ("00:00:00:30", 5, Fraction(25), "00:00:00:30"),
+        ("afternoon", 5, Fraction(25), "afternoon"),
+    ],
+)
+def test_time_codes_count_as_smpte_has_it(code, frames, rate, wanted):
+    """At 29.97 frames a second 107,892 are an hour of drop-frame code."""
+    assert timecode.advanced(code, frames, rate) == wanted
 
 
 @pytest.mark.parametrize("sound", ["pcm_s16le", "pcm_s24le", "alac", "flac", "ac3", "mp2"])

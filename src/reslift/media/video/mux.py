@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reslift.errors import OutputError, one_line
 from reslift.files import CANNOT_WRITE
-from reslift.media.video import streams
+from reslift.media.video import streams, timecode
 from reslift.media.video.cut import Cut, Stretch
 from reslift.media.video.encode import FORMATS, Encoding
 from reslift.media.video.kept import Said, unplaced
@@ -69,9 +69,11 @@ def join(
         copies = _others(output, others, clip, muxer)
         if strip:
             streams.strip_tags(output)
-        given = streams.given(picture, video, others, copies)
         first = parts[0].times[0][0]
         origin = (picture.start_time or 0) * clip.time_base
+        skipped = first * clip.time_base - origin if cut.start is not None else Fraction(0)
+        video.metadata.update(timecode.later(video.metadata, skipped, clip.rate))
+        given = streams.given(picture, video, others, copies)
         stretch = cut.stretch(origin, first * clip.time_base)
         shift = first if cut.start is not None else 0
         output.set_chapters(_chapters(source, stretch))

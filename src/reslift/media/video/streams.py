@@ -14,6 +14,7 @@ from reslift.media.video import languages
 from reslift.media.video.cut import Cut
 from reslift.media.video.kept import Said
 from reslift.media.video.probe import COVER
+from reslift.media.video.timecode import TIME_CODE
 from reslift.provenance import Record
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ OWN_PLACE = "RESLIFT"
 HARMLESS = {"language", "title", "filename", "mimetype", "alpha_mode"}
 SPEAKERS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 FASTEST_CLOCK = 2**31 - 1
-TIME_CODE = "timecode"
 NOTHING_SHOWN = b"\0\0"
 COVER_TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "gif": "image/gif"}
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reslift.media.video import streams
+from reslift.media.video import streams, timecode
 from reslift.media.video.alike import Thumbnail, moved, thumbnail
 from reslift.media.video.color import FULL, UNSPECIFIED
 from reslift.media.video.cut import WHOLE, Cut, Stretch
@@ -104,7 +104,7 @@ def content(clip: Clip, cut: Cut = WHOLE) -> Content:
                     continue
                 span, lasts = streams.span(packet), streams.lasts(packet)
                 read.append((packet.stream_index, *span, lasts, digest))
-        origin = (picture.start_time or 0) * clip.time_base
+        origin, place = (picture.start_time or 0) * clip.time_base, picture.index
     # A decoder gives pictures in the order they are shown, in AVI with times that are not.
     shown = [(time, picture) for time, picture in shown if cut.holds(time, origin)]
     found.pictures = [picture for _, picture in shown]
@@ -115,6 +115,8 @@ def content(clip: Clip, cut: Cut = WHOLE) -> Content:
         if lasting >= 0:
             found.packets[index].append((begin, digest))
     shift = stretch.begin or Fraction(0)
+    skipped = shift - origin if stretch.begin is not None else shift
+    found.tags[place] = timecode.later(found.tags[place], skipped, clip.rate)
     found.times = [time - shift for time in found.times]
     found.chapters = list(_left(found.chapters, stretch, shift))
     return found
