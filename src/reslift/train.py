@@ -60,7 +60,8 @@ def fit(
         run: its folder.
         data: root of the recipe's relative picture folders.
         device: auto, cpu, cuda or mps.
-        minutes: stop, with the state saved, after this long.
+        minutes: stop, with the state saved, after this long, making pictures ready included; at
+            least one step is done.
         watcher: is told of each step and validation.
         share: (rank, world) of a data-parallel process.
         stop: says when to stop after a step, instead of Ctrl-C and SIGTERM.
@@ -73,8 +74,8 @@ def fit(
         KeyboardInterrupt: after saving the state.
     """
     watcher = watcher or Silent()
-    session = Session(complete(recipe), run, data, device, share, watcher)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    session = Session(complete(recipe), run, data, device, share, watcher)
     with contextlib.nullcontext(stop) if stop is not None else stop_politely() as asked:
         while not session.finished:
             session.advance()
