@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,9 +19,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from skimage import data
 
-from reslift import checkpoint
+from reslift import checkpoint, parallel
 from reslift.advice import Advice
 from reslift.cli import main
 from reslift.datasets.base import ImageSet
@@ -344,6 +347,55 @@ def test_an_error_in_one_process_is_the_error_of_all(pictures: Path, tmp_path: P
     assert str(together.value) == str(alone.value)
 
 
+def second_fails(rank: int, *rest: object) -> None:
+    def failing(*given: object, **named: object) -> bool:
+        if rank == 1:
+            raise MemoryError("no room")
+        return fit(*given, **named)  # type: ignore[arg-type]
+
+    parallel.fit = failing  # type: ignore[attr-defined]
+    parallel._work(rank, *rest)  # type: ignore[arg-type]
+
+
+@pytest.mark.timeout(120)
+def test_an_error_of_one_process_alone_ends_the_others(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "_work", second_fails)
+    run = start(tmp_path / "run", recipe())
+    with pytest.raises(MemoryError, match="no room"):
+        fit_on(2, recipe(), run, pictures, "cpu", None, None)
+
+
+def stops_at_the_end(rank: int, devices: int, stop: Event, *rest: object) -> None:
+    def ended(*given: object, **named: object) -> bool:
+        if rank == 0:
+            time.sleep(1)
+            raise KeyboardInterrupt
+        return True
+
+    parallel.fit = ended  # type: ignore[attr-defined]
+    parallel._work(rank, devices, stop, *rest)  # type: ignore[arg-type]
+
+
+@pytest.mark.timeout(120)
+def test_stopping_while_the_first_process_saves_is_no_error(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "_work", stops_at_the_end)
+    run = start(tmp_path / "run", recipe())
+    assert not fit_on(2, recipe(), run, pictures, "cpu", None, None)
+
+
+@pytest.mark.timeout(120)
+def test_patience_ends_two_processes_as_one(pictures: Path, tmp_path: Path) -> None:
+    chosen = recipe(
+        watch={"validate_every": 2, "patience": 1, "min_delta": 50.0, "tensorboard": False},
+        phases=[{"steps": 40, "batch": 2, "patch": 16}],
+    )
+    assert fit_on(2, chosen, start(tmp_path / "run", chosen), pictures, "cpu", None, None)
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of a group are POSIX")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
@@ -354,19 +406,26 @@ def test_two_processes_stop_together(name: str, pictures: Path, tmp_path: Path) 
     command = subprocess.Popen(
         [sys.executable, "-m", "reslift", *words], stderr=subprocess.PIPE, start_new_session=True
     )
-    while not (run / "log.jsonl").exists() and command.poll() is None:
-        time.sleep(0.1)
-    if name == "SIGKILL":
-        listed = subprocess.run(  # the newest child: a worker
-            ["pgrep", "-P", str(command.pid), "-n"], capture_output=True, text=True, check=True
-        )
-        os.kill(int(listed.stdout), signal.SIGKILL)
-    else:
-        os.killpg(command.pid, getattr(signal, name))
-    said = command.communicate(timeout=60)[1].decode()
+    try:
+        while not (run / "log.jsonl").exists() and command.poll() is None:
+            time.sleep(0.1)
+        if name == "SIGKILL":
+            listed = subprocess.run(  # the newest child: a worker
+                ["pgrep", "-P", str(command.pid), "-n"], capture_output=True, text=True, check=True
+            )
+            os.kill(int(listed.stdout), signal.SIGKILL)
+        else:
+            os.killpg(command.pid, getattr(signal, name))
+        said = command.communicate(timeout=60)[1].decode()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
     assert "Traceback" not in said and "internal" not in said
     if name == "SIGKILL":
-        assert command.returncode == 1 and "of --devices ended by signal SIGKILL" in said
+        assert (
+            command.returncode == 1
+            and "of --devices was ended by SIGKILL; for want of memory?" in said
+        )
     else:
         assert command.returncode == 130 and said.count("stopping after this step") == 1
         assert Run.open(run).load_state(torch.device("cpu")) is not None
@@ -458,8 +517,10 @@ def test_a_kept_stock_draws_the_same_patches(pictures: Path, tmp_path: Path) -> 
     shelf = bank(pictures, shifts=4, copies=[0.5])
     path = tmp_path / "pictures.safetensors"
     shelf.stock.save(path, "one")
-    kept = load_stock(path, "one")
+    names = [f"moved/{name}" for name in shelf.stock.names]
+    kept = load_stock(path, "one", names)
     assert kept is not None and vars(kept).keys() == vars(shelf.stock).keys()
+    assert kept.names == names
     again = PatchBank(kept)
     for step in range(4):
         picks = shelf.picks(step, 8, 12)
@@ -467,9 +528,9 @@ def test_a_kept_stock_draws_the_same_patches(pictures: Path, tmp_path: Path) -> 
         for a, b in zip(shelf.gather(picks, 12), again.gather(picks, 12), strict=True):
             assert torch.equal(a, b)
     assert torch.equal(again.sample(2, 4).load(1), shelf.sample(2, 4).load(1))
-    assert load_stock(path, "other") is None
+    assert load_stock(path, "other", names) is None
     path.write_bytes(path.read_bytes()[:5000])
-    assert load_stock(path, "one") is None
+    assert load_stock(path, "one", names) is None
 
 
 def test_a_stopped_run_keeps_slow_pictures_until_it_is_done(
@@ -492,6 +553,44 @@ def test_a_stopped_run_keeps_slow_pictures_until_it_is_done(
     assert len(made) == 2, "resuming made the pictures again"
     assert not (kept.folder / "pictures.safetensors").exists()
     assert weights(kept) == weights(plain)
+
+
+def test_kept_pictures_are_found_from_elsewhere_and_not_by_a_new_run(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def counted(*given: object, **named: object) -> Stock:
+        made.append(named)
+        return stock_up(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("reslift.datasets.stock.stock_up", counted)
+    monkeypatch.setattr("reslift.datasets.stock.SLOW", -1.0)
+    file, run = tmp_path / "a.toml", tmp_path / "run"
+    file.write_text(to_toml(recipe()))
+    monkeypatch.chdir(pictures.parent)
+    words = ["train", str(file), "--data", pictures.name, "-o", str(run), "--minutes", "0", "-q"]
+    assert main(words) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--resume", str(run), "-q"]) == 0
+    assert len(made) == 1
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/pictures.safetensors").write_bytes(b"of a run that was killed")
+    start(tmp_path / "new", recipe())
+    assert not (tmp_path / "new/pictures.safetensors").exists()
+
+
+def test_a_disk_without_room_costs_only_the_kept_pictures(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("reslift.datasets.stock.SLOW", -1.0)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    run = start(tmp_path / "run", recipe())
+    assert not fit(recipe(), run, data=pictures, minutes=0)
+    assert not (run.folder / "pictures.safetensors").exists()
 
 
 def test_a_patch_as_large_as_the_picture_stays_on_the_first_grid() -> None:

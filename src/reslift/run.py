@@ -63,6 +63,7 @@ class Run:
                     f"{one_line(folder)} is not empty: continue it with --resume, or name another "
                     f"folder with --out"
                 )
+            (folder / STOCK).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make {one_line(folder)}: {one_line(error)}") from error
         run = cls(folder)

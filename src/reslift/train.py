@@ -157,12 +157,14 @@ class Session:
     def _fill_bank(self, splits: Splits, degradation: Degradation) -> PatchBank:
         part, photos = self.recipe.data, splits.train
         made = made_sets(part, photos)
+        images = sum(made.values(), photos)
         # After a stop the pictures are what they were, whatever has become of the files since.
-        about = part, self.recipe.degradation, self.recipe.scale, self.recipe.seed
+        files = [Path(name).name for name in images.names]
+        about = part, self.recipe.degradation, self.recipe.scale, self.recipe.seed, files
         stock = kept_stock(
             self.run.folder / STOCK,
             repr(about),
-            sum(made.values(), photos),
+            images,
             degradation,
             self.device,
             shifts=part.shifts,

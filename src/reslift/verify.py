@@ -148,13 +148,6 @@ def _of_medium(asked: Verification, medium: media.Medium, kernel: Kernel) -> Ver
     )
 
 
-def differences(
-    source: Picture, result: Picture, kernel: Kernel, tolerance: float
-) -> tuple[Channel, ...]:
-    """How far a still picture, shrunk, is from the one that it was made of, channel by channel."""
-    return _measure(_alike(source, result, "result"), kernel, tolerance)[0]
-
-
 def _seen(layers: Iterator[Layer], sides: set[tuple[float, float]]) -> Iterator[Layer]:
     """The layers, while `sides` takes in how many times longer they became, across and down."""
     for layer in layers:

@@ -22,14 +22,13 @@ from reslift.formats import world
 from reslift.media import Enlarger, Extent, Medium, Wishes
 from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
-from reslift.pixels.agreement import TOLERANCES, Channel, compare
+from reslift.pixels.agreement import TOLERANCES, Channel, compare, of_pictures
 from reslift.pixels.planes import Pixels, Planes
 from reslift.pixels.regrid import Regrid
 from reslift.pixels.shrink import Kernel
 from reslift.provenance import Record
 from reslift.sizes import Size
 from reslift.stitch import Progress
-from reslift.verify import differences
 
 if TYPE_CHECKING:
     from reslift.formats import Picture
@@ -227,8 +226,9 @@ class StillWork(Work):
         if self.upscaler.size.crop is not None or tally.count > MOST_COMPARED:
             return (disagrees(kernel, tally.largest, tally.mean),)
         # What is lacking was told before rounding: 1.05 levels may be 1, which is a promise kept.
-        source = replace(self.picture, pixels=self.image.pixels)
-        return too_far(differences(source, self.picture, kernel, TOLERANCES[kernel]), kernel)
+        both = self.image.pixels, self.picture.pixels
+        layers = of_pictures(*both, self.picture.space, self.picture.alpha)
+        return too_far(compare(layers, kernel, TOLERANCES[kernel])[0], kernel)
 
     def close(self) -> None:
         for name in ("picture", "image", "half"):

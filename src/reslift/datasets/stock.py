@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ from reslift.errors import InputError, OutputError, ResliftError, one_line
 from reslift.files import atomic_write
 from reslift.pixels.resize import imresize
 
-ROOM, GROWTH = 2**20, 1.5
+ROOM, GROWTH = 2**20, 1.2
 SLOW, SPARE = 30.0, 3
 """Seconds of work that are worth a file; how many such the disk should have room for."""
 KEY, FACTS = "key", "facts"
@@ -57,7 +58,8 @@ class Stock:
         lr, hr: (pixels, 3) uint8.
         shelves: where each picture lies, grid by grid.
         groups: numbers of the first shelves of pictures, and of copies of each size.
-        names: of the pictures that could be read. unreadable: a line for each other one.
+        numbers: of the pictures that could be read. unreadable: a line for each other one.
+        names: of those that could be read.
         pixels: of HR, without copies.
     """
 
@@ -67,6 +69,7 @@ class Stock:
     hr: Tensor
     shelves: list[Shelf]
     groups: list[list[int]]
+    numbers: list[int]
     names: list[str]
     unreadable: list[str]
     pixels: int
@@ -82,19 +85,25 @@ class Stock:
         Raises:
             OutputError: it cannot be written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         tensors = {"lr": self.lr.cpu(), "hr": self.hr.cpu()}
         tensors["shelves"] = torch.tensor([astuple(shelf) for shelf in self.shelves])
-        facts = {name: value for name, value in vars(self).items() if name not in tensors}
-        with atomic_write(path, overwrite=True) as temporary:
-            save_file(tensors, temporary, {KEY: key, FACTS: json.dumps(facts)})
+        left = {*tensors, "names"}
+        facts = {name: value for name, value in vars(self).items() if name not in left}
+        try:
+            with atomic_write(path, overwrite=True) as temporary:
+                save_file(tensors, temporary, {KEY: key, FACTS: json.dumps(facts)})
+        except (OSError, SafetensorError) as error:
+            raise OutputError(f"cannot write {one_line(path)}: {one_line(error)}") from error
 
 
-def load_stock(path: Path, key: str) -> Stock | None:
+def load_stock(path: Path, key: str, names: Sequence[str]) -> Stock | None:
     """What `save` kept under this key, on the CPU; None where that is nothing, or damaged.
 
     The pixels stay on the disk until they are drawn, and the system lets processes share them.
+    `names` are those of the pictures it was made of, which may have moved since.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -105,10 +114,12 @@ def load_stock(path: Path, key: str) -> Stock | None:
                 return None
             facts = json.loads(about[FACTS])
             shelves = [Shelf(*row) for row in file.get_tensor("shelves").tolist()]
-            return Stock(
-                lr=file.get_tensor("lr"), hr=file.get_tensor("hr"), shelves=shelves, **facts
-            )
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            pixels = {side: file.get_tensor(side) for side in ("lr", "hr")}
+            if os.name == "nt":  # where a file in use cannot be removed
+                pixels = {side: values.clone() for side, values in pixels.items()}
+            read = [names[number] for number in facts["numbers"]]
+            return Stock(**pixels, shelves=shelves, names=read, **facts)
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError):
         return None
 
 
@@ -127,14 +138,14 @@ def kept_stock(
 
     Args:
         path: the file.
-        about: what else, beside the names of the pictures, decides what is made.
+        about: what decides what is made, the pictures among it.
         note: is told of the file; None makes none.
 
     Raises:
         InputError: as `stock_up`.
     """
-    key = hashlib.sha256(repr((about, images.names)).encode()).hexdigest()
-    kept = load_stock(path, key)
+    key = hashlib.sha256(about.encode()).hexdigest()
+    kept = load_stock(path, key, images.names)
     if kept is not None:
         return kept.to(device)
     begun = time.monotonic()
@@ -142,9 +153,9 @@ def kept_stock(
     if note is None or time.monotonic() - begun <= SLOW:
         return stock
     size = stock.lr.numel() + stock.hr.numel()
-    if shutil.disk_usage(path.parent).free < SPARE * size:
-        return stock
-    with contextlib.suppress(OutputError):
+    with contextlib.suppress(OSError, OutputError):
+        if shutil.disk_usage(path.parent).free < SPARE * size:
+            return stock
         stock.save(path, key)
         note(
             f"the pictures, made ready, are kept for --resume until the training is done: "
@@ -177,7 +188,7 @@ def stock_up(
     places = grids(scale, shifts)
     lows, highs, shelves = _Pile(), _Pile(), list[Shelf]()
     groups: list[list[int]] = [[] for _ in range(1 + len(copies))]
-    names, unreadable, pixels = list[str](), list[str](), 0
+    numbers, unreadable, pixels = list[int](), list[str](), 0
 
     def shelve(hr: Tensor, group: int) -> None:
         """Copies that the grids do not fit stay out; pictures themselves have the first always."""
@@ -192,13 +203,13 @@ def stock_up(
             corner = start + (height - moved.shape[2]) * width + width - moved.shape[3]
             shelves.append(Shelf(lows.add(lr[0]), corner, lr.shape[2], lr.shape[3], width))
 
-    for number, name in enumerate(images.names):
+    for number in range(len(images)):
         try:
             hr = crop_to_multiple(images.load(number)[None].to(device), scale)
         except ResliftError as error:
             unreadable.append(one_line(error))
             continue
-        names.append(name)
+        numbers.append(number)
         pixels += hr[0, 0].numel()
         shelve(hr, 0)
         for group, share in enumerate(copies, 1):
@@ -206,7 +217,10 @@ def stock_up(
     if not shelves:
         raise InputError("no training picture could be read: " + "; ".join(unreadable[:3]))
     low, high = lows.tensor(), highs.tensor()
-    stock = Stock(scale, len(places), low, high, shelves, groups, names, unreadable, pixels)
+    names = [images.names[number] for number in numbers]
+    stock = Stock(
+        scale, len(places), low, high, shelves, groups, numbers, names, unreadable, pixels
+    )
     return stock.to(device)
 
 
