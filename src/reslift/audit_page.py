@@ -51,7 +51,7 @@ def render(source: Path, result: Path, found: Audit, limits: Limits = DEFAULT) -
         ("result", shown, f"x{found.scale} of {source.name}"),
         ("added", error_colours(_fit(found.added), ADDED_TOP), f"{found.share:.2%} of the energy"),
         ("expected error", error_colours(_fit(found.expected_error), ADDED_TOP), "its order"),
-        ("doubt", overlay(result, found), f"{found.doubtful:.2%} of the pixels"),
+        ("doubt", overlay(result, found, limits), f"{found.doubtful:.2%} of the pixels"),
     ]
     cells = [
         Picture(label, encode(picture, 90), width, height, note)

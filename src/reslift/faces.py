@@ -20,6 +20,8 @@ LONGEST, LEAST = 512, 30
 """Pixels a side that are looked at, at most; of the smallest face in them."""
 STEP, AGREEING = 1.15, 6
 """From one size of faces to the next; how many sizes and places have to find the same one."""
+MOST = 0.5
+"""Share of a box that lies in a larger one: the same face."""
 
 
 def find_faces(luma: Floats) -> tuple[Box, ...] | None:
@@ -50,7 +52,18 @@ def find_faces(luma: Floats) -> tuple[Box, ...] | None:
             (face["r"], face["c"], face["height"], face["width"]) for face in found
         )
     )
-    return tuple(sorted(boxes, key=lambda box: (box.top, box.left)))
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda box: -box.pixels):
+        if not any(_shared(box, other) > MOST * box.pixels for other in kept):
+            kept.append(box)
+    return tuple(sorted(kept, key=lambda box: (box.top, box.left)))
+
+
+def _shared(one: Box, other: Box) -> int:
+    """Pixels of both."""
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    width = min(one.right, other.right) - max(one.left, other.left)
+    return max(0, height) * max(0, width)
 
 
 @functools.cache
