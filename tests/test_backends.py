@@ -95,6 +95,8 @@ def test_tile_changes_no_byte_and_tiled_is_whole(name):
 @pytest.mark.parametrize("name", REDUCED)
 def test_bf16_rounds_the_detail_and_not_the_picture_under_it(name):
     backend, exact, lr = engine(name, "bf16"), engine("torch"), noise(small("lift"), 33, 18)
+    if backend.precision == "fp32" and name == "openvino":
+        pytest.skip("OpenVINO has no bf16 on this processor, and says so")
     assert backend.precision == "bf16"
     sr, expected = backend.run(lr), exact.run(lr)
     assert difference(sr, expected, "fp32") and not difference(sr, expected, "bf16")

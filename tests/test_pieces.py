@@ -76,7 +76,8 @@ def few(monkeypatch):
 def test_the_values_are_those_of_the_whole(few, shape):
     planes = Planes(image(), "rgb", False)
     whole, made_of_pieces, windows = both(made(small_lift(2)), planes, (*shape, 3))
-    np.testing.assert_allclose(made_of_pieces, whole, atol=2e-6)
+    # The answers reach 18 before they are clipped: fp32 is exact to 2e-6 of that.
+    np.testing.assert_allclose(made_of_pieces, whole, atol=5e-5)
     assert windows.largest < planes.pixels[..., 0].size or min(shape) < 50
 
 

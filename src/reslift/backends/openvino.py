@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reslift.models import SRModel
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
+PRECISION = "INFERENCE_PRECISION_HINT"
 PARTS = ("detail", "skip")
 
 
@@ -29,7 +30,8 @@ class OpenVinoBackend(Backend):
         model: a model, or its ready graph.
         device: there is only the CPU.
         precision: "auto" is bf16 where the processor has it and the model adds a detail to a
-            picture, else fp32.
+            picture, else fp32. Where OpenVINO cannot do bf16 at all, as with AVX2 alone, it
+            computes in fp32, and says so.
     """
 
     name = "openvino"
@@ -46,9 +48,10 @@ class OpenVinoBackend(Backend):
         parts = _parts(whole)
         native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if parts and (precision == "bf16" or (precision == "auto" and native)):
-            self.precision = "bf16"
             detail, skip = (openvino.Model([part], whole.get_parameters()) for part in parts)
             self._runs = [_compiled(core, detail, "bf16"), _compiled(core, skip, "fp32")]
+            hint = self._runs[0].get_compiled_model().get_property(PRECISION)
+            self.precision = "bf16" if hint.to_string() == HINTS["bf16"] else "fp32"
         else:
             self._runs = [_compiled(core, whole, "fp32")]
 
@@ -92,7 +95,7 @@ def _parts(whole: Any) -> list[Any]:
 def _compiled(core: Any, model: Any, precision: str) -> Any:
     hints = {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        PRECISION: HINTS[precision],
         "INFERENCE_NUM_THREADS": machine.threads(),
     }
     return core.compile_model(model, "CPU", hints).create_infer_request()
