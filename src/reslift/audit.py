@@ -93,7 +93,7 @@ class Audit:
         if self.faces is None:
             return "not looked for; a detector comes with scikit-image (reslift doctor)"
         doubtful = sum(region.looks == "face-like" for region in self.regions)
-        return f"{len(self.faces)} found, {doubtful} of the regions listed in them"
+        return f"{len(self.faces)} found; regions listed that lie in them: {doubtful}"
 
     @property
     def doubtful(self) -> float:
