@@ -533,16 +533,22 @@ def test_a_kept_stock_draws_the_same_patches(pictures: Path, tmp_path: Path) -> 
     assert load_stock(path, "one", names) is None
 
 
+@pytest.fixture
+def stocks(monkeypatch: pytest.MonkeyPatch) -> list[Stock]:
+    """All that are made, as they are."""
+    made: list[Stock] = []
+
+    def noted(*given: object, **named: object) -> Stock:
+        made.append(stock_up(*given, **named))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr("reslift.datasets.stock.stock_up", noted)
+    return made
+
+
 def test_a_stopped_run_keeps_slow_pictures_until_it_is_done(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stocks: list[Stock]
 ) -> None:
-    made = []
-
-    def counted(*given: object, **named: object) -> Stock:
-        made.append(named)
-        return stock_up(*given, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("reslift.datasets.stock.stock_up", counted)
     chosen = recipe()
     plain, kept = start(tmp_path / "plain", chosen), start(tmp_path / "kept", chosen)
     assert fit(chosen, plain, data=pictures)
@@ -550,21 +556,14 @@ def test_a_stopped_run_keeps_slow_pictures_until_it_is_done(
     assert not fit(chosen, kept, data=pictures, minutes=0)
     assert (kept.folder / "pictures.safetensors").stat().st_size > 10**5
     assert fit(chosen, kept, data=pictures)
-    assert len(made) == 2, "resuming made the pictures again"
+    assert len(stocks) == 2, "resuming made the pictures again"
     assert not (kept.folder / "pictures.safetensors").exists()
     assert weights(kept) == weights(plain)
 
 
 def test_kept_pictures_are_found_from_elsewhere_and_not_by_a_new_run(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stocks: list[Stock]
 ) -> None:
-    made = []
-
-    def counted(*given: object, **named: object) -> Stock:
-        made.append(named)
-        return stock_up(*given, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("reslift.datasets.stock.stock_up", counted)
     monkeypatch.setattr("reslift.datasets.stock.SLOW", -1.0)
     file, run = tmp_path / "a.toml", tmp_path / "run"
     file.write_text(to_toml(recipe()))
@@ -573,7 +572,7 @@ def test_kept_pictures_are_found_from_elsewhere_and_not_by_a_new_run(
     assert main(words) == 0
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--resume", str(run), "-q"]) == 0
-    assert len(made) == 1
+    assert len(stocks) == 1
     (tmp_path / "new").mkdir()
     (tmp_path / "new/pictures.safetensors").write_bytes(b"of a run that was killed")
     start(tmp_path / "new", recipe())

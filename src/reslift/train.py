@@ -314,15 +314,15 @@ class Session:
             if self._events:
                 self._events.close()
             self._save_state()
-            if self.finished:
-                with contextlib.suppress(OSError):
-                    (self.run.folder / STOCK).unlink(missing_ok=True)
             last = self.rows[-1] if self.rows else {}
             known = "mse" in last
             self._save_weights("last", Score(last["psnr_y"], last["mse"]) if known else None)
             told = {advice.code for advice in self.reporter.warnings}
             self.reporter.finish(self.rows, self.step, self.finished)
             self._tell(one for one in self.reporter.warnings if one.code not in told)
+            if self.finished:
+                with contextlib.suppress(OSError):
+                    (self.run.folder / STOCK).unlink(missing_ok=True)
 
     def _tell(self, warnings: Iterable[Advice]) -> None:
         for advice in warnings:
