@@ -1,10 +1,12 @@
 """What agreement with the input costs and gains: PSNR-Y, consistency error, time.
 
     python benchmarks/consistency.py DATA/bench [IMAGES] [--jpeg]
+    python benchmarks/consistency.py PICTURES [IMAGES] --real
 
 DATA/bench holds SET/HR and SET/LRx2 … LRx4 for Set5, Set14 and BSD100; IMAGES is how many of a set
 are judged. With --jpeg LR is saved as JPEG first, and what agreeing with that changes is told
-instead. Time is from array to array, of the processors and by the clock, with and without turn
+instead. With --real the pictures of a folder, which no known kernel made, are enlarged as they are,
+those over `LARGEST` pixels a side cut; a row a picture. Time is from array to array, of the processors and by the clock, with and without turn
 about, the least of `ROUNDS`, in a process that keeps its memory as the command line's does.
 """
 
@@ -37,15 +39,17 @@ def psnr(sr: NDArray[np.uint8], hr: object, scale: int) -> float:
 
 
 ROUNDS = 5
+LARGEST = 256
 QUALITIES = (60, 80, 95, 0)
 
 
 @dataclass
 class Run:
-    """A result, the largest error in levels, seconds of the processors and by the clock."""
+    """A result, the largest and the mean error in levels, seconds: processors', by the clock."""
 
     sr: NDArray[np.uint8]
     error: float
+    mean: float
     busy: float
     clock: float
 
@@ -62,9 +66,9 @@ def turn_about(upscalers: list[Upscaler], lr: NDArray[np.uint8]) -> list[Run]:
             times[place].append((busy, clock))
     runs = []
     for sr, spent in zip(results, times, strict=True):
-        error = np.abs(shrink(sr, *lr.shape[:2], "bicubic", 255) - lr).max()
+        errors = np.abs(shrink(sr, *lr.shape[:2], "bicubic", 255) - lr)
         busy, clock = (min(values) for values in zip(*spent, strict=True))
-        runs.append(Run(sr, float(error), busy, clock))
+        runs.append(Run(sr, float(errors.max()), float(errors.mean()), busy, clock))
     return runs
 
 
@@ -116,6 +120,25 @@ def of_jpegs(root: Path, most: int) -> None:
         print(f"{name:<7}x{scale}    {''.join(cells)}  least {worst:+.2f}", flush=True)
 
 
+def of_real(root: Path, most: int) -> None:
+    """Print a row a picture and scale: errors before and after, and what the step costs."""
+    keep_memory()
+    print("picture                 scale  before: most, mean   after: most, mean    busy   clock")
+    totals: dict[int, list[tuple[float, float]]] = {2: [], 4: []}
+    for scale, ratios in totals.items():
+        loose, held = (load("lift-base", scale, consistent=wanted) for wanted in (False, True))
+        for file in sorted(root.iterdir())[:most]:
+            with Image.open(file) as image:
+                lr = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:LARGEST, :LARGEST])
+            before, after = turn_about([loose, held], lr)
+            ratios.append((after.busy / before.busy, after.clock / before.clock))
+            errors = "   ".join(f"{run.error:10.0f} {run.mean:6.2f}" for run in (before, after))
+            print(f"{file.name:24}x{scale}  {errors}   {ratios[-1][0]:6.2f}  {ratios[-1][1]:6.2f}")
+    for scale, ratios in totals.items():
+        rows = np.array(ratios)
+        print(f"x{scale}: medians {np.median(rows, 0).round(2)}, most {rows.max(0).round(2)}")
+
+
 def saved_as_jpeg(lr: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """What is read again; quality 0 leaves it as it is."""
     if not quality:
@@ -130,6 +153,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("images", type=int, nargs="?", default=10**6)
-    parser.add_argument("--jpeg", action="store_true")
+    kinds = parser.add_mutually_exclusive_group()
+    for kind, work in (("--jpeg", of_jpegs), ("--real", of_real)):
+        kinds.add_argument(kind, dest="work", action="store_const", const=work, default=main)
     given = parser.parse_args()
-    (of_jpegs if given.jpeg else main)(given.data, given.images)
+    given.work(given.data, given.images)

@@ -12,10 +12,9 @@ from reslift.backends.torch import TorchBackend
 from reslift.errors import UsageError
 from reslift.finish import Finish, Tally, is_faithful
 from reslift.models import Lift
-from reslift.pixels import project
 from reslift.pixels.planes import Planes
 from reslift.pixels.project import Target, bicubic
-from reslift.pixels.repair import measure
+from reslift.pixels.repair import ROUNDS, Squares, Work, measure, repair, squares_of
 from reslift.pixels.resize import bicubic_upscale
 from reslift.pixels.shrink import shrink
 from reslift.pixels.target import LONG, axis, matrices
@@ -232,21 +231,59 @@ def test_hard_lettering_agrees_though_clipping_holds_most_of_it():
     assert np.abs(shrink(saved.transpose(0, 2, 1), 48, 64, "bicubic", 255) - lr).max() <= 1
 
 
+def lettering():
+    """A photograph with a few letters, black and white, and what bicubic makes of its LR, ×2."""
+    hr = data.astronaut()[:400, :400].astype(np.uint8)
+    letters = data.page()[50:86, 150:200] > 120
+    hr[100:136, 100:150] = np.where(letters, 255, 0)[..., None]
+    lr = shrink(hr, 200, 200, "bicubic", 255.0).astype(np.float32)
+    levels = torch.from_numpy(lr.transpose(2, 0, 1))[None]
+    x = bicubic_upscale(levels, 2)[0].permute(1, 0, 2).float().numpy().clip(0, 255)
+    return x, Target(np.ascontiguousarray(lr.transpose(0, 2, 1)), 2, 255.0, True, 0.0, 255.0)
+
+
 def test_what_windows_measure_is_what_the_whole_picture_lacks():
     """Windows overlap: one must not put back what it knew before the other was measured."""
-    hr = data.astronaut()[:400, :400].astype(np.float32)
-    places = np.random.default_rng(0).integers(100, 200, (2, 150))
-    hr[tuple(places)] = np.where(np.arange(150) % 2, 255, 0)[:, None]
-    lr = shrink(hr.astype(np.uint8), 200, 200, "bicubic", 255.0).astype(np.float32)
-    levels = torch.from_numpy(lr.transpose(2, 0, 1))[None]
-    x = bicubic_upscale(levels, 2)[0].permute(1, 0, 2).float().numpy().copy()
-    target = Target(np.ascontiguousarray(lr.transpose(0, 2, 1)), 2, 255.0, True, 0.0, 255.0)
-    measured = []
+    x, target = lettering()
+    out = np.empty(x.shape, np.uint8)
+    lack = target.save(x, None, out)
+    squares = squares_of(np.abs(lack) > 1, 4, (0, 0))
+    assert len(squares) > 50
+    repair(x, target, squares, ROUNDS[0], Work())
+    measure(x, out, lack, target, squares, ROUNDS[0])
+    assert np.abs(lack - target.lacking(np.rint(x))).max() < 1e-3
+    assert (out == np.rint(x)).all()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_a_window_changes_nothing_around_it(number):
+    """What steps left at the edges of windows spoilt the samples beside them."""
+    x, target = lettering()
+    round, lack, before = ROUNDS[number], target.lacking(x), x.copy()
+    row, channel, column = (int(n) for n in np.unravel_index(np.abs(lack).argmax(), lack.shape))
+    place = (np.array([n // round.side * round.side]) for n in (row, column))
+    square = Squares(round.side, *place, np.array([channel]))
+    repair(x, target, square, round, Work())
+    assert (x != before).any()
+    window = square.grown(round.margin, lack.shape)
+    change = np.abs(target.lacking(x) - lack)
+    (top,), (left,) = window.top, window.left
+    change[top : top + window.side, channel, left : left + window.side] = 0
+    assert change.max() == 0
+
+
+def test_noise_that_nothing_shrinks_to_costs_few_steps():
+    generator = np.random.default_rng(0)
+    dark = data.astronaut()[:96, :96] * 0.2
+    lr = np.clip(dark + generator.normal(0, 12, dark.shape), 0, 255).round().astype(np.float32)
+    y = np.ascontiguousarray(lr.transpose(0, 2, 1))
+    x = bicubic_upscale(torch.from_numpy(lr.transpose(2, 0, 1))[None], 2)[0].permute(1, 0, 2)
+    moved, move = [], Target.hurry
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(project, "measure", lambda *a: measured.append(len(a[4])) or measure(*a))
-        out, lack = bicubic(x, target)
-    assert max(measured) > 4
-    assert np.abs(lack - target.lacking(out.astype(np.float32))).max() < 1e-3
+        patch.setattr(Target, "hurry", lambda *a: moved.append(a[1].size) or move(*a))
+        _, lack = bicubic(x.numpy().copy(), Target(y, 2, 255.0, True, 0.0, 255.0))
+    assert np.abs(lack).max() > 1
+    assert sum(moved) < 20 * x.numel()
 
 
 def test_what_cannot_be_met_ends_early_and_never_farther_off():

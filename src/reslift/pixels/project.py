@@ -9,9 +9,9 @@ lacks something, there and only there, accelerated steps follow (Beck and Teboul
 windows: first these again, then the projected gradient of |y - Ax|², which knows that A clips
 between its axes too. U does not, and in hard lettering, where every tenth sample is beyond the
 range there, its steps end in no solution though the truth is one. Where no picture shrinks to y
-they end in speckles hardly nearer to it, and what the first step gave is taken again. A truth that
-shrinks to y lies in the set that is projected on,
-so that the picture comes nearer to it.
+(noise in the dark, JPEG) they end in speckles hardly nearer to it: a cell that many steps have not
+helped gets no more, and where much is left what the first step gave is taken again. A truth that
+shrinks to y lies in the set that is projected on, so that the picture comes nearer to it.
 
 The box kernel needs no steps: every s × s block is moved and rounded for itself, to the exact sum.
 """
@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from reslift.pixels.planes import Floats
-from reslift.pixels.repair import ROUNDS, measure, repair, squares_of, steps
+from reslift.pixels.repair import CHEAP, ROUNDS, Work, measure, repair, squares_of, steps
 from reslift.pixels.target import CLOSE, REACH, TAIL, Target, apply, axis
 
 __all__ = ["MARGIN", "Target", "apply", "axis", "bicubic", "box"]
@@ -54,22 +54,29 @@ def bicubic(
         return out, lack
     first = out.copy(), lack.copy()
     shortest = min(lack.shape[0], lack.shape[2])
+    begun, work = _beyond(lack, target), Work()
     for round in ROUNDS:
         squares = squares_of(dirty, round.side, origin)
         side, outer = (round.side + 2 * (round.margin + m) for m in (0, 2 * REACH))
         if len(squares) * side**2 > CROWDED * lack.size or outer > shortest:
-            x = steps(x, target, round)
+            x = steps(x, target, round, work)
             lack = target.save(x, None, out)
         else:
-            repair(x, target, squares, round)
+            repair(x, target, squares, round, work)
             if len(squares) * outer**2 < SCATTERED * lack.size:
                 measure(x, out, lack, target, squares, round)
             else:
                 lack = target.save(x, None, out)
         dirty = np.abs(lack) > target.close
-        if not dirty.any():
+        costly = work.moved > CHEAP * x.size
+        if not dirty.any() or (costly and _beyond(lack, target) > round.hope * begun):
             break
     return out, _undone(out, lack, *first, target)
+
+
+def _beyond(lack: Floats, target: Target) -> float:
+    """The sum of squares of what is lacking beyond what is close enough."""
+    return float(np.square(np.maximum(np.abs(lack) - target.close, 0)).sum())
 
 
 def _undone(

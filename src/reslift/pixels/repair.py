@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from reslift.pixels.target import REACH, Target
 UNROUNDED = 0.9
 TOGETHER = 2**17
 WORTH_DROPPING = 0.7
-PATIENCE, PROGRESS = 16, 0.9
+RIM = 2
+"""LR pixels at a window's edge that its steps leave alone: samples outside depend on them."""
 Ints = NDArray[np.int64]
 
 
@@ -23,23 +24,59 @@ Ints = NDArray[np.int64]
 class Round:
     """Repairs in windows: squares of `side` LR pixels with a margin around, so many steps.
 
-    slope: the steps go down the slope of |lack|², for what clipping keeps the faster ones from.
+    hope: where a picture that has taken `CHEAP` steps lacks more than this share of what it lacked
+    at first, no picture shrinks to its original, and it is the last round. slope: the steps go down
+    the slope of |lack|², for what clipping keeps the faster ones from.
     """
 
     side: int
     margin: int
     steps: int
+    hope: float = 0.0
     slope: bool = False
+
+    @property
+    def patience(self) -> tuple[int, float]:
+        """A window is given up where so many steps leave more than this share of its lack."""
+        return (16, 0.9) if self.slope else (8, 0.7)
 
 
 ROUNDS = (
-    Round(4, 4, 8),
-    Round(8, 6, 10),
-    Round(16, 10, 24),
-    Round(24, 16, 64),
-    Round(24, 16, 160, slope=True),
+    Round(4, 4, 8, 0.06),
+    Round(8, 6, 10, 0.02),
+    Round(12, 8, 16, 0.01),
+    Round(24, 16, 160, 0.001, slope=True),
     Round(24, 16, 160, slope=True),
 )
+CHEAP = 4.0
+
+
+@dataclass
+class Work:
+    """How many samples were moved, those of all steps together."""
+
+    moved: int = 0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What ties windows to what lies around them.
+
+    sure: (h, n, w), 1 where all that A looks at lies in the window, or the picture ends. rim, held:
+    (sh, n, sw), the pixels that stay and what they are.
+    """
+
+    sure: Floats
+    rim: NDArray[np.bool_]
+    held: Floats
+
+    def of(self, windows: NDArray[np.bool_]) -> Frame:
+        """Some of them."""
+        return Frame(self.sure[:, windows], self.rim[:, windows], self.held[:, windows])
+
+    def hold(self, x: Floats) -> None:
+        """Put the rim back, in place."""
+        np.copyto(x, self.held, where=self.rim)
 
 
 @dataclass(frozen=True)
@@ -117,16 +154,16 @@ def squares_of(dirty: NDArray[np.bool_], side: int, origin: tuple[int, int]) -> 
     return Squares(side, top * side - origin[0], left * side - origin[1], channel)
 
 
-def repair(x: Floats, target: Target, squares: Squares, round: Round) -> None:
+def repair(x: Floats, target: Target, squares: Squares, round: Round, work: Work) -> None:
     """Steps in windows around squares, in place; those that do not meet at the same time.
 
     A window that would lack more than before stays as it is.
     """
     for windows in _apart(squares.grown(round.margin, target.y.shape), target):
-        start, sure = windows.cut(x, target.scale), _sure(windows, target.y.shape)
-        joint = windows.within(target)
-        answer = steps(start.copy(), joint, round, sure)
-        before, after = (np.abs(joint.lacking(v) * sure).max((0, 2)) for v in (start, answer))
+        start, joint = windows.cut(x, target.scale), windows.within(target)
+        frame = _frame(windows, start, target)
+        answer = steps(start.copy(), joint, round, work, frame)
+        before, after = (np.abs(joint.lacking(v) * frame.sure).max((0, 2)) for v in (start, answer))
         better = np.flatnonzero(after < before)
         windows.part(better).paste(answer[:, better], x, target.scale)
 
@@ -147,21 +184,24 @@ def measure(
         some.grown(round.margin + REACH, lack.shape).paste_from(windows, joint.lacking(part), lack)
 
 
-def steps(x: Floats, target: Target, round: Round, sure: Floats | None = None) -> Floats:
+def steps(
+    x: Floats, target: Target, round: Round, work: Work, frame: Frame | None = None
+) -> Floats:
     """Steps with momentum, for each window until it is close enough wherever `sure`, or stuck.
 
     Windows, or channels, lie along the second axis of x (sh, C, sw), which is overwritten.
     """
     answer, left = np.empty_like(x), np.arange(x.shape[1])
     before, pace, goal = x.copy(), 1.0, UNROUNDED * target.close
-    excess = np.full(len(left), np.inf)
+    excess, (patience, progress) = np.full(len(left), np.inf), round.patience
     for number in range(round.steps):
+        sure = None if frame is None else frame.sure
         lack, move = (target.slope if round.slope else target.step)(x, sure)
         beyond = np.maximum(np.abs(lack, out=lack) - goal, 0, out=lack)
         open = beyond.max((0, 2)) > 0
-        if number % PATIENCE == 0:
+        if number % patience == 0:
             now = np.square(beyond).sum((0, 2))
-            open &= now < PROGRESS * excess
+            open &= now < progress * excess
             excess = now
         if not open.any():
             break
@@ -169,10 +209,14 @@ def steps(x: Floats, target: Target, round: Round, sure: Floats | None = None) -
             answer[:, left[~open]] = x[:, ~open]
             left, target, move, excess = left[open], target.of(open), move.of(open), excess[open]
             x, before = x[:, open], before[:, open]
-            sure = None if sure is None else sure[:, open]
+            frame = None if frame is None else frame.of(open)
         faster = (1 + (1 + 4 * pace * pace) ** 0.5) / 2
         target.hurry(x, before, move, (pace - 1) / faster if number < round.steps - 1 else 0.0)
+        if frame is not None:
+            frame.hold(x)
+            frame.hold(before)
         pace = faster
+        work.moved += x.size
     answer[:, left] = x
     return answer
 
@@ -194,12 +238,17 @@ def _apart(windows: Squares, target: Target) -> Iterator[Squares]:
             yield windows.part(those[start : start + step])
 
 
-def _sure(windows: Squares, shape: tuple[int, ...]) -> Floats:
-    """(side, n, side): 1 where all that A looks at lies in the window, or the picture ends."""
+def _frame(windows: Squares, start: Floats, target: Target) -> Frame:
+    """The frame of windows that are `start` (sh, n, sw)."""
+    rows, columns = _seen(windows, target, REACH)
+    sure = (rows.T[:, :, None] & columns[None]).astype(np.float32)
+    rows, columns = (~ends.repeat(target.scale, 1) for ends in _seen(windows, target, RIM))
+    return Frame(sure, rows.T[:, :, None] | columns[None], start)
+
+
+def _seen(windows: Squares, target: Target, margin: int) -> Iterator[NDArray[np.bool_]]:
+    """Rows (n, side), then columns, that are so far from the edge, or the picture ends there."""
     place = np.arange(windows.side)
-    rows, columns = (
-        ((place >= REACH) | (start[:, None] == 0))
-        & ((place < windows.side - REACH) | (start[:, None] + windows.side == size))
-        for start, size in ((windows.top, shape[0]), (windows.left, shape[2]))
-    )
-    return cast(Floats, (rows.T[:, :, None] & columns[None]).astype(np.float32))
+    for start, size in ((windows.top, target.y.shape[0]), (windows.left, target.y.shape[2])):
+        first, last = start[:, None] == 0, start[:, None] + windows.side == size
+        yield ((place >= margin) | first) & ((place < windows.side - margin) | last)
