@@ -6,8 +6,9 @@
 DATA/bench holds SET/HR and SET/LRx2 … LRx4 for Set5, Set14 and BSD100; IMAGES is how many of a set
 are judged. With --jpeg LR is saved as JPEG first, and what agreeing with that changes is told
 instead. With --real the pictures of a folder, which no known kernel made, are enlarged as they are,
-those over `LARGEST` pixels a side cut; a row a picture. Time is from array to array, of the processors and by the clock, with and without turn
-about, the least of `ROUNDS`, in a process that keeps its memory as the command line's does.
+those over `LARGEST` pixels a side cut; a row a picture. Time is from array to array, of the
+processors and by the clock, with and without turn about, the least of `ROUNDS`, in a process that
+keeps its memory as the command line's does.
 """
 
 from __future__ import annotations
