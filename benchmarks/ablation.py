@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reslift.checkpoint import load as load_model
 from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
 from reslift.datasets.made import made_sets
@@ -125,7 +124,7 @@ class Row:
     """One choice: a model, or settings of the recipe, of its optimiser, data or phase.
 
     end: settings of the last quarter of the steps. first: the scale of the first half of them, the
-    tail then starts anew. teacher: a bundled model that HR is mixed half and half with.
+    tail then starts anew.
     """
 
     name: str
@@ -135,27 +134,6 @@ class Row:
     optimiser: dict[str, object] | None = None
     end: dict[str, object] | None = None
     first: int = 0
-    teacher: str = ""
-
-
-class Taught:
-    """A bank whose HR is half the answer of a teacher."""
-
-    def __init__(self, bank: PatchBank, teacher: str) -> None:
-        self.bank, self.device = bank, bank.device
-        self.teacher = load_model(teacher, bank.scale)[0].eval()
-        self.teacher.to(memory_format=torch.channels_last)
-
-    def picks(self, step: int, batch: int, patch: int) -> Tensor:
-        """As the bank itself."""
-        return self.bank.picks(step, batch, patch)
-
-    def gather(self, picks: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-        """As the bank itself, HR mixed."""
-        lr, hr = self.bank.gather(picks, patch)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            answer = self.teacher(lr.contiguous(memory_format=torch.channels_last)).float()
-        return lr, (hr + answer.clamp(0, 1)) / 2
 
 
 ROWS = [
@@ -184,7 +162,7 @@ ROWS = [
     Row("mse in the last quarter", end={"loss": {"mse": 1.0}}),
     Row("patches of 96 in the last quarter", end={"patch": 96, "batch": 3}),
     Row("half of the steps at x2 first", first=2),
-    Row("taught by lift-base", teacher="lift-base"),
+    Row("taught by lift-base", phase={"teacher": "lift-base"}),
     Row("32 patches of 32", phase={"patch": 32, "batch": 32}),
     Row("4 patches of 96", phase={"patch": 96, "batch": 4}),
     Row("no flat patch rejected", data={"reject_flat": 0.0}),
@@ -257,8 +235,7 @@ def trained(
         known = {k: v for k, v in trunk.state_dict().items() if own[k].shape == v.shape}
         model.load_state_dict({**own, **known})
     model.to(memory_format=torch.channels_last)
-    source = Taught(bank, row.teacher) if row.teacher else bank
-    stepper = Stepper(model, source, recipe, choose_precision(recipe, bank.device))
+    stepper = Stepper(model, bank, recipe, choose_precision(recipe, bank.device))
     began = time.perf_counter()
     for step in range(recipe.steps):
         stepper.step(step)

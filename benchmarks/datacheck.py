@@ -74,7 +74,7 @@ def main(folder: Path, count: int, copies: int) -> None:
             planted[f"{number:05}"] = KINDS[number % len(KINDS)]
             copied(chosen[number], KINDS[number % len(KINDS)], Path(made) / f"copy{number:05}")
         report = Path(told) / "report.json"
-        words = [sys.executable, "-m", "reslift", "data", "check", made, "--json", str(report), "-q"]
+        words = [sys.executable, "-m", "reslift", "data", "check", made, "-q", "--json", report]
         begun = time.perf_counter()
         done = subprocess.run(words, stdout=subprocess.DEVNULL, check=False)
         spent = time.perf_counter() - begun

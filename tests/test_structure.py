@@ -54,7 +54,7 @@ LAYERS = {
             "media",
         ),
         *("features", "adversary", "objective", "uncertainty", "likeness", "faces"),
-        *("run", "start", "stepper", "optimisers", "validation", "watcher", "advice"),
+        *("run", "start", "stepper", "teacher", "optimisers", "validation", "watcher", "advice"),
     },
     "ground": {
         "pixels",

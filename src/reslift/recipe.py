@@ -161,6 +161,8 @@ class Phase(Part):
         kl_warmup: steps over which that weight rises from 0 (Bowman et al. 2016), so that the
             latent is used before it has a price.
         adversary: the discriminator to train against; none when left out.
+        teacher: a model (zoo name, file or run) whose answers HR is mixed with; none when left out.
+        taught: the share of its answers in that mixture.
     """
 
     steps: int = Field(ge=1)
@@ -173,6 +175,8 @@ class Phase(Part):
     kl: float = Field(0.0, ge=0)
     kl_warmup: int = Field(0, ge=0)
     adversary: AdversaryPart | None = None
+    teacher: str = ""
+    taught: float = Field(0.5, gt=0, le=1)
 
     _no_accuracy = field_validator("loss", mode="before")(refuse_accuracy)
 

@@ -18,6 +18,7 @@ from reslift.models.variational import Learner, Variational
 from reslift.objective import Objective
 from reslift.optimisers import make_optimiser
 from reslift.recipe import Phase, Recipe
+from reslift.teacher import Teachers
 
 GRAPH_WARMUP = 4
 
@@ -93,6 +94,7 @@ class Stepper:
         objective: Objective | None = None,
     ) -> None:
         self.objective = objective or Objective(recipe, bank.device)
+        self.teachers = Teachers(recipe, model.channels, bank.device)
         check_adversaries(recipe)
         check_kl(model, recipe.phases)
         self.model, self.bank, self.recipe = model, bank, recipe
@@ -198,7 +200,7 @@ class Stepper:
         lr, hr = self.bank.gather(picks, phase.patch)
         self.optimiser.zero_grad()
         sr, price = self._answer(lr, hr, picks[:, -1])
-        loss = self.objective(phase, sr.float(), hr)
+        loss = self.objective(phase, sr.float(), self._goal(phase, lr, hr))
         self._update(loss + price)
         self.loss.copy_(loss.detach())
 
@@ -211,7 +213,7 @@ class Stepper:
         with torch.set_grad_enabled(not adversary.warming):
             sr, price = self._answer(lr, hr, picks[:, -1])
             sr = sr.float()
-            loss = self.objective(phase, sr, hr)
+            loss = self.objective(phase, sr, self._goal(phase, lr, hr))
         attack, defence = adversary.losses(sr, hr)
         if not adversary.accepts(loss, attack, defence):
             if (kept := adversary.roll_back()) is not None:
@@ -243,6 +245,11 @@ class Stepper:
             sr, kl = self.network(lr, hr, seeds)
         self._kl += torch.stack([kl.detach(), torch.ones_like(kl)])
         return sr, self._kl_weight * kl
+
+    def _goal(self, phase: Phase, lr: Tensor, hr: Tensor) -> Tensor:
+        """What SR is compared with."""
+        with self.arithmetic():
+            return self.teachers.mixed(phase, lr, hr)
 
     def take_kl(self) -> dict[str, float]:
         """Mean KL since it was last taken, nats per latent number; {} where there is none."""
