@@ -163,6 +163,7 @@ ROWS = [
     Row("patches of 96 in the last quarter", end={"patch": 96, "batch": 3}),
     Row("half of the steps at x2 first", first=2),
     Row("taught by lift-base", phase={"teacher": "lift-base"}),
+    Row("a third blended", phase={"blended": 0.3}),
     Row("32 patches of 32", phase={"patch": 32, "batch": 32}),
     Row("4 patches of 96", phase={"patch": 96, "batch": 4}),
     Row("no flat patch rejected", data={"reject_flat": 0.0}),

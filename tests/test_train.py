@@ -30,7 +30,7 @@ from reslift.datasets.collage import collage_set
 from reslift.datasets.decode import decoded
 from reslift.datasets.drawn import drawn_set
 from reslift.datasets.folder import find_images, load_folders, read_rgb
-from reslift.datasets.patches import PatchBank
+from reslift.datasets.patches import FINE, PatchBank
 from reslift.datasets.stock import Stock, grids, load_stock, stock_up
 from reslift.degradations import Bicubic, ResizeBack
 from reslift.errors import InputError, OutputExists, RecipeError, ResliftError
@@ -66,6 +66,7 @@ TREE = {
             "rate": 1e-3,
             "final_rate": 1e-5,
             "loss": {"mse": 1},
+            "blended": 0.5,
         },
     ],
 }
@@ -611,6 +612,21 @@ def test_other_colours_fit_lr_and_hr_and_leave_the_rest_alone(pictures: Path) ->
     assert hr2.min() >= 0 and hr2.max() <= 1
     again = Bicubic(2)((hr2 * 255).round().to(torch.uint8)).float() / 255
     assert (lr2 - again)[..., 4:-4, 4:-4].abs().max() <= 3.01 / 255
+
+
+def test_blended_patches_are_pairs_of_patches_and_the_rest_stays(pictures: Path) -> None:
+    shelf = bank(pictures, seed=1)
+    plain, mixed = shelf.picks(3, 64, 12), shelf.picks(3, 64, 12, 0.5)
+    assert torch.equal(plain, mixed[:, :6])
+    share = mixed[:, 12] / FINE
+    assert 16 < (share == 0).sum() < 48 and share.max() <= 0.5
+    (lr, hr), (lr2, hr2), other = (shelf.gather(p, 12) for p in (plain, mixed, mixed[:, 6:12]))
+    weight = share.float().view(-1, 1, 1, 1)
+    torch.testing.assert_close(hr2, (1 - weight) * hr + weight * other[1])
+    torch.testing.assert_close(lr2, (1 - weight) * lr + weight * other[0])
+    whole = shelf.gather(mixed, 12)
+    halves = [shelf.gather(mixed[rank::2], 12) for rank in (0, 1)]
+    assert all(torch.equal(whole[1][rank::2], halves[rank][1]) for rank in (0, 1))
 
 
 def test_made_pictures_train_too_and_are_neither_held_out_nor_sampled(

@@ -161,6 +161,7 @@ class Phase(Part):
         kl_warmup: steps over which that weight rises from 0 (Bowman et al. 2016), so that the
             latent is used before it has a price.
         adversary: the discriminator to train against; none when left out.
+        blended: share of the patches that have another one laid over them, half opaque at most.
         teacher: a model (zoo name, file or run) whose answers HR is mixed with; none when left out.
         taught: the share of its answers in that mixture.
     """
@@ -175,6 +176,7 @@ class Phase(Part):
     kl: float = Field(0.0, ge=0)
     kl_warmup: int = Field(0, ge=0)
     adversary: AdversaryPart | None = None
+    blended: float = Field(0.0, ge=0, le=1)
     teacher: str = ""
     taught: float = Field(0.5, gt=0, le=1)
 

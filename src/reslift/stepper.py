@@ -150,7 +150,7 @@ class Stepper:
         phase, inner = self.phase_at(step)
         rank, world = self.share
         seeds = noise_seeds(self.recipe.seed, step, phase.batch)
-        picks = self.bank.picks(step, phase.batch, phase.patch)
+        picks = self.bank.picks(step, phase.batch, phase.patch, phase.blended)
         picks = torch.column_stack([picks, seeds])[rank::world]
         self._kl_weight.fill_(kl_at(phase, inner))
         self._set_rates(rate_at(phase, inner), ema_share(self.recipe.optimiser.ema, step))

@@ -4,9 +4,10 @@ A batch is one gather from LR and one from HR, with flips and quarter turns done
 arithmetic. What a step draws depends on (seed, step) alone, so a resumed run sees what an
 uninterrupted one would.
 
-Few pictures are soon known by heart. Three things make more of them, and each is a pair that the
+Few pictures are soon known by heart. Four things make more of them, and each is a pair that the
 degradation could have made: shrunk copies; the sampling grid of LR shifted by whole HR pixels; and,
-since resizing is linear, other colours (Yoo et al. 2020 compare such augmentations).
+since resizing is linear but where it clips, other colours and patches laid over each other (Yoo et
+al. 2020 compare such augmentations).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ TURNS = {"all": 8, "mirror": 2, "none": 1}
 ORDERS = torch.tensor(list(permutations(range(3))))
 FINE = 2**20
 LEAST_CONTRAST = 0.5
+MOST_BLENDED = 0.5
+BLENDED = 13
 
 
 class PatchBank:
@@ -118,13 +121,24 @@ class PatchBank:
         columns = [torch.full_like(top, number), top * stride, left * stride]
         return torch.stack([*(c.double() for c in columns), mean.double()], -1).view(-1, 4)
 
-    def picks(self, step: int, batch: int, patch: int) -> Tensor:
-        """What step ``step`` draws, (batch, 6) int64 on the CPU.
+    def picks(self, step: int, batch: int, patch: int, blended: float = 0.0) -> Tensor:
+        """What step ``step`` draws, (batch, 6 or 13) int64 on the CPU.
 
-        Columns: LR start and row length, HR start and row length, turn code, colour code.
+        Columns: LR start and row length, HR start and row length, turn code, colour code. Where
+        some are ``blended`` these six again, of another patch, and by how much of it, in 1/FINE.
         """
-        spots = self.spots(patch)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        own = self._picks(generator, batch, patch)
+        if not blended:
+            return own
+        other = self._picks(generator, batch, patch)
+        draw = torch.randint(2**62, (batch, 2), generator=generator)
+        most = round(MOST_BLENDED * FINE)
+        shares = torch.where(draw[:, 0] % FINE < blended * FINE, 1 + draw[:, 1] % most, 0)
+        return torch.column_stack([own, other, shares])
+
+    def _picks(self, generator: torch.Generator, batch: int, patch: int) -> Tensor:
+        spots = self.spots(patch)
         draw = torch.randint(2**62, (batch, 4), generator=generator)
         number, top, left = spots[draw[:, 0] % len(spots)].unbind(1)
         codes = torch.zeros(batch, dtype=torch.int64)
@@ -154,6 +168,14 @@ class PatchBank:
 
     def gather(self, picks: Tensor, patch: int) -> tuple[Tensor, Tensor]:
         """The drawn patches: lr (B, 3, P, P) and hr (B, 3, sP, sP), float in [0, 1]."""
+        lr, hr = self._gather(picks, patch)
+        if picks.shape[1] >= BLENDED:
+            share = (picks[:, 12] / FINE).to(lr.dtype).view(-1, 1, 1, 1)
+            other = self._gather(picks[:, 6:12], patch)
+            lr, hr = (mine.lerp(more, share) for mine, more in zip((lr, hr), other, strict=True))
+        return lr, hr
+
+    def _gather(self, picks: Tensor, patch: int) -> tuple[Tensor, Tensor]:
         lr = _gather(self.stock.lr, picks[:, 0], picks[:, 1], picks[:, 4], patch)
         hr = _gather(self.stock.hr, picks[:, 2], picks[:, 3], picks[:, 4], patch * self.scale)
         if self.colours:
