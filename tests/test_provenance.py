@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from medical_samples import dicom, waves
 from reslift import formats, provenance
 from reslift.cli import main
 from reslift.errors import InputError, OutputExists, UsageError
@@ -140,6 +141,25 @@ def test_replay_makes_the_same_bytes(source, tmp_path, suffix, options, capsys):
     out = tmp_path / f"out.{suffix}"
     words = ["upscale", str(source), "-o", str(out), "--backend", "torch", *options]
     assert main(words if "--scale" in options else [*words, "--scale", "2"]) == 0
+    assert main(["replay", str(out), "--input", str(source)]) == 0
+    assert "the same bytes again" in capsys.readouterr().out
+
+
+def test_a_family_and_its_model_for_that_scale_are_the_same(tmp_path):
+    """Names in DICOM are made of it: a replay loads the model, an upscaling its family."""
+    family, one = (
+        load("lift-small", scale=2, backend="torch"),
+        load("lift-small-x2", backend="torch"),
+    )
+    assert family.identity == one.identity
+    assert load("lift-small", scale=3, backend="torch").identity != one.identity
+
+
+def test_replay_of_dicom_makes_the_same_bytes(tmp_path, capsys):
+    source, out = tmp_path / "a.dcm", tmp_path / "large.dcm"
+    dicom(source, waves())
+    words = ["upscale", str(source), "-o", str(out), "--backend", "torch", "--scale", "2"]
+    assert main([*words, "--model", "lift-small"]) == 0
     assert main(["replay", str(out), "--input", str(source)]) == 0
     assert "the same bytes again" in capsys.readouterr().out
 

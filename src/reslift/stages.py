@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,7 @@ class Stages:
     def __init__(self, scales: Collection[int], start: Callable[[int], Stitcher]) -> None:
         self.scales, self._start = tuple(scales), start
         self._started: dict[int, Stitcher] = {}
+        self._lock = Lock()
 
     @property
     def started(self) -> tuple[int, ...]:
@@ -127,9 +129,10 @@ class Stages:
 
     def stitcher(self, scale: int) -> Stitcher:
         """The one for a scale of `scales`."""
-        if scale not in self._started:
-            self._started[scale] = self._start(scale)
-        return self._started[scale]
+        with self._lock:
+            if scale not in self._started:
+                self._started[scale] = self._start(scale)
+            return self._started[scale]
 
     def run(
         self,

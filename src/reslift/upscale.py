@@ -152,7 +152,9 @@ class Upscaler:
         facts: tuple[object, ...] = (self.engine, self.size, self._ensemble, self.wrap)
         facts += (self.strength, self.consistent, self.kernel)
         digest = hashlib.sha256(repr(facts).encode())
-        for scale in sorted(self._files):
+        # Where the size says what models it takes, the others of the family decide nothing.
+        factor = self.size.whole or self.size.scale
+        for scale in sorted(steps(factor, self._stages.scales) if factor else self._files):
             digest.update(f"{scale}:{checkpoint.weights_digest(self._files[scale])}".encode())
         return digest.hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class OpenVinoBackend(Backend):
     ) -> None:
         import openvino
 
+        self._lock = Lock()
         graph = model if isinstance(model, Graph) else make(model)
         self.needs, self.pixel_bytes = graph.needs, graph.pixel_bytes
         core = the_core()
@@ -57,9 +59,12 @@ class OpenVinoBackend(Backend):
 
     def run(self, cell: Floats) -> Floats:
         cell = np.ascontiguousarray(cell)
-        sr: Floats = self._runs[0].infer([cell], share_inputs=True)[0]
+        # A request holds one input and one answer: two threads would get each other's.
+        with self._lock:
+            sr: Floats = self._runs[0].infer([cell], share_inputs=True)[0]
+            if len(self._runs) == 2:
+                sr += self._runs[1].infer([cell], share_inputs=True, share_outputs=True)[0]
         if len(self._runs) == 2:
-            sr += self._runs[1].infer([cell], share_inputs=True, share_outputs=True)[0]
             height, width = (side * self.needs.scale for side in cell.shape[2:])
             sr = sr[..., :height, :width]
         return sr
