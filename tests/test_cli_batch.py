@@ -129,6 +129,29 @@ def test_metadata_goes_when_asked(run):
     assert b"Exif" not in Path("gone.jpg").read_bytes()
 
 
+def test_what_stands_beside_a_result_never_replaces_an_input(run):
+    picture("a.png"), picture("a-x2.png.provenance.json.png"), picture("w/a.jpg")
+    os.rename("a-x2.png.provenance.json.png", "a-x2.png.provenance.json")
+    numbers = "".join(f"{number}\n" for number in (1, 0, 0, -1, 500.5, 99.5))
+    Path("w/a.jgw").write_text(numbers)
+    before = tree()
+    words = ("a.png", "a-x2.png.provenance.json", "--provenance-file", "--overwrite")
+    for refused in (words, ("w/a.jpg", "-o", "w/a.jpeg", "--overwrite")):
+        code, out, err = run(*refused)
+        assert (code, out, len(err)) == (2, [], 1) and "would overwrite the input" in err[0]
+    picture("w/b.jpg"), picture("w/b.jpeg"), Path("w/b.jgw").write_text(numbers)
+    code, _, err = run("w/b.jpg", "w/b.jpeg", "-o", "large/")
+    assert code == 2 and "would both write large/b.jgw" in err[0]
+    assert before.items() <= tree().items() and not Path("large").exists()
+
+
+def test_a_record_that_is_there_is_told_before_the_work(run):
+    picture("a.png"), Path("o.png.provenance.json").write_text("mine")
+    code, out, err = run("a.png", "-o", "o.png", "--provenance-file")
+    assert code != 0 and out == [] and "o.png.provenance.json exists" in err[0]
+    assert not Path("o.png").exists() and Path("o.png.provenance.json").read_text() == "mine"
+
+
 def test_a_summary_has_a_record_a_file(run):
     picture("a.png"), picture("b.png"), Path("c.png").write_text("text")
     assert run("b.png", "-o", "out/")[0] == 0

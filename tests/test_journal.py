@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,16 @@ def test_killed_between_the_result_and_its_line():
     assert not Journal("s").is_ours(job())
     job().target.write_bytes(b"whole")
     assert Journal("s").is_ours(job()) and Journal("s").is_done(job())
+
+
+def test_killed_between_the_result_and_what_stands_beside_it():
+    """The maps, records and world files of a result follow it."""
+    with_map = replace(job(), beside=(Path("out/a.png.uncertainty.png"),))
+    Journal("s").begin(with_map)
+    with_map.target.write_bytes(b"whole")
+    assert Journal("s").is_ours(with_map) and not Journal("s").is_done(with_map)
+    made(Journal("s"), with_map)
+    assert Journal("s").is_done(with_map)
 
 
 def test_an_old_file_that_was_to_be_replaced_is_not_the_result():

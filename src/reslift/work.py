@@ -90,6 +90,11 @@ class Work(ABC):
     def write(self) -> tuple[str, ...]:
         """Encode under the final name; returns notes on what could not be kept."""
 
+    def _check_record(self) -> None:
+        """Refuse, before any work, a record beside the result that cannot be."""
+        if self.wishes.provenance_file:
+            check_target(provenance.side_file(self.target), overwrite=self.wishes.overwrite)
+
     def close(self) -> None:
         """Give back what is held, whatever step it came to."""
         self._held.close()
@@ -122,6 +127,7 @@ class StillWork(Work):
         self.place = world.read(self.source)
         if self.place is not None:
             world.target(self.target, overwrite=self.wishes.overwrite)
+        self._check_record()
         if self.wishes.uncertainty:
             self._check_maps(picture)
 
@@ -257,6 +263,7 @@ class MediumWork(Work):
         self.medium.check_target(self.target, extent, wanted)
         make_folder(self.target.parent)
         check_target(self.target, overwrite=self.wishes.overwrite)
+        self._check_record()
 
     def _check_maps(self) -> None:
         maps = self.medium.maps(self.target)

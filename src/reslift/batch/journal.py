@@ -68,10 +68,13 @@ class Journal:
         return entry.is_there(now) or (entry.own and now == entry.before)
 
     def is_done(self, job: Job) -> bool:
-        """Whether it is, and of this very input, with these settings."""
+        """Whether it is, and of this very input, with these settings, and all beside it too."""
         entry = self._entry(job)
-        is_there = entry is not None and entry.is_there(_stat(job.target))
-        return is_there and entry is not None and entry.made_of == self._made_of(job)
+        if entry is None or not entry.is_there(_stat(job.target)):
+            return False
+        # What stands beside a result follows it: without a second line it may be lacking.
+        whole = not job.beside or entry.after is not None
+        return whole and entry.made_of == self._made_of(job)
 
     def begin(self, job: Job) -> None:
         """To be called before the result can appear; OutputError where it cannot be noted."""

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reslift import formats, inputs, media
+from reslift import formats, inputs, media, provenance
 from reslift.batch.naming import Naming, identity, place, readable_suffixes
 from reslift.errors import OutputExists, ResliftError, UsageError, one_line
+from reslift.formats import world
 from reslift.inputs import Failure, Found, Source
 from reslift.limits import DEFAULT, Limits
 from reslift.media.base import PLAIN
@@ -22,13 +23,23 @@ from reslift.work import frame_sides
 
 @dataclass(frozen=True)
 class Job:
-    """Read `source`, write `target`; sides are (width, height) of one frame."""
+    """Read `source`, write `target`; sides are (width, height) of one frame.
+
+    beside: files that come with the result. known: files that the source is read with.
+    """
 
     source: Path
     target: Path
     given: tuple[int, int]
     wanted: tuple[int, int]
     frames: int = 1
+    beside: tuple[Path, ...] = ()
+    known: tuple[Path, ...] = ()
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """All that is written for it."""
+        return self.target, *self.beside
 
     @property
     def pixels(self) -> int:
@@ -121,7 +132,20 @@ def _job(source: Source, request: Request, one_file: bool) -> Job:
     inside = formats.result_of(naming.output_format or header.format)
     target = naming.name(source, inside.suffixes, one_file)
     formats.check_fits(naming.output_format or formats.format_of(target), *wanted, header)
-    return Job(source.path, target, given, wanted)
+    found = world.beside(source.path)
+    beside = _recorded(target, request.wishes)
+    if request.wishes.uncertainty:
+        from reslift.uncertainty import beside as maps
+
+        beside += maps.names(target)
+    if found is None:
+        return Job(source.path, target, given, wanted, beside=beside)
+    beside += (world.names(target)[0],)
+    return Job(source.path, target, given, wanted, beside=beside, known=(found[0],))
+
+
+def _recorded(target: Path, wishes: media.Wishes) -> tuple[Path, ...]:
+    return (provenance.side_file(target),) if wishes.provenance_file else ()
 
 
 def _medium_job(medium: media.Medium, source: Source, request: Request, one_file: bool) -> Job:
@@ -132,29 +156,37 @@ def _medium_job(medium: media.Medium, source: Source, request: Request, one_file
     endings = medium.endings(source.path, request.naming.output_format)
     target = request.naming.name(source, endings, one_file)
     medium.check_target(target, extent, wanted)
-    return Job(source.path, target, (extent.width, extent.height), wanted, extent.frames)
+    beside = _recorded(target, request.wishes)
+    if request.wishes.uncertainty:
+        beside += medium.maps(target)
+    given = extent.width, extent.height
+    return Job(source.path, target, given, wanted, extent.frames, beside)
 
 
 def _refuse_shared(jobs: Sequence[Job]) -> None:
     first: dict[str, Job] = {}
     for job in jobs:
-        other = first.setdefault(place(job.target), job)
-        if other is not job:
-            raise UsageError(
-                f"{one_line(other.source)} and {one_line(job.source)} would both become "
-                f"{one_line(job.target)}; give them one at a time or rename one"
-            )
+        for path in job.written:
+            other = first.setdefault(place(path), job)
+            if other is not job:
+                raise UsageError(
+                    f"{one_line(other.source)} and {one_line(job.source)} would both "
+                    f"{'become' if path == job.target else 'write'} {one_line(path)}; give them "
+                    "one at a time or rename one"
+                )
 
 
 def _refuse_inputs(jobs: Sequence[Job], found: Found) -> None:
-    taken = {identity(source.path): source.path for source in found.sources}
+    read = [*(source.path for source in found.sources), *(p for job in jobs for p in job.known)]
+    taken = {identity(path): path for path in read}
     for job in jobs:
-        found_at = identity(job.target)
-        if found_at is not None and found_at in taken:
-            raise UsageError(
-                f"the result of {one_line(job.source)} would overwrite the input "
-                f"{one_line(taken[found_at])}; choose another place with -o"
-            )
+        for path in job.written:
+            found_at = identity(path)
+            if found_at is not None and found_at in taken:
+                raise UsageError(
+                    f"the result of {one_line(job.source)} would overwrite the input "
+                    f"{one_line(taken[found_at])}; choose another place with -o"
+                )
 
 
 def _existing(jobs: Sequence[Job]) -> list[Job]:

@@ -27,6 +27,12 @@ def names(path: Path) -> tuple[Path, ...]:
 
 def read(path: Path) -> Numbers | None:
     """A, D, B, E, C, F from beside the picture at `path`; None where there is no such file."""
+    found = beside(path)
+    return None if found is None else found[1]
+
+
+def beside(path: Path) -> tuple[Path, Numbers] | None:
+    """The world file of the picture at `path`, and what `read` gives of it."""
     for side in names(path):
         try:
             with side.open(encoding="ascii") as file:
@@ -34,7 +40,7 @@ def read(path: Path) -> Numbers | None:
         except (OSError, ValueError):
             continue
         if len(numbers) == 6 and all(math.isfinite(number) for number in numbers):
-            return numbers
+            return side, numbers
     return None
 
 
