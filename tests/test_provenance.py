@@ -157,7 +157,7 @@ def test_a_family_and_its_model_for_that_scale_are_the_same(tmp_path):
 
 def test_replay_of_dicom_makes_the_same_bytes(tmp_path, capsys):
     source, out = tmp_path / "a.dcm", tmp_path / "large.dcm"
-    dicom(source, waves())
+    dicom(source, waves().astype(np.int16))
     words = ["upscale", str(source), "-o", str(out), "--backend", "torch", "--scale", "2"]
     assert main([*words, "--model", "lift-small"]) == 0
     assert main(["replay", str(out), "--input", str(source)]) == 0
