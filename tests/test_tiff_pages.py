@@ -121,6 +121,58 @@ def test_values_are_not_clipped_and_what_is_no_number_stays(tmp_path):
     assert np.abs(found[smooth] - values.repeat(2, 0).repeat(2, 1)[smooth]).max() < 12
 
 
+@pytest.mark.parametrize(
+    "layout", [{}, {"tile": (16, 16)}, {"tile": (16, 16), "planarconfig": "separate"}]
+)
+def test_16_bit_floats_become_32_bit_ones(tmp_path, layout):
+    values = np.random.default_rng(0).uniform(-9, 70, (3, 20, 24)).astype(np.float16)
+    shown = np.moveaxis(values, 0, -1)
+    stored = values if "planarconfig" in layout else shown
+    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    tifffile.imwrite(path, stored, photometric="rgb", metadata=None, **layout)
+    assert run(path, target) == ("16-bit floats become 32-bit floats",)
+    found = tifffile.imread(target)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, shown.repeat(2, 0).repeat(2, 1), rtol=0, atol=2e-5)
+    answer = verify(path, target, kernel="box")
+    assert answer.holds and len(answer.channels) == 3
+    tifffile.imwrite(tmp_path / "c.tif", found.astype(np.float64), photometric="rgb")
+    assert TiffPages().verify(path, tmp_path / "c.tif") == ("page 1 has samples of another kind",)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "u8", "f2", "f4", "f8"])
+def test_white_stays_zero_where_values_stay(tmp_path, dtype):
+    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    values = np.linspace(0 if dtype == "u8" else -4, 90, 8 * 11).reshape(8, 11).astype(dtype)
+    tifffile.imwrite(path, values, photometric="miniswhite", metadata=None)
+    seen = []
+
+    class Seeing(Doubled):
+        def run(self, planes, out, progress=None, *, exact=False):
+            seen.append(planes.pixels)
+            super().run(planes, out, progress, exact=exact)
+
+    run(path, target, Seeing())
+    assert seen[0][0, 0] == 1 and seen[0][-1, -1] == 0
+    with tifffile.TiffFile(target) as opened:
+        (page,) = opened.pages
+        assert page.photometric.name == "MINISWHITE"
+        found = page.asarray()
+    assert np.abs(found - values.repeat(2, 0).repeat(2, 1).astype(float)).max() <= 1e-4
+    assert verify(path, target, kernel="box").holds
+    tifffile.imwrite(tmp_path / "c.tif", found, photometric="minisblack", metadata=None)
+    assert TiffPages().verify(path, tmp_path / "c.tif") == ("page 1 has samples of another kind",)
+
+
+def test_values_whose_white_is_zero_as_another_format(tmp_path):
+    values = np.linspace(0, 1, 99, dtype="f4").reshape(9, 11)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    notes = run(tmp_path / "a.tif", tmp_path / "b.png")
+    assert "as white is zero" in notes[0]
+    shown = np.asarray(Image.open(tmp_path / "b.png"))
+    assert shown[0, 0] == 65535 and shown[-1, -1] == 0
+
+
 def test_a_page_of_values_as_another_format(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.linspace(0, 1, 99, dtype="f4").reshape(9, 11))
     notes = run(tmp_path / "a.tif", tmp_path / "b.png")

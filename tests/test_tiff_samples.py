@@ -97,6 +97,73 @@ def test_a_compression_that_needs_more_says_what(tmp_path, monkeypatch):
         formats.read(path)
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("samples", [3, 4, 5])
+def test_16_bit_floats_in_separate_planes(samples, compression, order, tmp_path):
+    values = np.random.default_rng(0).uniform(0, 1, (samples, 29, 37)).astype(np.float16)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        values,
+        photometric="rgb" if samples < 5 else "separated",
+        planarconfig="separate",
+        extrasamples=["unassalpha"] if samples > 3 else None,
+        compression=compression,
+        byteorder=order,
+    )
+    expected = np.rint(np.moveaxis(values, 0, -1).astype(np.float64) * 65535)
+    assert np.array_equal(formats.read(tmp_path / "a.tif").pixels, expected)
+
+
+def test_16_bit_floats_that_need_more_say_what(tmp_path, monkeypatch):
+    def asarray(self):
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    path = write(tmp_path / "a.tif", (PIXELS / 255).astype(np.float16), planarconfig="separate")
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", asarray)
+    with pytest.raises(InputError, match=r"like this needs imagecodecs: python -m pip"):
+        formats.read(path)
+
+
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f2", "f4", "f8"])
+def test_values_whose_white_is_zero_are_inverted_as_a_picture(dtype, tmp_path):
+    values = np.linspace(-3, 60, 9 * 11).reshape(9, 11).astype(dtype)
+    for kind in ("minisblack", "miniswhite"):
+        tifffile.imwrite(tmp_path / f"{kind}.tif", values, photometric=kind)
+    black = formats.read(tmp_path / "minisblack.tif")
+    white = formats.read(tmp_path / "miniswhite.tif")
+    assert np.abs(white.pixels - (65535.0 - black.pixels)).max() <= 1
+    assert "-3…60" in black.notes[0]
+    assert "60…-3 is mapped to 0…65535, as white is zero" in white.notes[0]
+
+
+def test_white_that_is_zero_with_alpha_and_what_is_no_number(tmp_path):
+    values = np.linspace(0, 1, 9 * 11 * 2, dtype=np.float32).reshape(9, 11, 2)
+    values[2, 3, 0] = np.nan
+    options = {"photometric": "miniswhite", "planarconfig": "contig"}
+    tifffile.imwrite(tmp_path / "a.tif", values, extrasamples=["unassalpha"], **options)
+    pixels = formats.read(tmp_path / "a.tif").pixels
+    expected = np.rint([65535, 0] + values.astype(np.float64) * [-65535, 65535])
+    expected[2, 3, 0] = 0
+    assert np.abs(pixels - expected).max() <= 1
+
+
+def test_white_that_is_zero_in_a_compression_that_libvips_lacks(tmp_path):
+    options = {"photometric": "miniswhite", "compression": "lzma"}
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS[..., 0], **options)
+    assert np.array_equal(formats.read(tmp_path / "a.tif").pixels[..., 0], 255 - PIXELS[..., 0])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_depth_of_a_palette_image_is_told(bits, tmp_path):
+    table = np.random.default_rng(0).integers(0, 2**16, (3, 2**bits), dtype=np.uint16)
+    pixels = noise(9, 11, bits=bits)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="palette", colormap=table)
+    picture = formats.read(tmp_path / "a.tif")
+    assert picture.bits == bits
+    assert picture.notes == (f"palette image becomes {bits}-bit RGB",)
+
+
 def test_complex_numbers_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.ones((9, 9), np.complex64))
     with pytest.raises(InputError, match="complex numbers"):

@@ -107,7 +107,9 @@ class Tiff(Format):
         pixels = tiff_samples.samples(file, facts, limits)
         notes: list[str] = []
         if pixels.dtype.name not in ("uint8", "uint16"):
-            pixels, note = tiff_samples.to_16_bits(pixels, facts.alpha)
+            pixels, note = tiff_samples.to_16_bits(
+                pixels, facts.alpha, tiff_samples.is_white_zero(facts.private)
+            )
             notes.append(note)
         return pixels, notes
 
@@ -162,7 +164,7 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
         "compression": one(COMPRESSION, 1),
         "separate": separate,
         "foreign": tiff_samples.is_foreign(
-            separate, TILE_WIDTH in tags, samples, min(bits), one(COMPRESSION, 1)
+            separate, TILE_WIDTH in tags, samples, min(bits), one(COMPRESSION, 1), min(kinds)
         ),
         "tile": one(TILE_WIDTH, 0) * one(TILE_HEIGHT, 0),
     }
@@ -245,7 +247,8 @@ def _directories(structure: Structure, strict: bool = False) -> list[tuple[Page,
 def _changes(layout: dict[str, Any], geo: bool, below: bool) -> tuple[str, ...]:
     notes = []
     if layout["photometric"] == PALETTE:
-        notes.append(f"palette image becomes 8-bit {'RGBA' if layout['alpha'] else 'RGB'}")
+        depth, colours = 8 if layout["bits"] <= 8 else 16, "RGBA" if layout["alpha"] else "RGB"
+        notes.append(f"palette image becomes {depth}-bit {colours}")
     elif layout["bits"] < 8:
         notes.append(f"{layout['bits']}-bit image becomes 8-bit {layout['space']}")
     if layout["alpha"] and layout["extra"] == tiff_samples.ASSOCIATED:

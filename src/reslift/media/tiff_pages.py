@@ -36,7 +36,7 @@ from reslift.provenance import Record
 from reslift.sizes import Size
 
 TIFF = tiff.Tiff()
-UNSIGNED, SIGNED, FLOAT = 1, 2, 3
+UNSIGNED, SIGNED, FLOAT = 1, tiff_samples.SIGNED, tiff_samples.FLOAT
 PHOTOMETRICS = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated"}
 CLASSIC_BYTES = 2**32 - 2**26
 UNLIMITED = Limits().changed(input_pixels=10**12, file_bytes=10**12)
@@ -53,6 +53,16 @@ class Sheet:
     def measured(self) -> bool:
         """Whether its samples are values, and not shades of 8 or 16 bits."""
         return _is_measured(self.facts.private)
+
+    @property
+    def white_is_zero(self) -> bool:
+        """Whether the least of its values is shown white, and stays so."""
+        return tiff_samples.is_white_zero(self.facts.private)
+
+    @property
+    def is_half(self) -> bool:
+        """Whether its values are 16-bit floats."""
+        return tiff_samples.is_half(self.facts.private["sample"], self.facts.private["bits"])
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -131,12 +141,13 @@ class TiffPages(Medium):
                 for sheet in sheets:
                     pixels = _decoded(source, sheet, limits)
                     result = _enlarged(enlarger, sheet, pixels, progress)
-                    _append(writer, result, sheet.facts)
+                    _append(writer, result, sheet)
                     if halves is not None:
                         _add_halves(halves, enlarger, sheet, pixels, result)
             with temporary.open("r+b") as file:
                 tiff.graft(file, *metas)
         notes = [*lost, *(note for sheet in sheets for note in sheet.facts.notes)]
+        notes += ["16-bit floats become 32-bit floats"] * any(sheet.is_half for sheet in sheets)
         notes += [tiff_halves.sentence(enlarger, target)] if wishes.uncertainty else []
         return tuple(dict.fromkeys(notes))
 
@@ -156,7 +167,7 @@ class TiffPages(Medium):
         for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
             if not is_right_size(old.sides, new.sides, first):
                 found.append(f"page {number} is of another size")
-            elif _kind(old) != _kind(new):
+            elif not _is_alike(old, new):
                 found.append(f"page {number} has samples of another kind")
             elif old.measured and not _covers(old, new, (source, target), limits):
                 found.append(f"page {number} has values outside the range of the original")
@@ -173,7 +184,7 @@ class TiffPages(Medium):
             return
         for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
             larger = all(a <= b for a, b in zip(old.sides, new.sides, strict=True))
-            if not larger or _kind(old) != _kind(new):
+            if not larger or not _is_alike(old, new):
                 continue
             small, large = _decoded(source, old, UNLIMITED), _decoded(target, new, UNLIMITED)
             page = f"page {number} " if len(before) > 1 else ""
@@ -188,10 +199,16 @@ class TiffPages(Medium):
                     yield of_values(name, small[..., band], large[..., band], bounds)
 
 
-def _kind(sheet: Sheet) -> tuple[object, ...]:
+def _is_alike(old: Sheet, new: Sheet) -> bool:
+    """Whether samples are of one kind; 16-bit floats may have become 32-bit ones."""
+    return _kind(new) in (_kind(old), _kind(old, 32 if old.is_half else None))
+
+
+def _kind(sheet: Sheet, bits: int | None = None) -> tuple[object, ...]:
+    """bits: of a value, instead of those it has."""
     facts = sheet.facts
-    sample = facts.private["sample"], facts.private["bits"]
-    return facts.space, facts.alpha, facts.bits, sample if sheet.measured else None
+    values = facts.private["sample"], bits or facts.private["bits"], sheet.white_is_zero
+    return facts.space, facts.alpha, facts.bits, values if sheet.measured else None
 
 
 def _covers(old: Sheet, new: Sheet, paths: tuple[Path, Path], limits: Limits) -> bool:
@@ -253,7 +270,7 @@ def _enlarged(
         return out
     for group in _groups(facts, bands):
         with np.errstate(invalid="ignore"):
-            made = enlarge(enlarger, *_seen(pixels[..., group]), exact=facts.lossless)
+            made = enlarge(enlarger, *_seen(sheet, pixels[..., group]), exact=facts.lossless)
         out[..., group] = made.reshape(grid.high, grid.wide, -1)
     if progress:
         progress(out.shape[0] * out.shape[1])
@@ -266,14 +283,15 @@ def _groups(facts: Facts, bands: int) -> list[slice]:
     return [slice(0, first)] * bool(first) + [slice(n, n + 1) for n in range(first, bands)]
 
 
-def _seen(values: Samples) -> tuple[Samples, Window, Mask | None]:
+def _seen(sheet: Sheet, values: Samples) -> tuple[Samples, Window, Mask | None]:
     """(h, w, C) as the network is to see it; what is no number takes no part and stays so."""
     flat = values if values.shape[2] == 3 else values[..., 0]
     missing = np.asarray(~np.isfinite(values).all(axis=2))
     padding = missing if missing.any() else None
     census = Census(values.shape[0] * values.shape[1])
     census.add(flat, padding)
-    return flat, census.window(), padding
+    window = census.window()
+    return flat, window.inverted() if sheet.white_is_zero else window, padding
 
 
 def _add_halves(
@@ -284,7 +302,7 @@ def _add_halves(
         return
     wide = np.empty(result.shape, np.float32)
     for group in _groups(sheet.facts, result.shape[2]):
-        flat, window, padding = _seen(pixels[..., group])
+        flat, window, padding = _seen(sheet, pixels[..., group])
         made = result[..., group] if flat.ndim > 2 else result[..., group.start]
         wide[..., group] = half_widths(enlarger, flat, made, window, padding)[..., None]
     halves.add_values(wide)
@@ -304,17 +322,17 @@ def _writer(path: Path, sheets: list[Sheet], size: Size) -> Iterator[Any]:
 
 
 def _bytes(sheet: Sheet) -> int:
-    return max(sheet.facts.bits, int(sheet.facts.private["bits"])) // 8
+    return 4 if sheet.is_half else max(sheet.facts.bits, int(sheet.facts.private["bits"])) // 8
 
 
-def _append(writer: Any, pixels: Samples, facts: Facts) -> None:
-    kind = PHOTOMETRICS[facts.space]
+def _append(writer: Any, pixels: Samples, sheet: Sheet) -> None:
+    kind = "miniswhite" if sheet.white_is_zero else PHOTOMETRICS[sheet.facts.space]
     whole = pixels.dtype.kind in "iu" and pixels.itemsize <= 2
     writer.write(
         pixels if pixels.shape[2] > 1 else pixels[..., 0],
         photometric=kind,
         planarconfig="contig" if pixels.shape[2] > 1 else None,
-        extrasamples=["unassalpha"] if facts.alpha else None,
+        extrasamples=["unassalpha"] if sheet.facts.alpha else None,
         compression="zlib",
         predictor=whole,
         metadata=None,
