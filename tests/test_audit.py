@@ -105,6 +105,68 @@ def test_planted_glyphs_are_found(pair, way):
     assert middle
 
 
+def recoloured(sr):
+    """What luma cannot tell: a square with more red and as much less green."""
+    fake = sr.astype(np.float32)
+    fake[10:60, 14:64] += np.array((60, -60 * LUMA[0] / LUMA[1], 0), np.float32)
+    return fake
+
+
+def names_the_square(regions):
+    """Whether the only region that contradicts is the square of `recoloured`, nearly."""
+    one, *more = (region for region in regions if region.kind == "contradicts")
+    sides = one.left, one.top, one.left + one.width, one.top + one.height
+    return not more and np.abs(np.subtract(sides, (14, 10, 64, 60))).max() <= 8
+
+
+def test_changed_colours_contradict_where_luma_agrees():
+    small = np.random.default_rng(0).integers(80, 181, (36, 40, 3), np.uint8)
+    large = load("lift-small", 2, backend="torch")(small)
+    lr, sr, fake = small.astype(np.float32), large.astype(np.float32), recoloured(large)
+    plain, found = audit(lr, sr, 2), audit(lr, fake, 2)
+    assert audit(gray(lr), gray(fake), 2).contradiction < 1
+    assert plain.contradiction < 2 and "contradicts" not in {r.kind for r in plain.regions}
+    assert found.contradiction == pytest.approx(60, abs=6)
+    assert names_the_square(found.regions)
+    assert found.doubt[20:50, 24:54].min() > 10
+    for name in ("added", "expected_error", "share"):
+        assert np.allclose(getattr(found, name), getattr(plain, name), atol=1e-3), "is of luma"
+
+
+@pytest.mark.parametrize("gray_one", ["source", "result"])
+def test_gray_beside_colours_is_compared_in_all_three(tmp_path, gray_one):
+    small = np.random.default_rng(0).integers(80, 181, (36, 40, 1), np.uint8)
+    large = load("lift-small", 2, backend="torch")(small)
+    plain, coloured = (pixels.repeat(3, 2) for pixels in (small, large))
+    if gray_one == "source":
+        fake = Picture(np.rint(recoloured(coloured)).astype(np.uint8), "rgb", False)
+        pairs = [(Picture(small, "gray", False), fake)]
+        pairs.append((Picture(small, "gray", False), Picture(coloured, "rgb", False)))
+    else:
+        plain[4:20, 4:20, 2] += 50
+        pairs = [(Picture(plain, "rgb", False), Picture(large, "gray", False))]
+    for number, pair in enumerate(pairs):
+        for name, picture in zip(("a.png", "b.png"), pair, strict=True):
+            formats.write(tmp_path / name, picture, overwrite=True)
+        found = audit_files(tmp_path / "a.png", tmp_path / "b.png")
+        assert ("contradicts" in {r.kind for r in found.regions}) == (number == 0)
+        assert (found.contradiction > 45) == (number == 0)
+
+
+def test_channels_that_differ_alike_are_judged_as_luma_is(pair):
+    lr, sr = map(gray, pair)
+    fake = planted(sr)[0]
+    plain = audit(lr, fake, 4)
+    found = audit(*(x[..., None].repeat(3, 2) for x in (lr, fake)), 4)
+    assert np.allclose(found.doubt, plain.doubt, atol=1e-3)
+    assert found.contradiction == pytest.approx(plain.contradiction, abs=1e-3)
+    assert [(r.kind, r.left, r.top) for r in found.regions] == [
+        (r.kind, r.left, r.top) for r in plain.regions
+    ]
+    one = audit(lr[..., None], fake[..., None], 4)
+    assert np.array_equal(one.doubt, plain.doubt), "gray takes no other way than luma"
+
+
 def test_a_planted_face_is_named():
     hr = gray(np.ascontiguousarray(data.coffee()[:384, :512]))
     lr = np.rint(shrink(hr[..., None], 96, 128, "bicubic", 255)[..., 0]).astype(np.float32)
@@ -160,9 +222,11 @@ def test_the_command(files, tmp_path, capsys):
         assert main(["audit", *map(str, files), "-o", str(tmp_path / name)]) == 0
     out = capsys.readouterr().out
     assert "determined by the input: 9" in out
+    assert "levels of 256 in any colour (bicubic)" in out
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Content-Security-Policy" in page
     assert "nobody is recognised" in page
+    assert "contradicts the input in any colour" in page
     assert "1 found" in page and "faces: 1 found" in out
     with Image.open(tmp_path / "map.png") as drawn:
         assert drawn.size == (256, 256)

@@ -5,8 +5,8 @@
 
 Added is what a prior chose among all pictures that shrink to the same input. It is no error in
 itself: all sharpness beyond the input is of this kind. Two things make it doubtful: that OUT does
-not shrink to IN (contradiction), and detail where the input shows too little structure to call for
-it (unsupported).
+not shrink to IN in some colour (contradiction), and detail, of luma, where the input shows too
+little structure to call for it (unsupported).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reslift.pixels.planes import Floats
 from reslift.pixels.tiles import Box
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-SPREAD = 2.0
+SPREAD, COARSE = 2.0, 1.5
 REACH = 2.0
 SUPPORT = 1.4
 EVEN = 1e-6
@@ -70,12 +70,13 @@ class Region:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, on luma in levels of 256; maps are (H, W).
+    """What was found, in levels of 256; maps are (H, W), of luma where no colours are named.
 
     added: size of what shrinking cannot see. expected_error: what was added beyond bicubic,
-    smoothed; its order follows the order of the true error. doubt: 1 and above is doubtful.
-    share: energy of `added` ÷ energy of the result about its mean. contradiction: largest
-    consistency error. faces: boxes in the result, doubtful or not; None where none were looked for.
+    smoothed; its order follows the order of the true error. doubt: 1 and above is doubtful, in luma
+    or in a colour. share: energy of `added` ÷ energy of the result about its mean. contradiction:
+    largest consistency error of any colour. faces: boxes in the result, doubtful or not; None where
+    none were looked for.
     """
 
     scale: int
@@ -112,7 +113,7 @@ def check_still(path: Path) -> None:
 
 
 def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
-    """Audit a result of any tool.
+    """Audit a result of any tool; gray beside colours is compared as gray in all three channels.
 
     Raises:
         InputError: a file cannot be read or is no still picture, the source is smaller than 8x8, or
@@ -133,34 +134,54 @@ def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
             f"{one_line(result)}: {large.width}x{large.height} is not a whole number of times "
             f"{small.width}x{small.height}, from 2 up; `reslift verify` takes any scale"
         )
-    return audit(luma(small), luma(large), scale)
+    return audit(_colours(small), _colours(large), scale)
 
 
 def luma(picture: Picture) -> Floats:
     """(H, W) in levels of 256; hidden pixels are gray, ink is dark."""
+    return _luma(_colours(picture))
+
+
+def _colours(picture: Picture) -> Floats:
+    """(H, W, 1 or 3) in levels of 256; hidden pixels are gray, ink is dark."""
     values: Any = picture.pixels.astype(np.float32) * np.float32(255 / (2**picture.bits - 1))
     if picture.space == "cmyk":
         colours: Any = (255 - values[..., :3]) * (255 - values[..., 3:4]) / 255
     else:
         colours = values[..., : 3 if picture.space == "rgb" else 1]
-    plain: Any = colours @ LUMA if colours.shape[2] == 3 else colours[..., 0]
     if picture.alpha:
-        opacity = values[..., -1] / 255
-        plain = plain * opacity + 128 * (1 - opacity)
+        opacity = values[..., -1:] / 255
+        colours = colours * opacity + 128 * (1 - opacity)
+    whole: Floats = colours
+    return whole
+
+
+def _luma(colours: Floats) -> Floats:
+    """(H, W) of (H, W), which is luma, or of (H, W, 1 or 3)."""
+    if colours.ndim == 2:
+        return colours
+    plain = colours @ LUMA if colours.shape[2] == 3 else colours[..., 0]
     whole: Floats = np.ascontiguousarray(plain)
     return whole
 
 
 def audit(lr: Floats, sr: Floats, scale: int) -> Audit:
-    """Audit luma sr (sH, sW) beside lr (H, W), both in levels of 256."""
+    """Audit sr (sH, sW) beside lr (H, W), luma, or with 1 or 3 colours last; in levels of 256.
+
+    Only the contradiction is looked for in each colour: a change of colour may leave luma alone.
+    """
+    colours = _lacks(lr, sr, scale) if 3 in (*lr.shape[2:], *sr.shape[2:]) else []
+    lr, sr = _luma(lr), _luma(sr)
     seen, lack = _determined(lr, sr, scale)
+    # JPEG keeps colours coarsely: what it leaves at edges is of both signs, and averages out.
+    apart = np.abs([lack, *(_smooth(colour - lack, COARSE) for colour in colours)]).max(0)
     added = np.abs(sr - seen)
     beyond = np.abs(sr - _enlarged(lr, scale))
-    contradiction = _enlarged(np.abs(lack), scale)
+    contradiction = _enlarged(apart, scale)
     doubt = np.maximum(_unsupported(sr - seen, lr, scale), _smooth(contradiction, SPREAD) / FLOOR)
     faces = find_faces(sr)
     regions = _regions(doubt, contradiction, sr - seen, faces or ())
-    largest, share = float(np.abs(lack).max()), _share(sr, added)
+    largest, share = float(np.abs([lack, *colours]).max()), _share(sr, added)
     return Audit(scale, added, _smooth(beyond, SPREAD), doubt, share, largest, regions, faces)
 
 
@@ -175,6 +196,22 @@ def _determined(lr: Floats, sr: Floats, scale: int) -> tuple[Floats, Floats]:
     lack = target.lacking(sr[:, None])[:, 0]
     vertical, horizontal = (project.axis(n, scale).dual for n in lr.shape)
     return project.apply(vertical, horizontal, (lr - lack)[:, None])[:, 0], lack
+
+
+def _lacks(lr: Floats, sr: Floats, scale: int) -> list[Floats]:
+    """What each colour of sr, shrunk, lacks of lr (H, W); one of the two has three colours.
+
+    Channel by channel: what it takes on top is one channel of sr. Gray is the same in all three.
+    """
+    found = []
+    for number in range(3):
+        small, large = (
+            np.ascontiguousarray(x if x.ndim == 2 else x[..., number % x.shape[2]])
+            for x in (lr, sr)
+        )
+        target = project.Target(small[:, None], scale, 255.0, False, -1e9, 1e9)
+        found.append(target.lacking(large[:, None])[:, 0])
+    return found
 
 
 def _share(sr: Floats, added: Floats) -> float:

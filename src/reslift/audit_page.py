@@ -36,9 +36,10 @@ ADDED_TOP, DOUBT_TOP = 32.0, 2.0
 NOTE = (
     "Added is what bicubic shrinking cannot see: a choice among all pictures that shrink to one "
     "input. All sharpness beyond the input is of this kind, right or wrong. Doubtful is where the "
-    "result contradicts the input, or where detail is stronger than the structure of the input "
-    "around it supports. Text-like is a guess from statistics and face-like one of a detector, "
-    "where it is installed; nothing is read, and nobody is recognised."
+    "result contradicts the input in any colour, or where detail is stronger than the structure of "
+    "the input around it supports; added and expected are of luma. Text-like is a guess from "
+    "statistics and face-like one of a detector, where it is installed; nothing is read, and "
+    "nobody is recognised."
 )
 
 
@@ -65,12 +66,16 @@ def render(source: Path, result: Path, found: Audit, limits: Limits = DEFAULT) -
             {
                 "determined by the input": f"{1 - found.share:.2%} of the energy",
                 "added": f"{found.share:.2%}",
-                "contradiction": f"up to {found.contradiction:.1f} levels of 256",
+                "contradiction": f"up to {found.contradiction:.1f} levels of 256 in any colour",
                 "doubtful": f"{found.doubtful:.2%} of the pixels",
                 "faces": found.seen,
             }
         ),
-        section("Maps", picture_row("Luma", cells), colour_scale("levels added", ADDED_TOP)),
+        section(
+            "Maps",
+            picture_row("Luma; doubt of colours too", cells),
+            colour_scale("levels added", ADDED_TOP),
+        ),
         section("Regions", _regions(found.regions), note="Largest and most doubtful first."),
     )
 

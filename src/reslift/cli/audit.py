@@ -40,7 +40,8 @@ def command(
 ) -> int:
     """Split OUT into what IN determines and what was added; needs no truth.
 
-    Regions in which added detail has no support in IN, or OUT contradicts IN, are listed. That a
+    Regions in which added detail has no support in IN, or OUT contradicts IN in any colour, are
+    listed; a gray IN is compared as gray in red, green and blue. What was added is of luma. That a
     region is called text-like is a guess from the statistics of its strokes; nothing is read. It is
     called face-like where a detector, if scikit-image is installed, sees a face in OUT.
     """
@@ -102,7 +103,7 @@ def _print(found: Audit, as_json: bool) -> None:
         tell(json.dumps(facts, indent=2))
         return
     tell(f"added: {found.share:.2%} of the energy; determined by the input: {1 - found.share:.2%}")
-    tell(f"contradiction: up to {found.contradiction:.1f} levels of 256 (bicubic)")
+    tell(f"contradiction: up to {found.contradiction:.1f} levels of 256 in any colour (bicubic)")
     tell(f"doubtful: {found.doubtful:.2%} of the pixels in {len(found.regions)} regions")
     tell(f"faces: {found.seen}")
     for one in found.regions[:10]:
