@@ -181,6 +181,24 @@ def test_png_text_and_jpeg_comment_survive_in_their_own_format(tmp_path):
         assert image.info["comment"] == b"a comment"
 
 
+@pytest.mark.parametrize("name", ["eXIf", "tEXt", "zTXt", "iTXt", "iCCP"])
+def test_png_metadata_over_the_limit_is_dropped_whole_and_named(tmp_path, name):
+    big = make.chunk(name.encode(), b"Big\0" + bytes(17 << 20))
+    small = (b"tEXt", b"Title\0a title"), (b"tRNS", bytes(6))
+    data = make.png(noise(HEIGHT, WIDTH, 3), 2, 8, *small)
+    (tmp_path / "in.png").write_bytes(data[:33] + big + data[33:])
+    picture = formats.read(tmp_path / "in.png")
+    assert picture.notes == (
+        "transparent colour becomes an alpha channel",
+        f"PNG metadata over 16 MiB is dropped: {name}",
+    )
+    assert picture.alpha and picture.icc is picture.exif is picture.xmp is None
+    assert picture.extra == (("tEXt", b"Title\0a title"),)
+    formats.write(tmp_path / "out.png", picture)
+    written = (tmp_path / "out.png").read_bytes()
+    assert written.count(name.encode()) == (name == "tEXt")
+
+
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "tiff", "bmp"])
 def test_a_broken_profile_is_kept_and_noted(tmp_path, format):
     formats.write(tmp_path / "a", picture_of(icc=b"broken profile"), format=format)

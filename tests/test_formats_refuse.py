@@ -237,11 +237,13 @@ def test_decoding_has_a_deadline(tmp_path):
 
 def test_packed_metadata_bombs(tmp_path):
     path = tmp_path / "a.png"
-    bomb = b"icc\0\0" + zlib.compress(bytes(40 * 2**20))
-    path.write_bytes(png(noise(2, 2, 3), 2, 8, (b"iCCP", bomb)))
-    picture = formats.read(path)
-    assert picture.icc is None
-    assert picture.notes == ("the ICC profile cannot be unpacked and is dropped",)
+    bomb, xmp = zlib.compress(bytes(40 * 2**20)), b"XML:com.adobe.xmp\0\1\0\0\0"
+    for name, head, what in ((b"iCCP", b"icc\0\0", "ICC profile"), (b"iTXt", xmp, "XMP")):
+        for data, why in ((bomb, "is over 16 MiB when"), (bomb[:999], "cannot be")):
+            path.write_bytes(png(noise(2, 2, 3), 2, 8, (name, head + data)))
+            picture = formats.read(path)
+            assert picture.icc is picture.xmp is None
+            assert picture.notes == (f"the {what} {why} unpacked and is dropped",)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +299,57 @@ def test_damaged_pixels_are_not_passed_over(tmp_path):
     at = data.index(b"\xff\xdb")
     path.write_bytes(data[:at] + b"stray" + data[at:])
     assert formats.read(path).notes[-1].startswith("the JPEG data is damaged, the picture may be")
+
+
+LAYOUTS = {
+    "baseline": {},
+    "full chroma": {"subsampling": 0, "optimize": True},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_blocks": 4},
+    "progressive restarts": {"progressive": True, "restart_marker_rows": 1},
+}
+
+
+@pytest.mark.parametrize("stray", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_jpeg_that_lacks_pixels_is_refused_though_it_has_an_end(tmp_path, layout, stray):
+    samples = np.random.default_rng(0).integers(0, 200, (96, 112, 3), np.uint8)
+    data = saved(Image.fromarray(samples), "JPEG", **LAYOUTS[layout])
+    if stray:
+        at = data.index(b"\xff\xdb")
+        data = data[:at] + b"stray" + data[at:]
+    scan, end = data.rindex(b"\xff\xda") + 14, data.rindex(b"\xff\xd9")
+    lacking = [data[:cut] + data[end:] for cut in ((scan + end) // 2, end - 9)]
+    frame = data.index(b"\xff\xc2" if "progressive" in layout else b"\xff\xc0") + 5
+    for rows in (8, 40):
+        height = (96 + rows).to_bytes(2, "big")
+        lacking.append(data[:frame] + height + data[frame + 2 :])
+    if "restarts" in layout:
+        lacking.append(data[: data.index(b"\xff\xd3", scan)] + data[end:])
+    path = tmp_path / "a.jpg"
+    for damaged in lacking:
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"a\.jpg: pixels are missing") as caught:
+            formats.read(path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_jpeg_with_bytes_too_many_is_shown(tmp_path, layout):
+    samples = np.random.default_rng(0).integers(0, 200, (96, 112, 3), np.uint8)
+    data = saved(Image.fromarray(samples), "JPEG", **LAYOUTS[layout])
+    path, wrong = tmp_path / "a.jpg", data[: len(data) // 2] + b"\xff\xd9"
+    expected = np.asarray(Image.open(BytesIO(data)))
+    for marker in (b"\xff\xdb", b"\xff\xd9"):
+        path.write_bytes(wrong)
+        with pytest.raises(InputError):
+            formats.read(path)
+        at = data.rindex(marker)
+        path.write_bytes(data[:at] + b"stray" + data[at:])
+        picture = formats.read(path)
+        np.testing.assert_array_equal(picture.pixels, expected)
+        assert all("extraneous bytes" in note for note in picture.notes)
+        assert not any("premature" in note for note in picture.notes), "of the file before"
 
 
 def test_other_jpegs(tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image, ImageDraw
 from skimage import data
@@ -143,6 +144,24 @@ def test_the_command_says_it_and_ends_with_4(pair, photo, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["holds"]
     assert found["largest"] > 50
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_the_columns_stay_apart_with_large_numbers(tmp_path, kind, capsys):
+    files = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    top = 65535 if kind is np.uint16 else 1
+    for file, value, side in zip(files, (0, top), (16, 32), strict=True):
+        pixels = np.full((side, side), value, kind)
+        pixels[:2, :2] = top - value
+        tifffile.imwrite(file, pixels, photometric="minisblack")
+    assert main(["verify", *map(str, files), "--kernel", "box"]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("channel"))
+    head, row = lines[at : at + 2]
+    numbers = row.split()[1:]
+    assert len(numbers) == len(head.replace("a level", "level").split()) - 1
+    assert all(float(number) >= 0 for number in numbers)
+    assert len(row) == len(head)
 
 
 def test_what_cannot_be_compared_is_refused(pair, tmp_path):

@@ -60,10 +60,13 @@ def _print(found: Verification) -> None:
             kind, levels = "samples", "in levels: steps of whole numbers, 1/65535 of a wider range"
         tell(f"x{scale}, {found.kernel}, {found.compared:,} {kind}, {levels}")
         wide = max(8, *(len(one.name) for one in found.channels))
-        tell(f"{'channel':<{wide}}   largest    mean  unrounded" + "    a level" * (not found.bits))
+        tell(
+            f"{'channel':<{wide}}   largest       mean  unrounded"
+            + "    a level" * (not found.bits)
+        )
         for one in found.channels:
-            level = "" if found.bits else f"{one.level:>11.4g}"
-            numbers = f"{one.largest:>10.5g}{one.mean:>8.4f}{one.unrounded:>11.3f}"
+            level = "" if found.bits else f" {one.level:>10.4g}"
+            numbers = f" {one.largest:>9.5g} {one.mean:>10.4f} {one.unrounded:>10.3f}"
             tell(f"{one.name:<{wide}}{numbers}{level}")
     verdict = "holds" if found.holds else "does not hold"
     limit = f": no difference over {found.tolerance:g}" if found.channels else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -42,7 +43,10 @@ NOTICED = 64
 MOST_SEGMENTS = 10_000
 MOST_IN_SEGMENT = 65_533
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-READABLE_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}
+READABLE_FRAMES = HUFFMAN_FRAMES | {0xC9, 0xCA}
+RESTARTS = [bytes((0xFF, 0xD0 + number)) for number in range(8)]
+CODED = bytes(range(0xFE, 0, -1))
 APP0, APP1, APP2, APP13, COMMENT, START_OF_SCAN = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xDA
 KEPT = {APP13: "APP13", COMMENT: "COM"}
 CODES = {name: code for code, name in KEPT.items()}
@@ -96,15 +100,20 @@ class Jpeg(Format):
     def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
         """CMYK with the Adobe marker is turned over by libvips: 0 is no ink.
 
-        JPEG has no checksums and stray bytes are common: what can be shown is shown, with a note.
+        JPEG has no checksums and stray bytes are common: what can be shown is shown, with a note,
+        unless pixels are missing.
         """
         notes = _left_behind(file)
         try:
-            return vips.decode("jpegload_source", file, facts, limits), notes
+            pixels = vips.decode("jpegload_source", file, facts, limits)
+            warned = _warned()
         except vips.library().Error as error:
-            pixels = vips.decode("jpegload_source", file, facts, limits, fail_on="error")
+            pixels, warned = _tolerantly(file, facts, limits), True
             told = f"the JPEG data is damaged, the picture may be too ({causes(error)})"
-            return pixels, [told, *notes]
+            notes = [told, *notes]
+        if warned and not np.array_equal(pixels, _tolerantly(_filled(file), facts, limits)):
+            raise damaged("pixels are missing: the JPEG data ends before the picture does")
+        return pixels, notes
 
     def encode(self, path: Path, picture: Picture, image: Any, quality: int) -> list[str]:
         """Stream the picture to `path`; the metadata goes before the tables."""
@@ -167,6 +176,43 @@ def _resolution(segments: list[tuple[int, bytes]]) -> Resolution | None:
     unit, across, down = struct.unpack(">BHH", data[2:7])
     known = across and down and unit in UNITS and (unit or across != down)
     return (float(across), float(down), UNITS[unit]) if known else None
+
+
+def _warned() -> bool:
+    """Whether libvips holds warnings. It raises none for the last rows, but keeps their text."""
+    pyvips = vips.library()
+    return bool(pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()))
+
+
+def _tolerantly(file: BinaryIO, facts: Facts, limits: Limits) -> np.ndarray:
+    """What libvips makes of damaged data.
+
+    Its warnings are cleared: libvips would put them before those of the next file.
+    """
+    try:
+        return vips.decode("jpegload_source", file, facts, limits, fail_on="error")
+    finally:
+        vips.library().vips_lib.vips_error_clear()
+
+
+def _filled(file: BinaryIO) -> BinaryIO:
+    """The file with more coded data before its end: no pixel changes where all are there.
+
+    The warnings cannot tell: libjpeg gives only the first, which may be a harmless one. Arithmetic
+    coding is left alone: its last zeros are not stored.
+    """
+    codes = [code for code, _ in _segments(file)]
+    start = file.tell()
+    file.seek(0)
+    data = file.read()
+    end = data.find(END_OF_IMAGE, start)
+    if end < 0 or not HUFFMAN_FRAMES.intersection(codes):
+        return BytesIO(data)
+    scan = data.rfind(bytes((0xFF, START_OF_SCAN)), 0, end)
+    last = max((7, *range(7)), key=lambda number: data.rfind(RESTARTS[number], scan, end))
+    awaited = RESTARTS[last + 1 :] + RESTARTS[: last + 1]
+    filling = CODED + b"".join(marker + CODED for marker in awaited)
+    return BytesIO(data[:end] + filling + data[end:])
 
 
 def _left_behind(file: BinaryIO) -> list[str]:

@@ -43,13 +43,15 @@ COLOUR_TYPES: dict[int, tuple[Space, bool]] = {
 }
 BEFORE_PIXELS = ("cICP", "sRGB", "gAMA", "cHRM", "mDCV", "cLLI")
 TEXTS = ("tEXt", "zTXt", "iTXt")
-KNOWN = {"IHDR", "tRNS", "iCCP", "eXIf", "pHYs", "acTL", "IEND", *BEFORE_PIXELS, *TEXTS}
+READ = {"IHDR", "iCCP", "eXIf", "pHYs", *BEFORE_PIXELS, *TEXTS}
+KNOWN = {"tRNS", "acTL", "IEND", *READ}
 STALE = {"PLTE", "IDAT", "fdAT", "fcTL", "sBIT", "sPLT", "hIST", "tIME"}
 """Of the old samples or the old file; the others that are not known are told."""
 MOST_TOLD = 8
 SETTINGS = {"compression": 2, "filter": "paeth"}
 MOST_CHUNKS = 500_000
 MOST_BYTES = 16 * 2**20
+MOST = f"{MOST_BYTES // 2**20} MiB"
 
 
 class Png(Format):
@@ -66,8 +68,10 @@ class Png(Format):
 
     def inspect(self, file: BinaryIO) -> Facts:
         """Walk over all chunks, to the end of the file."""
-        chunks = list(_chunks(file))
-        if chunks[0][0] != "IHDR" or len(chunks[0][1]) != 13:
+        walked = list(_chunks(file))
+        chunks = [(name, data) for name, data in walked if data is not None]
+        beyond = dict.fromkeys(name for name, data in walked if data is None)
+        if not chunks or chunks[0][0] != "IHDR" or len(chunks[0][1]) != 13:
             raise damaged("no PNG header")
         width, height, bits, colour = struct.unpack(">IIBB", chunks[0][1][:10])
         if colour not in COLOUR_TYPES or bits not in (1, 2, 4, 8, 16):
@@ -75,10 +79,14 @@ class Png(Format):
         space, alpha = COLOUR_TYPES[colour]
         named = {name: data for name, data in reversed(chunks) if name not in TEXTS}
         alpha = alpha or "tRNS" in named
-        icc, notes = _profile(named.get("iCCP"))
-        xmp = next(
+        icc, icc_notes = _profile(named.get("iCCP"))
+        packet = next(
             (d for n, d in chunks if n == "iTXt" and d.startswith(XMP_KEYWORD + b"\0")), None
         )
+        xmp, xmp_notes = _xmp(packet)
+        notes = [*icc_notes, *xmp_notes, *_changes(colour, bits, alpha, named)]
+        if beyond:
+            notes.append(f"PNG metadata over {MOST} is dropped: {', '.join(beyond)}")
         return Facts(
             width,
             height,
@@ -88,15 +96,15 @@ class Png(Format):
             orientation=exif_block.orientation(exif_block.bare(named.get("eXIf", b""))),
             icc=icc,
             exif=exif_block.bare(named.get("eXIf", b"")) or None,
-            xmp=_xmp(xmp) if xmp else None,
+            xmp=xmp,
             resolution=_resolution(named.get("pHYs")),
             lossless=True,
             extra=tuple(
                 (name, data)
                 for name, data in chunks
-                if name in (*BEFORE_PIXELS, *TEXTS) and data is not xmp
+                if name in (*BEFORE_PIXELS, *TEXTS) and data is not packet
             ),
-            notes=(*notes, *_changes(colour, bits, alpha, named)),
+            notes=tuple(notes),
         )
 
     def decode(self, file: BinaryIO, facts: Facts, limits: Limits) -> tuple[np.ndarray, list[str]]:
@@ -112,14 +120,14 @@ class Png(Format):
         return []
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
-    """Name and data of every chunk; data only of those that are used, empty for the others."""
+def _chunks(file: BinaryIO) -> Iterator[tuple[str, bytes | None]]:
+    """Name and data of every chunk: empty where it is not used, None where it is too much."""
     file.seek(len(SIGNATURE))
     budget = MOST_BYTES
     for _ in range(MOST_CHUNKS):
         length, raw = struct.unpack(">I4s", exactly(file, 8, "a PNG chunk"))
         name = raw.decode("latin-1")
-        if name in KNOWN and length <= budget:
+        if name in READ and length <= budget:
             budget -= length
             data = exactly(file, length, f"the PNG chunk {name}")
             exactly(file, 4, f"the PNG chunk {name}")
@@ -127,7 +135,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
         else:
             file.seek(length + 3, 1)
             exactly(file, 1, "a PNG chunk")
-            yield name, b""
+            yield name, None if name in READ else b""
         if name == "IEND":
             return
     raise damaged(f"more than {MOST_CHUNKS:,} PNG chunks")
@@ -136,28 +144,29 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
 def _profile(data: bytes | None) -> tuple[bytes | None, list[str]]:
     if not data:
         return None, []
-    _, _, rest = data.partition(b"\0")
+    return _unpacked(data.partition(b"\0")[2][1:], "ICC profile")
+
+
+def _xmp(data: bytes | None) -> tuple[bytes | None, list[str]]:
+    """The packet in an iTXt chunk: keyword, compression, language, translated keyword, text."""
+    if not data:
+        return None, []
+    rest = data[len(XMP_KEYWORD) + 1 :]
+    text = rest[2:].split(b"\0", 2)[-1]
+    return _unpacked(text, "XMP") if rest[:1] == b"\1" else (text or None, [])
+
+
+def _unpacked(packed: bytes, what: str) -> tuple[bytes | None, list[str]]:
     inflater = zlib.decompressobj()
     try:
-        profile = inflater.decompress(rest[1:], MOST_BYTES)
+        data = inflater.decompress(packed, MOST_BYTES + 1)
     except zlib.error:
-        profile = b""
-    if not profile or not inflater.eof:
-        return None, ["the ICC profile cannot be unpacked and is dropped"]
-    return profile, []
-
-
-def _xmp(data: bytes) -> bytes | None:
-    """The packet in an iTXt chunk: keyword, compression, language, translated keyword, text."""
-    rest = data[len(XMP_KEYWORD) + 1 :]
-    packed = rest[:1] == b"\1"
-    text = rest[2:].split(b"\0", 2)[-1]
-    if not packed:
-        return text or None
-    try:
-        return zlib.decompressobj().decompress(text, MOST_BYTES) or None
-    except zlib.error:
-        return None
+        data = b""
+    if len(data) > MOST_BYTES:
+        return None, [f"the {what} is over {MOST} when unpacked and is dropped"]
+    if not data or not inflater.eof:
+        return None, [f"the {what} cannot be unpacked and is dropped"]
+    return data, []
 
 
 def _resolution(data: bytes | None) -> Resolution | None:
