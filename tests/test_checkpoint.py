@@ -123,6 +123,17 @@ def test_names_and_scales(saved: Path) -> None:
         checkpoint.load(saved.parent / "..")
 
 
+def test_an_empty_name_is_not_the_current_folder(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved.rename(saved.with_name("best.safetensors"))
+    monkeypatch.chdir(saved.parent)
+    for name in ("", " "):
+        with pytest.raises(UsageError, match="no model is named"):
+            checkpoint.load(name)
+    assert checkpoint.load(".")[1].name == "m"
+
+
 def test_a_run_folder_stands_for_its_best(saved: Path) -> None:
     saved.rename(saved.with_name("best.safetensors"))
     assert checkpoint.resolve(saved.parent).name == "best.safetensors"

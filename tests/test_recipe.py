@@ -35,6 +35,17 @@ def test_every_bundled_recipe_reads_and_survives_being_written(name: str, tmp_pa
         ("[[phases]]\nsteps = 0", "phases.0.steps"),
         ("phases = []", "at least one phase"),
         ("scale = ", "not TOML"),
+        ("seed = 99999999999999999999999", r"seed: .* 2147483647, given 9{23}$"),
+        ("seed = -1", r"seed: .* 0, given -1$"),
+        ("seed = 8388608\n[[phases]]\nsteps = 4\nkl = 0.1", "seed 8388608 is above 8388607"),
+        ("[[phases]]\nsteps = 4\nloss = {}", r"phases\.0\.loss: .* at least 1 item"),
+        ("[[phases]]\nsteps = 4\nloss = {l1 = 0}", r"phases\.0\.loss\.l1: .*than 0, given 0$"),
+        ("[[phases]]\nsteps = 4\nloss = {l1 = -1}", r"phases\.0\.loss\.l1: .*0, given -1$"),
+        ("[[phases]]\nsteps = 4\nloss = {l1 = inf}", r"phases\.0\.loss\.l1: .*finite.* inf$"),
+        ("[[phases]]\nsteps = 4\nrate = inf", r"phases\.0\.rate: .*finite number, given inf$"),
+        ("engine.threads = 10000", r"engine\.threads: .* 1024, given 10000$"),
+        ("grow = true", r"r\.toml: recipe: grow needs init, the smaller model to start from$"),
+        ("[[phases]]\nbatch = 4", r"phases\.0\.steps: Field required$"),
     ],
 )
 def test_what_does_not_fit_is_one_line_with_its_place(
@@ -55,10 +66,36 @@ def test_set_changes_values_of_every_type(tmp_path: Path) -> None:
     assert recipe.model.arguments == {"width": 8}
 
 
-@pytest.mark.parametrize("change", ["seed", "phases.3.steps=1", "seed.deep=1", "phases.x=1"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seed",
+        "phases.3.steps=1",
+        "seed.deep=1",
+        "phases.x=1",
+        "phases.-1.steps=1",
+        "phases.-1={steps=1}",
+    ],
+)
 def test_set_refuses_what_has_no_place(change: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError):
         load_recipe(write(tmp_path, "seed = 1\n[[phases]]\nsteps = 4"), (change,))
+
+
+def test_a_number_of_too_many_digits_to_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="seed: "):
+        load_recipe(write(tmp_path, ""), ("seed=" + "9" * 5000,))
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", ".", "..", "../../evil", "/evil", "a/", "a\\b", "C:evil", "a\0b"]
+)
+def test_a_name_that_is_no_single_folder_is_refused(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    with pytest.raises(RecipeError, match=r"r\.toml: name: it names the run's folder") as caught:
+        load_recipe(path, (f"name={name}",))
+    assert str(caught.value).isprintable()
+    assert load_recipe(path, ("name=lift base-x4.1",)).name == "lift base-x4.1"
 
 
 def test_unknown_recipe_and_missing_file(tmp_path: Path) -> None:

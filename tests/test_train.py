@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -43,11 +45,11 @@ from reslift.parallel import fit_on
 from reslift.pixels.color import LUMA
 from reslift.pixels.target import matrices
 from reslift.recipe import Phase, Recipe, WatchPart, load_recipe, parse, recipes, to_toml
-from reslift.run import Run
+from reslift.run import Run, card_of
 from reslift.start import complete, start_model
 from reslift.stepper import Stepper, ema_share, rate_at
-from reslift.train import fit
-from reslift.validation import Best, Score, centre
+from reslift.train import fit, not_finite
+from reslift.validation import Best, Criterion, Score, Validator, centre
 from reslift.watcher import Silent
 
 TREE = {
@@ -885,3 +887,82 @@ def test_patience_waits_for_the_last_phase(pictures: Path, tmp_path: Path) -> No
         json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().split("\n")[:-1]
     ]
     assert steps == [2, 4, 6, 8, 10], "the first validation after the first phase is one too many"
+
+
+def test_a_score_that_runs_away_before_the_loss_ends_the_run(
+    pictures: Path, tmp_path: Path
+) -> None:
+    """Answers of 1e30 have a finite l1, and an mse that fp32 does not hold."""
+    phases = [{"steps": 1, "batch": 4, "patch": 12, "rate": 1e30}]
+    chosen = recipe(phases=phases, optimiser={"ema": 0.0})
+    run = start(tmp_path / "run", chosen)
+    with pytest.raises(ResliftError, match="validation's mse is not finite at step 1: the run"):
+        fit(chosen, run, data=pictures)
+    assert not list(run.folder.glob("*.safetensors"))
+
+
+def test_a_later_runaway_score_leaves_the_good_checkpoint(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = recipe()
+    run, measured = start(tmp_path / "run", chosen), Validator.score
+    calls: list[float] = []
+
+    def runs_away(self: Validator, model: Lift, criterion: Criterion | None = None) -> Score:
+        score = measured(self, model, criterion)
+        calls.append(score.mse)
+        return replace(score, loss=math.inf) if criterion and len(calls) > 1 else score
+
+    monkeypatch.setattr(Validator, "score", runs_away)
+    with pytest.raises(ResliftError, match="validation's loss is not finite at step 20"):
+        fit(chosen, run, data=pictures)
+    assert checkpoint.load(run.folder)[1].notes == ("step 10 of 30",)
+    assert [row["step"] for row in run.rows()] == [10]
+
+
+def test_a_start_whose_score_is_not_finite_is_refused(pictures: Path, tmp_path: Path) -> None:
+    first = start(tmp_path / "first", recipe())
+    fit(recipe(), first, data=pictures)
+    path = first.folder / "best.safetensors"
+    model, card = checkpoint.load(path)
+    for weight in model.parameters():
+        weight.fill_(1e8)
+    checkpoint.save(path, model, card)
+    chosen = recipe(init=str(path))
+    run = start(tmp_path / "run", chosen)
+    with pytest.raises(ResliftError, match=r"init .*best\.safetensors: its mse is not finite"):
+        fit(chosen, run, data=pictures)
+    assert not (run.folder / "best.safetensors").exists()
+
+
+def test_an_exact_validation_leaves_a_readable_card(tmp_path: Path) -> None:
+    chosen, path = recipe(), tmp_path / "m.safetensors"
+    model, exact = start_model(chosen), Score(math.inf, 0.0)
+    assert not not_finite(exact)
+    checkpoint.save(path, model, card_of(chosen, model, "", 1, exact, Score(30.0, 1e-3)))
+    (numbers,) = checkpoint.load(path)[1].scores.values()
+    assert numbers == {"mse": 0.0, "bicubic_psnr_y": 30.0, "bicubic_mse": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("lift", {"width": "a"}, r"model\.arguments\.width: .* 'a': it wants a whole number"),
+        ("lift", {"width": True}, r"model\.arguments\.width: .* True: it wants a whole number"),
+        ("lift", {"blocks": 2.5}, r"model\.arguments\.blocks: .* 2\.5: it wants a whole number"),
+        ("lift", {"width": 10**12}, r"model\.arguments\.width: .* 10{12}: at most 4096"),
+        ("lift", {"form": 3}, r"model\.arguments\.form: .* 3: it wants text"),
+        ("edsr", {"residual_scale": "b"}, r"model\.arguments\.residual_scale: .* a number"),
+        ("hourglass", {"strategies": 3}, r"model\.arguments: .* cannot use the values .*3"),
+        ("lift", {"widht": 8}, r"model\.arguments of lift 'widht'; did you mean width"),
+        ("lift", {"scale": 2}, r"model\.arguments of lift 'scale'"),
+    ],
+)
+def test_arguments_that_a_model_cannot_use_are_named(
+    name: str, arguments: dict[str, object], words: str
+) -> None:
+    with pytest.raises(RecipeError, match=words) as caught:
+        start_model(recipe(model={"name": name, "arguments": arguments}))
+    assert "\n" not in str(caught.value)
+    whole = {"name": "edsr", "arguments": {"width": 8, "blocks": 1, "residual_scale": 1}}
+    assert start_model(recipe(model=whole)).arguments["residual_scale"] == 1

@@ -80,9 +80,13 @@ def resolve(name: str | Path, scale: int | None = None) -> Path:
     folder stands for its best checkpoint, else its last.
 
     Raises:
-        UnknownName: neither a file nor a bundled name.
+        UsageError: the name is empty. UnknownName: neither a file nor a bundled name.
         CheckpointError: a folder without a checkpoint, or a file of another kind.
     """
+    if not str(name).strip():
+        raise UsageError(
+            "no model is named: give a bundled model's name, a checkpoint or a run folder"
+        )
     path, bundled = Path(name), zoo()
     for candidate in (str(name), f"{name}-x{scale}"):
         if candidate in bundled:

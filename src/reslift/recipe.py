@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,6 +16,12 @@ from reslift.errors import RecipeError, look_up, one_line, unknown
 from reslift.files import recipes_folder
 
 Value = bool | int | float | str | tuple[str, ...]
+Weight = Annotated[float, Field(gt=0)]
+
+MOST_THREADS = 1024
+LARGEST_SEED = 2**31 - 1
+LARGEST_NOISE_SEED = 2**23 - 1
+"""With it the noise of variational models, ``stepper.noise_seeds``, stays in 64 bits."""
 
 
 ACCURACY = (
@@ -33,7 +39,8 @@ def refuse_accuracy(value: Any) -> Any:
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # TOML has infinity, JSON and what a run writes of its recipe have not.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelPart(Part):
@@ -155,7 +162,7 @@ class Phase(Part):
         rate, final_rate: learning rate at the start and, along a half cosine, at the end;
             ``final_rate`` left out keeps it constant.
         warmup: steps over which the rate rises from 0.
-        loss: entries of ``LOSSES``, or ``perceptual``, and their weights.
+        loss: entries of ``LOSSES``, or ``perceptual``, at least one, and their weights above 0.
         kl: weight of a variational model's KL term, nats per latent number; above 0 for these
             models, 0 for all others.
         kl_warmup: steps over which that weight rises from 0 (Bowman et al. 2016), so that the
@@ -172,7 +179,7 @@ class Phase(Part):
     rate: float = Field(5e-4, gt=0)
     final_rate: float | None = Field(None, ge=0)
     warmup: int = Field(0, ge=0)
-    loss: dict[str, float] = {"l1": 1.0}
+    loss: dict[str, Weight] = Field({"l1": 1.0}, min_length=1)
     kl: float = Field(0.0, ge=0)
     kl_warmup: int = Field(0, ge=0)
     adversary: AdversaryPart | None = None
@@ -243,14 +250,14 @@ class EnginePart(Part):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
     graph: bool = False
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=MOST_THREADS)
 
 
 class Recipe(Part):
     """Everything that decides the weights, but for the pictures themselves.
 
     Attributes:
-        name: also the run folder's and the card's name.
+        name: also the run folder's and the card's name, so no path.
         init: zoo name, checkpoint or run folder to start from; what fits by name and shape is taken
             over, so that an ×2 trunk starts an ×4 model.
         grow: start as the smaller model that ``init`` names, widened and deepened without a change
@@ -260,7 +267,7 @@ class Recipe(Part):
 
     name: str
     summary: str = ""
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     scale: int = Field(4, ge=1, le=8)
     init: str | None = None
     grow: bool = False
@@ -274,12 +281,26 @@ class Recipe(Part):
     perceptual: PerceptualPart = PerceptualPart()
     phases: tuple[Phase, ...] = (Phase(steps=10_000),)
 
+    @field_validator("name")
+    @classmethod
+    def _name_is_one_folder(cls, name: str) -> str:
+        # Windows' rules are the stricter ones, and runs are carried from machine to machine.
+        if not name.strip() or name == ".." or "\0" in name or PureWindowsPath(name).name != name:
+            raise ValueError(
+                "it names the run's folder: not empty, not . or .., without / \\ or C:"
+            )
+        return name
+
     @model_validator(mode="after")
     def _has_phases(self) -> Recipe:
         if not self.phases:
             raise ValueError("a recipe needs at least one phase")
         if self.grow and not self.init:
             raise ValueError("grow needs init, the smaller model to start from")
+        if self.seed > LARGEST_NOISE_SEED and any(phase.kl for phase in self.phases):
+            raise ValueError(
+                f"seed {self.seed} is above {LARGEST_NOISE_SEED}, the largest for phases with kl"
+            )
         return self
 
     @property
@@ -333,7 +354,9 @@ def _explain(error: ValidationError) -> str:
     place = ".".join(map(str, first["loc"]))
     if first["type"] != "extra_forbidden":
         message = one_line(first["msg"]).removeprefix("Value error, ")
-        return f"{place or 'recipe'}: {message}, given {one_line(first['input'])}"
+        if not place or first["type"] == "missing":
+            return f"{place or 'recipe'}: {message}"
+        return f"{place}: {message}, given {one_line(first['input'])}"
     part: Any = Recipe
     for key in first["loc"][:-1]:
         if isinstance(key, str):
@@ -349,16 +372,22 @@ def _apply(tree: dict[str, Any], change: str) -> None:
         raise RecipeError(f"--set wants key=value, not {one_line(change)!r}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         value = text
     *parents, last = key.strip().split(".")
     node: Any = tree
     try:
         for name in parents:
-            node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
-        node[int(last) if isinstance(node, list) else last] = value
+            node = node[_place(name)] if isinstance(node, list) else node.setdefault(name, {})
+        node[_place(last) if isinstance(node, list) else last] = value
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise RecipeError(f"--set {one_line(change)}: there is no such place") from error
+
+
+def _place(name: str) -> int:
+    if not name.isdecimal():
+        raise ValueError("a list's places are numbered from 0")
+    return int(name)
 
 
 def to_toml(recipe: Recipe) -> str:

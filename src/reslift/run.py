@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shlex
@@ -170,12 +171,14 @@ def card_of(
     """
     scores: dict[str, dict[str, float]] = {}
     if score is not None:
-        scores["validation"] = {
+        numbers = {
             "psnr_y": score.psnr_y,
             "mse": score.mse,
             "bicubic_psnr_y": bicubic.psnr_y,
             "bicubic_mse": bicubic.mse,
         }
+        # The PSNR of equal pictures is infinite, which a card cannot hold.
+        scores["validation"] = {k: v for k, v in numbers.items() if math.isfinite(v)}
     return Card(
         name=recipe.name,
         model=recipe.model.name,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import torch
 
 from reslift import checkpoint
-from reslift.errors import RecipeError, look_up, one_line
+from reslift.errors import RecipeError, look_up, one_line, unknown
 from reslift.models import MODELS, SRModel
 from reslift.models.grow import grow
 from reslift.recipe import ModelPart, Recipe
+
+WORDS = {int: "a whole number", float: "a number", str: "text"}
 
 
 def complete(recipe: Recipe) -> Recipe:
@@ -35,11 +38,17 @@ def start_model(recipe: Recipe, note: Callable[[str], None] = lambda _: None) ->
         RecipeError: the arguments do not fit the model, or ``init`` cannot be used for it.
     """
     kind = look_up(recipe.model.name, MODELS, "model")
+    _check_arguments(kind, recipe.model)
     torch.manual_seed(recipe.seed)
     try:
         model = kind(scale=recipe.scale, **recipe.model.arguments)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise RecipeError(f"model {recipe.model.name}: {one_line(error)}") from error
+    except (TypeError, RuntimeError) as error:
+        raise RecipeError(
+            f"model.arguments: model {recipe.model.name} cannot use the values "
+            f"{one_line(recipe.model.arguments)}: {one_line(error)}"
+        ) from error
     if recipe.init:
         source, _ = checkpoint.load(checkpoint.resolve(recipe.init, recipe.scale))
         origin = f"init {one_line(recipe.init)}"
@@ -51,6 +60,22 @@ def start_model(recipe: Recipe, note: Callable[[str], None] = lambda _: None) ->
         else:
             _take_over(source, model, origin, note)
     return model.train()
+
+
+def _check_arguments(kind: type[SRModel], part: ModelPart) -> None:
+    """Nothing, where a model has all these arguments and can use values of these types."""
+    parameters = inspect.signature(kind).parameters
+    defaults = {key: one.default for key, one in parameters.items() if key != "scale"}
+    for key, value in part.arguments.items():
+        if key not in defaults:
+            raise RecipeError(unknown(key, defaults, f"key in model.arguments of {part.name}"))
+        wanted = type(defaults[key])
+        fits = type(value) is wanted or (wanted is float and type(value) is int)
+        place = f"model.arguments.{key}: model {part.name} cannot use {one_line(repr(value))}"
+        if wanted in WORDS and not fits:
+            raise RecipeError(f"{place}: it wants {WORDS[wanted]}")
+        if isinstance(value, int) and value > checkpoint.MAX_ARGUMENT:
+            raise RecipeError(f"{place}: at most {checkpoint.MAX_ARGUMENT}")
 
 
 def _take_over(source: SRModel, model: SRModel, origin: str, note: Callable[[str], None]) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from reslift.datasets.made import made_sets
 from reslift.datasets.patches import PatchBank
 from reslift.datasets.stock import kept_stock
 from reslift.degradations import Degradation, make_degradation
-from reslift.errors import ResliftError, UsageError, look_up
+from reslift.errors import ResliftError, UsageError, look_up, one_line
 from reslift.interrupts import Flag, stop_politely
 from reslift.objective import PERCEPTUAL, Objective
 from reslift.outcome import Reporter
@@ -70,7 +71,8 @@ def fit(
         Whether the training is finished; False when it can be resumed.
 
     Raises:
-        ResliftError: pictures, recipe or initial weights cannot be used, or the loss is not finite.
+        ResliftError: pictures, recipe or initial weights cannot be used, or the loss or a
+            validation's score is not finite.
         KeyboardInterrupt: after saving the state.
     """
     watcher = watcher or Silent()
@@ -148,6 +150,8 @@ class Session:
     def _measure_start(self) -> None:
         """The first best is what is started from, so that continuing never ends below it."""
         score = self.validator.score(self.stepper.average)
+        if wrong := not_finite(score):
+            raise ResliftError(f"init {one_line(self.recipe.init)}: its {wrong} is not finite")
         self.best.sees(score, waits=False)
         gain = score.psnr_y - self.validator.baseline.psnr_y
         self.watcher.note(f"starts from PSNR-Y {score.psnr_y:.3f} dB, {gain:+.3f} on bicubic")
@@ -261,12 +265,11 @@ class Session:
         self._loss_sum.zero_()
         self._loss_count = 0
         if not math.isfinite(loss):
-            raise ResliftError(
-                f"the loss is not finite at step {self.step}: the run keeps its last good state; "
-                f"lower phases.rate"
-            )
+            raise self._diverged("loss")
         criterion = partial(self.stepper.objective, self.stepper.phase_at(self.step - 1)[0])
         score = self.validator.score(self.stepper.average, criterion)
+        if wrong := not_finite(score):
+            raise self._diverged(f"validation's {wrong}")
         bicubic, adversary = self.validator.baseline, self.stepper.adversary
         judged = adversary is None or self.recipe.watch.monitor == PERCEPTUAL
         last = self.step > self.recipe.steps - self.recipe.phases[-1].steps
@@ -301,6 +304,12 @@ class Session:
                 for name in row.keys() - {"step", "seconds"}:
                     self._events.add_scalar(name, row[name], self.step)
         self.watcher.validated(row)
+
+    def _diverged(self, what: str) -> ResliftError:
+        return ResliftError(
+            f"the {what} is not finite at step {self.step}: the run keeps its last good state; "
+            f"lower phases.rate"
+        )
 
     def _rate(self) -> float:
         return rate_at(*self.stepper.phase_at(self.step - 1))
@@ -377,6 +386,21 @@ def choose_precision(recipe: Recipe, device: torch.device) -> str:
     if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
         return "bf16"
     return "fp32"
+
+
+def not_finite(score: Score) -> str:
+    """The first number of a score that has run away; empty where none has.
+
+    An infinite PSNR has not: the pictures are equal.
+    """
+    return next(
+        (
+            name
+            for name, value in asdict(score).items()
+            if not (value is None or math.isfinite(value) or (name, value) == ("psnr_y", math.inf))
+        ),
+        "",
+    )
 
 
 def _monitors_its_goal(recipe: Recipe) -> bool:
