@@ -215,7 +215,9 @@ def test_what_cannot_be_calibrated(photos, tmp_path, calibrated):
         calibrate(plain, photos, crop=128, hold_out=0.01, fit=SHORT)
     Image.new("RGB", (20, 20)).save(tmp_path / "tiny.png")
     pictures, notes = judged(load(plain), [tmp_path / "tiny.png"], 100)
-    assert pictures == [] and "20x20 pixels are too few" in notes[0]
+    assert pictures == [] and "tiny.png: 20x20 pixels are too few" in notes[0]
+    with pytest.raises(InputError, match=r"calibrate.*; left out: .*tiny\.png: 20x20"):
+        calibrate(plain, tmp_path, crop=128, fit=SHORT)
     with pytest.raises(InputError, match="too few to calibrate"):
         Scores().calibrate()
     with pytest.raises(InputError, match=r"level 0\.33 was not calibrated"):

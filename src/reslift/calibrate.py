@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,14 +109,27 @@ def calibrate(
     found = load_judge(checkpoint.resolve(model, upscaler.card.scale))
     paths = find_images(data, tuple(exclude))
     pictures, notes = judged(upscaler, paths, crop, progress)
-    if found is not None and not new_head:
-        head, held_out = found.head, pictures
-    else:
-        learning, held_out = split(pictures, hold_out, seed)
-        head = fit_head(learning, upscaler.card.scale, fit or FitPart(seed=seed), progress)
-    told = f"{len(held_out)} pictures of {data.name}, {upscaler.card.name}"
-    judge = judge_on(held_out, head, told)
+    with _told_what_is_lacking(notes):
+        if found is not None and not new_head:
+            head, held_out = found.head, pictures
+        else:
+            learning, held_out = split(pictures, hold_out, seed)
+            head = fit_head(learning, upscaler.card.scale, fit or FitPart(seed=seed), progress)
+        told = f"{len(held_out)} pictures of {data.name}, {upscaler.card.name}"
+        judge = judge_on(held_out, head, told)
     return Calibrated(judge, tuple(p.name for p in held_out), tuple(notes))
+
+
+@contextmanager
+def _told_what_is_lacking(notes: Sequence[str]) -> Iterator[None]:
+    """Where too little is left, the error names what could not be used."""
+    try:
+        yield
+    except InputError as error:
+        if not notes:
+            raise
+        more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+        raise InputError(f"{error}; left out: {notes[0]}{more}") from error
 
 
 def judge_on(pictures: Sequence[Judged], head: ScaleHead, data: str = "") -> Judge:
@@ -154,7 +168,7 @@ def judged(
     for path in paths:
         try:
             hr = read_rgb(path)[None]
-            hr = _middle(hr, crop, scale)
+            hr = _middle(hr, crop, scale, path)
             lr = degradation(hr)
             pixels = lr[0].permute(1, 2, 0).contiguous().numpy()
             sr = upscaler(pixels)
@@ -165,11 +179,14 @@ def judged(
     return pictures, notes
 
 
-def _middle(hr: torch.Tensor, crop: int, scale: int) -> torch.Tensor:
+def _middle(hr: torch.Tensor, crop: int, scale: int, path: Path) -> torch.Tensor:
     """The middle of (1, 3, H, W), at most `crop` a side, whole LR pixels."""
     height, width = (min(side, crop) // scale * scale for side in hr.shape[2:])
     if min(height, width) < 4 * EDGE:
-        raise InputError(f"{width}x{height} pixels are too few to calibrate with")
+        raise InputError(
+            f"{one_line(path)}: {width}x{height} pixels are too few to calibrate with; "
+            f"{4 * EDGE} a side are needed"
+        )
     top, left = (hr.shape[2] - height) // 2, (hr.shape[3] - width) // 2
     return hr[..., top : top + height, left : left + width]
 

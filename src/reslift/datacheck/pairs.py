@@ -19,6 +19,7 @@ from reslift.pixels.resize import downscale8
 from reslift.pixels.shift import measure_shift
 
 SAME = 0.3
+NEAR = 3.0
 CONFIRMED = 0.75
 WRONG_EDGE = 0.5
 SIDE = 512
@@ -84,8 +85,11 @@ def _compared(one: Plane, other: Plane, names: tuple[str, str]) -> list[Finding]
     best = max(agreement(detail[0], detail[1], at) for at in (place, HERE, start) if at is not None)
     if best < SAME:
         coarse = [levels[0] - levels[1] for levels in (blurs(one, COARSE), blurs(other, COARSE))]
-        again = max(agreement(coarse[0], coarse[1], at) for at in (place, HERE) if at is not None)
-        if again >= SAME:
+        # Coarse detail of any two pictures agrees somewhere far off: only what is near counts.
+        near = [HERE]
+        if place is not None and max(map(abs, _middle(one, place))) <= NEAR:
+            near.append(place)
+        if max(agreement(coarse[0], coarse[1], at) for at in near) >= SAME:
             return []
         text = f"LR shows something else: detail correlates by {best:.2f} where it fits best"
         return [Finding("different-content", names, text, round(best, 3), SAME)]
@@ -109,13 +113,17 @@ def _shifted(
     one: Plane, place: Place, shift: tuple[float, float], names: tuple[str, str]
 ) -> list[Finding]:
     """``place`` at the middle, and what phase correlation says, have to agree."""
-    middle = [
-        -((a - 1) * (size - 1) / 2 + b)
-        for a, b, size in zip((place.ay, place.ax), (place.by, place.bx), one.shape, strict=True)
-    ]
     largest = max(map(abs, shift))
-    apart = max(abs(a - b) for a, b in zip(middle, shift, strict=True))
+    apart = max(abs(a - b) for a, b in zip(_middle(one, place), shift, strict=True))
     if largest < WRONG_SHIFT or apart > max(WRONG_SHIFT, (1 - CONFIRMED) * largest):
         return []
     text = f"LR is shifted against HR by {shift[1]:+.2f} right, {shift[0]:+.2f} down (LR pixels)"
     return [Finding("misaligned", names, text, round(largest, 3), WRONG_SHIFT)]
+
+
+def _middle(one: Plane, place: Place) -> list[float]:
+    """How far down and right the middle lies by a place, LR pixels."""
+    return [
+        -((a - 1) * (size - 1) / 2 + b)
+        for a, b, size in zip((place.ay, place.ax), (place.by, place.bx), one.shape, strict=True)
+    ]
