@@ -265,3 +265,22 @@ def test_planes_of_an_array_are_named_by_their_count():
         ("rgb", True),
         ("gray", False),
     ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name_or_file": None},
+        {"name_or_file": 5},
+        {"scale": "4"},
+        {"scale": True},
+        {"tile": "a"},
+        {"size": (40, 40)},
+        {"limits": 3},
+        {"strength": "a"},
+        {"consistent": "x"},
+    ],
+)
+def test_values_of_other_types_are_one_line(wrong):
+    with pytest.raises(UsageError, match="give "):
+        reslift.load(**wrong)

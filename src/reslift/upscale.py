@@ -12,7 +12,9 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -381,6 +383,15 @@ def load(
         UnknownName, CheckpointError, UsageError: no such model, a damaged one, a scale that cannot
         be.
     """
+    _check_kinds(
+        ("model", name_or_file, (str, Path), "a name or a path"),
+        ("scale", scale, (Real, NoneType), "a number"),
+        ("tile", tile, (Integral, NoneType), "a whole number of pixels"),
+        ("size", size, (Size, NoneType), "a reslift.Size"),
+        ("limits", limits, (Limits,), "a reslift.Limits"),
+        ("strength", strength, (Real,), "a number from 0 to 1"),
+        ("consistent", consistent, (bool, NoneType), "True, False or None"),
+    )
     family = checkpoint.family(name_or_file)
     size = wanted_size(family, scale, size)
     path = family[first_scale(family, size)]
@@ -400,3 +411,10 @@ def load(
         consistent=consistent,
         kernel=kernel,
     )
+
+
+def _check_kinds(*given: tuple[str, object, tuple[type, ...], str]) -> None:
+    """Refuse values of other types: what, value, types, what to give; True is no number."""
+    for what, value, kinds, words in given:
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise UsageError(f"{what} {one_line(repr(value))}: give {words}")
