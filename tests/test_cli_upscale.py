@@ -220,6 +220,7 @@ def test_notes_are_printed_once_each(run):
         (("a.png", "--crop", "1,2,3"), "X,Y,width,height"),
         (("a.png", "--crop", "1,2,0,3"), "from 1 up"),
         (("a.png", "--output-format", "pdf"), "unknown format"),
+        (("a.png", "-o", "b.gif", "--output-format", "png"), "b.gif is named as another format"),
         (("a.png", "--suffix", "/x"), "not a path"),
         (("a.png", "--overwrite", "--skip-existing"), "exclude"),
         (("a.png", "--scale", "big"), "--scale"),

@@ -67,6 +67,7 @@ LAYERS = {
         "interrupts",
         "needs",
         "sizes",
+        "kinds",
     },
 }
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS.values()) for name in names}

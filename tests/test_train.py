@@ -48,7 +48,7 @@ from reslift.recipe import Phase, Recipe, WatchPart, load_recipe, parse, recipes
 from reslift.run import Run, card_of
 from reslift.start import complete, start_model
 from reslift.stepper import Stepper, ema_share, rate_at
-from reslift.train import fit, not_finite
+from reslift.train import fit
 from reslift.validation import Best, Criterion, Score, Validator, centre
 from reslift.watcher import Silent
 
@@ -938,7 +938,7 @@ def test_a_start_whose_score_is_not_finite_is_refused(pictures: Path, tmp_path: 
 def test_an_exact_validation_leaves_a_readable_card(tmp_path: Path) -> None:
     chosen, path = recipe(), tmp_path / "m.safetensors"
     model, exact = start_model(chosen), Score(math.inf, 0.0)
-    assert not not_finite(exact)
+    assert not exact.not_finite
     checkpoint.save(path, model, card_of(chosen, model, "", 1, exact, Score(30.0, 1e-3)))
     (numbers,) = checkpoint.load(path)[1].scores.values()
     assert numbers == {"mse": 0.0, "bicubic_psnr_y": 30.0, "bicubic_mse": 1e-3}

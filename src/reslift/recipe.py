@@ -19,9 +19,7 @@ Value = bool | int | float | str | tuple[str, ...]
 Weight = Annotated[float, Field(gt=0)]
 
 MOST_THREADS = 1024
-LARGEST_SEED = 2**31 - 1
-LARGEST_NOISE_SEED = 2**23 - 1
-"""With it the noise of variational models, ``stepper.noise_seeds``, stays in 64 bits."""
+LARGEST_SEED = 2**23 - 1  # ``stepper.noise_seeds`` stay in 64 bits with it
 
 
 ACCURACY = (
@@ -286,9 +284,7 @@ class Recipe(Part):
     def _name_is_one_folder(cls, name: str) -> str:
         # Windows' rules are the stricter ones, and runs are carried from machine to machine.
         if not name.strip() or name == ".." or "\0" in name or PureWindowsPath(name).name != name:
-            raise ValueError(
-                "it names the run's folder: not empty, not . or .., without / \\ or C:"
-            )
+            raise ValueError("it names the run's folder: not empty, no path, not . or ..")
         return name
 
     @model_validator(mode="after")
@@ -297,10 +293,6 @@ class Recipe(Part):
             raise ValueError("a recipe needs at least one phase")
         if self.grow and not self.init:
             raise ValueError("grow needs init, the smaller model to start from")
-        if self.seed > LARGEST_NOISE_SEED and any(phase.kl for phase in self.phases):
-            raise ValueError(
-                f"seed {self.seed} is above {LARGEST_NOISE_SEED}, the largest for phases with kl"
-            )
         return self
 
     @property
@@ -377,17 +369,13 @@ def _apply(tree: dict[str, Any], change: str) -> None:
     *parents, last = key.strip().split(".")
     node: Any = tree
     try:
+        if any(name[:1] == "-" for name in (*parents, last)):
+            raise IndexError
         for name in parents:
-            node = node[_place(name)] if isinstance(node, list) else node.setdefault(name, {})
-        node[_place(last) if isinstance(node, list) else last] = value
+            node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
+        node[int(last) if isinstance(node, list) else last] = value
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise RecipeError(f"--set {one_line(change)}: there is no such place") from error
-
-
-def _place(name: str) -> int:
-    if not name.isdecimal():
-        raise ValueError("a list's places are numbered from 0")
-    return int(name)
 
 
 def to_toml(recipe: Recipe) -> str:

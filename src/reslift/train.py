@@ -7,7 +7,6 @@ import json
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from reslift.recipe import Recipe
 from reslift.run import STOCK, Run, card_of
 from reslift.start import complete, start_model
 from reslift.stepper import Stepper, rate_at
-from reslift.validation import Best, Score, Validator
+from reslift.validation import Best, Score, Validator, diverged
 from reslift.watcher import Silent, Watcher
 
 Row = dict[str, Any]
@@ -150,7 +149,7 @@ class Session:
     def _measure_start(self) -> None:
         """The first best is what is started from, so that continuing never ends below it."""
         score = self.validator.score(self.stepper.average)
-        if wrong := not_finite(score):
+        if wrong := score.not_finite:
             raise ResliftError(f"init {one_line(self.recipe.init)}: its {wrong} is not finite")
         self.best.sees(score, waits=False)
         gain = score.psnr_y - self.validator.baseline.psnr_y
@@ -265,11 +264,11 @@ class Session:
         self._loss_sum.zero_()
         self._loss_count = 0
         if not math.isfinite(loss):
-            raise self._diverged("loss")
+            raise diverged("loss", self.step)
         criterion = partial(self.stepper.objective, self.stepper.phase_at(self.step - 1)[0])
         score = self.validator.score(self.stepper.average, criterion)
-        if wrong := not_finite(score):
-            raise self._diverged(f"validation's {wrong}")
+        if wrong := score.not_finite:
+            raise diverged(f"validation's {wrong}", self.step)
         bicubic, adversary = self.validator.baseline, self.stepper.adversary
         judged = adversary is None or self.recipe.watch.monitor == PERCEPTUAL
         last = self.step > self.recipe.steps - self.recipe.phases[-1].steps
@@ -304,12 +303,6 @@ class Session:
                 for name in row.keys() - {"step", "seconds"}:
                     self._events.add_scalar(name, row[name], self.step)
         self.watcher.validated(row)
-
-    def _diverged(self, what: str) -> ResliftError:
-        return ResliftError(
-            f"the {what} is not finite at step {self.step}: the run keeps its last good state; "
-            f"lower phases.rate"
-        )
 
     def _rate(self) -> float:
         return rate_at(*self.stepper.phase_at(self.step - 1))
@@ -386,21 +379,6 @@ def choose_precision(recipe: Recipe, device: torch.device) -> str:
     if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
         return "bf16"
     return "fp32"
-
-
-def not_finite(score: Score) -> str:
-    """The first number of a score that has run away; empty where none has.
-
-    An infinite PSNR has not: the pictures are equal.
-    """
-    return next(
-        (
-            name
-            for name, value in asdict(score).items()
-            if not (value is None or math.isfinite(value) or (name, value) == ("psnr_y", math.inf))
-        ),
-        "",
-    )
 
 
 def _monitors_its_goal(recipe: Recipe) -> bool:

@@ -12,9 +12,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import cached_property
-from numbers import Integral, Real
 from pathlib import Path
-from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -26,6 +24,7 @@ from reslift.checkpoint import DEFAULT_MODEL, Card
 from reslift.dial import Dial
 from reslift.errors import UsageError, one_line
 from reslift.finish import Finish, Runs, Tally, is_faithful
+from reslift.kinds import check_kinds
 from reslift.limits import DEFAULT, Limits, parse_amount
 from reslift.media import Wishes
 from reslift.needs import Needs
@@ -74,8 +73,7 @@ class Upscaler:
         kernel: "bicubic" (within 1 level) or "box" (exactly).
 
     Raises:
-        UsageError: a value that cannot be, an engine that is not installed. DeviceError: a device
-        that is not usable here.
+        UsageError: a value, or an engine, that cannot be. DeviceError: no such device here.
     """
 
     def __init__(
@@ -154,8 +152,7 @@ class Upscaler:
         facts: tuple[object, ...] = (self.engine, self.size, self._ensemble, self.wrap)
         facts += (self.strength, self.consistent, self.kernel)
         digest = hashlib.sha256(repr(facts).encode())
-        # Where the size says what models it takes, the others of the family decide nothing.
-        factor = self.size.whole or self.size.scale
+        factor = self.size.scale  # which says what models of the family decide something
         for scale in sorted(steps(factor, self._stages.scales) if factor else self._files):
             digest.update(f"{scale}:{checkpoint.weights_digest(self._files[scale])}".encode())
         return digest.hexdigest()
@@ -324,9 +321,7 @@ class Upscaler:
         Returns:
             Notes: one sentence for each thing that the formats could not keep.
 
-        Raises:
-            InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot
-            be written. DeviceError, ResliftError: as for calling. Nothing is left behind.
+        Raises as for calling. OutputError, OutputExists: target cannot be. Nothing is left behind.
         """
         with self.work(source, target, wishes) as work:
             work.read()
@@ -380,18 +375,10 @@ def load(
         size: in place of `scale`: sides, a long side, megapixels, a crop.
 
     Raises:
-        UnknownName, CheckpointError, UsageError: no such model, a damaged one, a scale that cannot
-        be.
+        UnknownName, CheckpointError: no such model, a damaged one. UsageError: a wrong value.
     """
-    _check_kinds(
-        ("model", name_or_file, (str, Path), "a name or a path"),
-        ("scale", scale, (Real, NoneType), "a number"),
-        ("tile", tile, (Integral, NoneType), "a whole number of pixels"),
-        ("size", size, (Size, NoneType), "a reslift.Size"),
-        ("limits", limits, (Limits,), "a reslift.Limits"),
-        ("strength", strength, (Real,), "a number from 0 to 1"),
-        ("consistent", consistent, (bool, NoneType), "True, False or None"),
-    )
+    check_kinds(model=name_or_file, scale=scale, tile=tile, size=size, limits=limits)
+    check_kinds(strength=strength, consistent=consistent)
     family = checkpoint.family(name_or_file)
     size = wanted_size(family, scale, size)
     path = family[first_scale(family, size)]
@@ -411,10 +398,3 @@ def load(
         consistent=consistent,
         kernel=kernel,
     )
-
-
-def _check_kinds(*given: tuple[str, object, tuple[type, ...], str]) -> None:
-    """Refuse values of other types: what, value, types, what to give; True is no number."""
-    for what, value, kinds, words in given:
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise UsageError(f"{what} {one_line(repr(value))}: give {words}")

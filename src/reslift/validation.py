@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -52,6 +52,26 @@ class Score:
     mse: float
     loss: float | None = None
     perceptual: float | None = None
+
+    @property
+    def not_finite(self) -> str:
+        """The first number that has run away; empty where none has.
+
+        An infinite PSNR has not: the pictures are equal.
+        """
+        for name, value in asdict(self).items():
+            equal = (name, value) == ("psnr_y", math.inf)
+            if not (value is None or equal or math.isfinite(value)):
+                return name
+        return ""
+
+
+def diverged(what: str, step: int) -> ResliftError:
+    """The end of a training whose loss or score has run away."""
+    return ResliftError(
+        f"the {what} is not finite at step {step}: the run keeps its last good state; "
+        f"lower phases.rate"
+    )
 
 
 Criterion = Callable[[Tensor, Tensor], Tensor]

@@ -131,6 +131,12 @@ def _job(source: Source, request: Request, one_file: bool) -> Job:
     limits.check("output_pixels", wanted[0] * wanted[1], f"{one_line(source.path)} enlarged")
     inside = formats.result_of(naming.output_format or header.format)
     target = naming.name(source, inside.suffixes, one_file)
+    suffix, others = target.suffix.lower(), [f for f in formats.FORMATS.values() if f != inside]
+    if naming.output_format and any(suffix in other.suffixes for other in others):
+        raise UsageError(
+            f"{one_line(target)} is named as another format than --output-format "
+            f"{naming.output_format}; leave one of them out"
+        )
     formats.check_fits(naming.output_format or formats.format_of(target), *wanted, header)
     found = world.beside(source.path)
     beside = _recorded(target, request.wishes)
