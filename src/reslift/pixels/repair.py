@@ -38,7 +38,7 @@ class Round:
     @property
     def patience(self) -> tuple[int, float]:
         """A window is given up where so many steps leave more than this share of its lack."""
-        return (16, 0.9) if self.slope else (8, 0.7)
+        return (40, 0.95) if self.slope else (8, 0.7)
 
 
 ROUNDS = (
