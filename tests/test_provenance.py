@@ -155,10 +155,11 @@ def test_a_family_and_its_model_for_that_scale_are_the_same(tmp_path):
     assert load("lift-small", scale=3, backend="torch").identity != one.identity
 
 
-def test_replay_of_dicom_makes_the_same_bytes(tmp_path, capsys):
+@pytest.mark.parametrize("size", [("--scale", "2"), ("--long-side", "40")])
+def test_replay_of_dicom_makes_the_same_bytes(tmp_path, capsys, size):
     source, out = tmp_path / "a.dcm", tmp_path / "large.dcm"
     dicom(source, waves().astype(np.int16))
-    words = ["upscale", str(source), "-o", str(out), "--backend", "torch", "--scale", "2"]
+    words = ["upscale", str(source), "-o", str(out), "--backend", "torch", *size]
     assert main([*words, "--model", "lift-small"]) == 0
     assert main(["replay", str(out), "--input", str(source)]) == 0
     assert "the same bytes again" in capsys.readouterr().out

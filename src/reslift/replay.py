@@ -142,8 +142,9 @@ def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upsca
     if size is None:
         raise InputError("the record names a size that is not known here")
     name = model or record.model
-    if model is None and len(record.weights) > 1:
-        name = record.model.rpartition("-x")[0] or name
+    base, _, own = record.model.rpartition("-x")
+    if model is None and base and set(record.weights) != {own}:
+        name = base  # another of its family made it, or several did
     if model is None and record.model not in checkpoint.zoo():
         raise InputError(
             f"the model {one_line(record.model)} is not bundled: name its file with --model"
