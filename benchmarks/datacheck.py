@@ -31,8 +31,8 @@ LEAST_DEVIATION = 8.0
 SEED = 0
 
 
-def tiles(folder: Path) -> Iterator[Image.Image]:
-    """Tiles with detail, those of a photograph after each other."""
+def tiles(folder: Path) -> Iterator[tuple[int, Image.Image]]:
+    """Tiles with detail, and the number of their photograph."""
     for number, path in enumerate(sorted(find_images(folder))):
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))
@@ -41,7 +41,7 @@ def tiles(folder: Path) -> Iterator[Image.Image]:
             for left in range(0, pixels.shape[1] - side + 1, side):
                 tile = pixels[top : top + side, left : left + side]
                 if tile.mean(-1).std() >= LEAST_DEVIATION:
-                    yield Image.fromarray(tile)
+                    yield number, Image.fromarray(tile)
 
 
 def copied(tile: Image.Image, kind: str, path: Path) -> None:
@@ -67,12 +67,12 @@ def main(folder: Path, count: int, copies: int) -> None:
     every = list(tiles(folder))
     chosen = rng.sample(every, min(count - copies, len(every)))
     with tempfile.TemporaryDirectory() as made, tempfile.TemporaryDirectory() as told:
-        for number, tile in enumerate(chosen):
+        for number, (_, tile) in enumerate(chosen):
             tile.save(Path(made) / f"{number:05}.png")
         planted = {}
         for number in range(min(copies, len(chosen))):
             planted[f"{number:05}"] = KINDS[number % len(KINDS)]
-            copied(chosen[number], KINDS[number % len(KINDS)], Path(made) / f"copy{number:05}")
+            copied(chosen[number][1], KINDS[number % len(KINDS)], Path(made) / f"copy{number:05}")
         report = Path(told) / "report.json"
         words = [sys.executable, "-m", "reslift", "data", "check", made, "-q", "--json", report]
         begun = time.perf_counter()
@@ -82,7 +82,7 @@ def main(folder: Path, count: int, copies: int) -> None:
             raise SystemExit(f"data check ended with {done.returncode}")
         findings = json.loads(report.read_text())["findings"]
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found, wrong = set(), 0
+    found, wrong, within = set(), 0, 0
     for finding in findings:
         if "duplicate" in finding["kind"]:
             first, second = sorted(Path(name).stem for name in finding["files"][:2])
@@ -90,9 +90,11 @@ def main(folder: Path, count: int, copies: int) -> None:
                 found.add(first)
             else:
                 wrong += 1
+                one, other = (chosen[int(name.removeprefix("copy"))][0] for name in (first, second))
+                within += one == other
     missed = Counter(kind for name, kind in planted.items() if name not in found)
     print(f"{len(chosen) + len(planted)} pictures, {len(found)} of {len(planted)} copies found")
-    print(f"missed: {dict(missed)}; other pairs: {wrong}")
+    print(f"missed: {dict(missed)}; other pairs: {wrong}, {within} of one photograph")
     print("other findings:", dict(Counter(finding["kind"] for finding in findings)))
     print(
         f"{spent:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of processors, "
