@@ -48,7 +48,7 @@ ROUNDS = (
     Round(24, 16, 160, 0.001, slope=True),
     Round(24, 16, 160, slope=True),
 )
-CHEAP = 4.0
+CHEAP = 2.0
 
 
 @dataclass
