@@ -133,6 +133,15 @@ def test_changed_colours_contradict_where_luma_agrees():
         assert np.allclose(getattr(found, name), getattr(plain, name), atol=1e-3), "is of luma"
 
 
+def test_colours_that_shrinking_clips_contradict_nothing():
+    """`verify` says that it holds: each colour is clipped for itself, which luma is not."""
+    hard = np.clip((data.astronaut()[:192, 100:292].astype(float) - 128) * 4 + 128, 0, 255)
+    small = np.rint(shrink(hard.astype(np.uint8), 48, 48, "bicubic", 255.0)).astype(np.uint8)
+    large = load("lift-base", 4, backend="torch")(small)
+    agrees = np.abs(shrink(large, 48, 48, "bicubic", 255.0) - small).max() <= 1
+    assert agrees and audit(small.astype(np.float32), large.astype(np.float32), 4).contradiction < 1
+
+
 @pytest.mark.parametrize("gray_one", ["source", "result"])
 def test_gray_beside_colours_is_compared_in_all_three(tmp_path, gray_one):
     small = np.random.default_rng(0).integers(80, 181, (36, 40, 1), np.uint8)

@@ -173,6 +173,8 @@ def audit(lr: Floats, sr: Floats, scale: int) -> Audit:
     colours = _lacks(lr, sr, scale) if 3 in (*lr.shape[2:], *sr.shape[2:]) else []
     lr, sr = _luma(lr), _luma(sr)
     seen, lack = _determined(lr, sr, scale)
+    if colours:  # shrinking clips each of them, which luma knows nothing of
+        lack = np.tensordot(LUMA, np.array(colours), 1)
     # JPEG keeps colours coarsely: what it leaves at edges is of both signs, and averages out.
     apart = np.abs([lack, *(_smooth(colour - lack, COARSE) for colour in colours)]).max(0)
     added = np.abs(sr - seen)
@@ -181,7 +183,7 @@ def audit(lr: Floats, sr: Floats, scale: int) -> Audit:
     doubt = np.maximum(_unsupported(sr - seen, lr, scale), _smooth(contradiction, SPREAD) / FLOOR)
     faces = find_faces(sr)
     regions = _regions(doubt, contradiction, sr - seen, faces or ())
-    largest, share = float(np.abs([lack, *colours]).max()), _share(sr, added)
+    largest, share = float(np.abs(colours or [lack]).max()), _share(sr, added)
     return Audit(scale, added, _smooth(beyond, SPREAD), doubt, share, largest, regions, faces)
 
 
