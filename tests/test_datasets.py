@@ -17,7 +17,7 @@ from skimage import data
 
 from medical_samples import dicom, volume, waves
 from reslift.cli import main
-from reslift.datasets import DATASETS, ImageSet, Splits
+from reslift.datasets import DATASETS, ImageSet, Splits, drawn
 from reslift.datasets import decode as decoding
 from reslift.datasets.base import divide
 from reslift.datasets.cifar10 import CLASSES, read_batches
@@ -396,10 +396,24 @@ def test_drawn_pictures_are_the_same_at_every_call_and_differ_from_each_other() 
 def test_drawn_pictures_hold_edges_and_shades_of_all_kinds() -> None:
     assert sum(OUTLINES.values()) == pytest.approx(1) and sum(PAINTS.values()) == pytest.approx(1)
     photo = data.camera()[::2, ::2].astype(float)
-    for seed in range(4):
+    edges = []
+    for seed in range(8):
         gray = draw(seed, 256).mean(-1)
-        assert gray.std() > 20 and len(np.unique(gray.round())) > 150
-        assert np.abs(np.diff(gray)).mean() > np.abs(np.diff(photo)).mean()
+        assert gray.std() > 20 and len(np.unique(gray.round())) > 120
+        edges.append(np.abs(np.diff(gray)).mean())
+    assert np.mean(edges) > np.abs(np.diff(photo)).mean()
+
+
+@pytest.mark.parametrize("paint", PAINTS)
+def test_every_paint_is_shares_of_two_colours(paint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawn, "PAINTS", {paint: 1.0})
+    spread = []
+    for seed in range(12):
+        share = drawn.blend(np.random.default_rng(seed), 70, 50)
+        assert share.shape == (70, 50) and share.dtype == np.float32
+        assert share.min() >= 0 and share.max() <= 1
+        spread.append(share.std())
+    assert (np.mean(spread) > 0.1) == (paint != "flat")
 
 
 def photographs(*pictures: np.ndarray) -> ImageSet:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from skimage import data
+from torch import Tensor
 
 from reslift import checkpoint
 from reslift.checkpoint import Card
@@ -19,8 +20,8 @@ from reslift.errors import RecipeError, UnknownName, UsageError
 from reslift.models import Lift
 from reslift.recipe import Recipe, parse
 from reslift.run import Run
-from reslift.stepper import Stepper
-from reslift.teacher import Teachers
+from reslift.stepper import Stepper, noise_seeds
+from reslift.teacher import Teachers, turned, turned_back
 from reslift.train import fit
 from small_models import lively
 
@@ -63,11 +64,56 @@ def test_hr_is_mixed_with_the_answer_by_its_share(tmp_path: Path) -> None:
     name = teacher(tmp_path / "t.safetensors")
     chosen = recipe(teacher=name, taught=0.25)
     lr, hr = torch.rand(2, 3, 12, 12), torch.rand(2, 3, 24, 24)
+    upright = torch.zeros(2, dtype=torch.int64)
     answer = checkpoint.load(name)[0](lr).clamp(0, 1).detach()
-    mixed = Teachers(chosen, 3, CPU).mixed(chosen.phases[0], lr, hr)
+    mixed = Teachers(chosen, 3, CPU).mixed(chosen.phases[0], lr, hr, upright)
     torch.testing.assert_close(mixed, 0.75 * hr + 0.25 * answer)
     plain = recipe()
-    assert Teachers(plain, 3, CPU).mixed(plain.phases[0], lr, hr) is hr
+    assert Teachers(plain, 3, CPU).mixed(plain.phases[0], lr, hr, upright) is hr
+
+
+def positions(patch: Tensor) -> list[Tensor]:
+    """The eight of (B, C, P, P), by `rot90`."""
+    return [torch.rot90(p, k, (2, 3)) for p in (patch, patch.flip(3)) for k in range(4)]
+
+
+def test_a_patch_takes_eight_positions_and_comes_back() -> None:
+    patch = torch.rand(1, 3, 6, 6)
+    codes = torch.arange(8)
+    eight = turned(patch.expand(8, -1, -1, -1), codes)
+    for wanted in positions(patch):
+        assert sum(torch.equal(one, wanted[0]) for one in eight) == 1
+    assert torch.equal(turned_back(eight, codes), patch.expand(8, -1, -1, -1))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_the_answers_of_eight_steps_are_the_self_ensemble(batch: int, tmp_path: Path) -> None:
+    chosen = recipe(teacher=teacher(tmp_path / "t.safetensors"), taught=1.0)
+    model = checkpoint.load(chosen.phases[0].teacher)[0]
+    lr = torch.rand(1, 3, 12, 12).expand(batch, -1, -1, -1)
+    seen = [
+        Teachers(chosen, 3, CPU).mixed(
+            chosen.phases[0], lr, torch.zeros(batch, 3, 24, 24), noise_seeds(1, step, batch)
+        )
+        for step in range(8)
+    ]
+    answers = [model(one).clamp(0, 1).detach() for one in positions(lr[:1])]
+    back = [torch.rot90(a, -k, (2, 3)) for k, a in zip((0, 1, 2, 3) * 2, answers, strict=True)]
+    back[4:] = [one.flip(3) for one in back[4:]]
+    wanted = torch.stack(back).mean(0)
+    assert (answers[0] - wanted).abs().max() > 1e-3
+    torch.testing.assert_close(torch.stack(seen).mean(0), wanted.expand(batch, -1, -1, -1))
+
+
+def test_a_teacher_is_not_turned_where_patches_are_not(tmp_path: Path) -> None:
+    chosen = recipe(teacher=teacher(tmp_path / "t.safetensors"), taught=1.0)
+    chosen = chosen.model_copy(update={"data": chosen.data.model_copy(update={"augment": "none"})})
+    lr = torch.rand(4, 3, 12, 12)
+    answer = checkpoint.load(chosen.phases[0].teacher)[0](lr).clamp(0, 1).detach()
+    found = Teachers(chosen, 3, CPU).mixed(
+        chosen.phases[0], lr, torch.zeros(4, 3, 24, 24), noise_seeds(1, 3, 4)
+    )
+    torch.testing.assert_close(found, answer)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])

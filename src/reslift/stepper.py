@@ -200,7 +200,7 @@ class Stepper:
         lr, hr = self.bank.gather(picks, phase.patch)
         self.optimiser.zero_grad()
         sr, price = self._answer(lr, hr, picks[:, -1])
-        loss = self.objective(phase, sr.float(), self._goal(phase, lr, hr))
+        loss = self.objective(phase, sr.float(), self._goal(phase, lr, hr, picks[:, -1]))
         self._update(loss + price)
         self.loss.copy_(loss.detach())
 
@@ -213,7 +213,7 @@ class Stepper:
         with torch.set_grad_enabled(not adversary.warming):
             sr, price = self._answer(lr, hr, picks[:, -1])
             sr = sr.float()
-            loss = self.objective(phase, sr, self._goal(phase, lr, hr))
+            loss = self.objective(phase, sr, self._goal(phase, lr, hr, picks[:, -1]))
         attack, defence = adversary.losses(sr, hr)
         if not adversary.accepts(loss, attack, defence):
             if (kept := adversary.roll_back()) is not None:
@@ -246,10 +246,10 @@ class Stepper:
         self._kl += torch.stack([kl.detach(), torch.ones_like(kl)])
         return sr, self._kl_weight * kl
 
-    def _goal(self, phase: Phase, lr: Tensor, hr: Tensor) -> Tensor:
+    def _goal(self, phase: Phase, lr: Tensor, hr: Tensor, seeds: Tensor) -> Tensor:
         """What SR is compared with."""
         with self.arithmetic():
-            return self.teachers.mixed(phase, lr, hr)
+            return self.teachers.mixed(phase, lr, hr, seeds)
 
     def take_kl(self) -> dict[str, float]:
         """Mean KL since it was last taken, nats per latent number; {} where there is none."""
