@@ -172,10 +172,12 @@ def test_bits_beside_the_value_are_an_overlay_and_no_value(tmp_path):
         (0x0050, "SS", [1, 1]),
         (0x0100, "US", 16),
         (0x0102, "US", 12),
+        (0x1301, "IS", int(circle.sum())),
     ):
         dataset.add_new((0x6000, element), vr, value)
     dataset.save_as(source)
     after = enlarged(source, tmp_path / "b.dcm", 3)
+    assert after[0x6000, 0x1301].value == after.overlay_array(0x6000).sum()
     plain = enlarged(dicom(tmp_path / "c.dcm", pixels, **tags), tmp_path / "d.dcm", 3)
     assert np.array_equal(after.pixel_array, plain.pixel_array)
     assert np.array_equal(after.overlay_array(0x6000), circle.repeat(3, 0).repeat(3, 1))
@@ -250,6 +252,31 @@ def test_frames_of_enhanced_images_each_keep_their_place(shared, tmp_path):
         frame.max() for frame in after.pixel_array
     )
     assert DICOM.verify(source, tmp_path / "b.dcm") == ()
+
+
+def test_what_the_frames_of_an_angiogram_say_of_pixels_is_brought_over():
+    from pydicom.dataset import Dataset
+
+    def item(**values):
+        made = Dataset()
+        for keyword, value in values.items():
+            setattr(made, keyword, value)
+        return made
+
+    edges = {"LeftVerticalEdge": 3, "RightVerticalEdge": 15, "LowerHorizontalEdge": 20}
+    frame = item(
+        ProjectionPixelCalibrationSequence=[item(ObjectPixelSpacingInCenterOfBeam=[0.25, 0.5])],
+        FrameDisplayShutterSequence=[item(**{f"Shutter{e}": n for e, n in edges.items()})],
+        CollimatorShapeSequence=[item(**{f"Collimator{e}": n for e, n in edges.items()})],
+        FramePixelShiftSequence=[item(MaskSubPixelShift=[1.5, -2.0])],
+    )
+    elements = item(Rows=24, Columns=20, PerFrameFunctionalGroupsSequence=[frame])
+    geometry.enlarge_geometry(elements, Regrid(20, 24, 40, 72))
+    calibrated = frame.ProjectionPixelCalibrationSequence[0]
+    assert calibrated.ObjectPixelSpacingInCenterOfBeam == [0.25 / 3, 0.25]
+    for part in (frame.FrameDisplayShutterSequence[0], frame.CollimatorShapeSequence[0]):
+        assert [int(element.value) for element in part] == [5, 30, 60]
+    assert frame.FramePixelShiftSequence[0].MaskSubPixelShift == [4.5, -4.0]
 
 
 def test_ultrasound_regions_measure_the_same(tmp_path):

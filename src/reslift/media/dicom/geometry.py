@@ -42,11 +42,19 @@ PARTS = ("Shutter", "Collimator")
 FIRST_OF_1 = ("LeftVerticalEdge", "UpperHorizontalEdge")
 LAST_OF_1 = ("RightVerticalEdge", "LowerHorizontalEdge")
 MIDDLE_OF_1 = ("CenterOfCircular{}", "VerticesOfThePolygonal{}")
+MEASURED = (
+    *("PixelMeasuresSequence", "FramePixelDataPropertiesSequence"),
+    "ProjectionPixelCalibrationSequence",
+)
+OUTLINED = ("FrameDisplayShutterSequence", "CollimatorShapeSequence")
+SHIFTED = ("FramePixelShiftSequence",)
+"""Of functional groups: those with spacings, with shutters and collimators, with shifted masks."""
 REGION_MIDDLE = ("TMLinePosition{}0", "TMLinePosition{}1", "DopplerSampleVolume{}Position")
 FINEST = 1000
 OVERLAYS = range(0x6000, 0x6020, 2)
 OVERLAY_ROWS, OVERLAY_COLUMNS, OVERLAY_FRAMES = 0x0010, 0x0011, 0x0015
 OVERLAY_ORIGIN, OVERLAY_BITS, OVERLAY_BIT, OVERLAY_DATA = 0x0050, 0x0100, 0x0102, 0x3000
+OVERLAY_AREA = 0x1301
 
 
 @dataclass(frozen=True)
@@ -83,23 +91,30 @@ def enlarge_geometry(elements: Dataset, grid: Regrid) -> tuple[str, ...]:
             _change(dataset, keyword, lambda value, ratio: value / ratio, down_across)
         _change(dataset, "PhysicalDeltaX", lambda value, ratio: value / ratio, (grid.across,))
         _change(dataset, "PhysicalDeltaY", lambda value, ratio: value / ratio, (grid.down,))
-    for keyword in LENGTHS:
-        _change(elements, keyword, lambda value, ratio: value * ratio, (grid.across,))
-    for part in PARTS:
-        for edge, ratio in zip(FIRST_OF_1, (grid.across, grid.down), strict=True):
-            _change(elements, part + edge, lambda value, r: (value - 1) * r + 1, (ratio,))
-        for edge, ratio in zip(LAST_OF_1, (grid.across, grid.down), strict=True):
-            _change(elements, part + edge, lambda value, r: value * r, (ratio,))
-        for name in MIDDLE_OF_1:
-            middle = name.format(part)
-            _change(elements, middle, lambda value, r: (value - 0.5) * r + 0.5, down_across)
-    for mask in elements.get("MaskSubtractionSequence") or ():
+    for outlined in (elements, *_items(elements, OUTLINED)):
+        _move_outlines(outlined, grid)
+    masks = elements.get("MaskSubtractionSequence") or ()
+    for mask in (*masks, *_items(elements, SHIFTED)):
         _change(mask, "MaskSubPixelShift", lambda value, ratio: value * ratio, down_across)
     for region in elements.get("SequenceOfUltrasoundRegions") or ():
         _move_region(region, elements, "X", grid.across, int(elements.Columns))
         _move_region(region, elements, "Y", grid.down, int(elements.Rows))
     elements.Rows, elements.Columns = grid.high, grid.wide
     return notes
+
+
+def _move_outlines(outlined: Dataset, grid: Regrid) -> None:
+    """Edges, centres and corners of a shutter and a collimator."""
+    for keyword in LENGTHS:
+        _change(outlined, keyword, lambda value, ratio: value * ratio, (grid.across,))
+    for part in PARTS:
+        for edge, ratio in zip(FIRST_OF_1, (grid.across, grid.down), strict=True):
+            _change(outlined, part + edge, lambda value, r: (value - 1) * r + 1, (ratio,))
+        for edge, ratio in zip(LAST_OF_1, (grid.across, grid.down), strict=True):
+            _change(outlined, part + edge, lambda value, r: value * r, (ratio,))
+        for name in MIDDLE_OF_1:
+            middle, ratios = name.format(part), (grid.down, grid.across)
+            _change(outlined, middle, lambda value, r: (value - 0.5) * r + 0.5, ratios)
 
 
 def _keep_shape(elements: Dataset, grid: Regrid) -> None:
@@ -118,11 +133,15 @@ def _keep_shape(elements: Dataset, grid: Regrid) -> None:
 def _own_parts(elements: Dataset) -> Iterator[Dataset]:
     """The data sets whose spacings are of this image: not those of images that it refers to."""
     yield elements
-    groups = _groups(elements)
-    for group in groups:
-        for keyword in ("PixelMeasuresSequence", "FramePixelDataPropertiesSequence"):
-            yield from group.get(keyword) or ()
+    yield from _items(elements, MEASURED)
     yield from elements.get("SequenceOfUltrasoundRegions") or ()
+
+
+def _items(elements: Dataset, keywords: tuple[str, ...]) -> Iterator[Dataset]:
+    """Those of the named sequences in the functional groups."""
+    for group in _groups(elements):
+        for keyword in keywords:
+            yield from group.get(keyword) or ()
 
 
 def _groups(elements: Dataset) -> list[Dataset]:
@@ -294,6 +313,8 @@ def enlarge_overlays(elements: Dataset, stored: Any, grid: Regrid) -> None:
             for place, ratio in ((top, grid.down), (left, grid.across))
         ]
         elements.add_new((group, OVERLAY_ORIGIN), "SS", corner)
+        if (area := elements.get((group, OVERLAY_AREA))) is not None and area.value:
+            area.value = math.floor(int(area.value) * own.across * own.down + 0.5)
         elements.add_new((group, OVERLAY_BITS), "US", 1)
         elements.add_new((group, OVERLAY_BIT), "US", 0)
         elements.add_new((group, OVERLAY_DATA), "OW", packed + b"\0" * (len(packed) % 2))
