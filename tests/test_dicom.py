@@ -2,6 +2,7 @@
 
 import hashlib
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -596,3 +597,20 @@ def test_what_the_pixels_cannot_be_read_without_is_named(name, tmp_path):
     source = dicom(tmp_path / "a.dcm", waves().astype(np.int16), **{name: None})
     with pytest.raises(InputError, match=f"how its pixels are stored: {name} lacks"):
         DICOM.peek(source, DEFAULT)
+
+
+def test_a_name_in_another_character_set_than_is_said_stays_as_it_is(tmp_path):
+    from reslift.media.dicom import halves
+
+    source, name = tmp_path / "a.dcm", b"M\xfcller^J\xfcrgen"
+    dataset = read(SHIPPED / "examples_palette.dcm")
+    dataset.SpecificCharacterSet, dataset.PatientName = "ISO_IR 192", "X" * len(name)
+    dataset.save_as(source)
+    source.write_bytes(source.read_bytes().replace(b"X" * len(name), name))
+    enlarged(source, tmp_path / "b.dcm", Size(sides=(40, 40)))
+    assert name in (tmp_path / "b.dcm").read_bytes()
+    result = read(tmp_path / "b.dcm")
+    calibration = SimpleNamespace(data="pictures")
+    made = halves.describe(result, np.zeros((1, 40, 40), np.uint16), 0.5, calibration)
+    made.save_as(tmp_path / "c.dcm")
+    assert name in (tmp_path / "c.dcm").read_bytes()

@@ -16,7 +16,7 @@ from reslift.canvas import canvas
 from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
-from reslift.media.dicom import geometry, halves, identity, mark
+from reslift.media.dicom import geometry, halves, identity, mark, palette
 from reslift.media.dicom.sniff import PREAMBLE
 from reslift.media.dicom.source import EXPLICIT_LITTLE, IMPLICIT, Image, damage_named
 from reslift.media.intensities import Bounds, Census, Window, enlarge, half_widths
@@ -193,18 +193,14 @@ def _describe_pixels(elements: Dataset, image: Image, dtype: np.dtype[Any]) -> N
     if not image.is_gray:
         if image.photometric == "PALETTE COLOR":
             stored = bits
-            for element in [e for e in elements if e.keyword and _is_of_palette(e.keyword)]:
-                del elements[element.tag]
+            for tag in palette.tags_of(elements):
+                del elements[tag]
         elements.PhotometricInterpretation = "RGB"
         elements.SamplesPerPixel, elements.PlanarConfiguration = 3, 0
     elements.PixelRepresentation = int(dtype.kind == "i")
     elements.BitsAllocated = bits
     elements.BitsStored = stored if 0 < stored <= bits else bits
     elements.HighBit = elements.BitsStored - 1
-
-
-def _is_of_palette(keyword: str) -> bool:
-    return "PaletteColorLookupTable" in keyword
 
 
 def _header(elements: Dataset, syntax: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reslift.media.dicom import geometry, identity
+from reslift.media.dicom import geometry, identity, palette
 from reslift.media.dicom.source import PALETTE, Image
 from reslift.pixels.regrid import Regrid
 
@@ -85,8 +85,8 @@ def differences(source: Image, result: Image, grid: Regrid) -> Iterator[str]:
     geometry.enlarge_overlays(wanted, source.containers(), grid)
     geometry.enlarge_geometry(wanted, grid)
     if source.photometric == PALETTE:
-        for element in [e for e in wanted if "PaletteColorLookupTable" in e.keyword]:
-            del wanted[element.tag]
+        for tag in palette.tags_of(wanted):
+            del wanted[tag]
     # Where positions can be reckoned with, the corners are compared instead (`check.py`).
     placed = next(geometry.planes_of(source.elements), None) is not None
     seen = Comparison(NEAR / max(source.rows, source.columns), np.inf if placed else SINGLE)

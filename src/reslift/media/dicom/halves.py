@@ -61,8 +61,9 @@ def describe(
     for keyword in UNTRUE:
         if keyword in elements:
             del elements[keyword]
-    for element in [e for e in elements if e.tag.group in OVERLAYS]:
-        del elements[element.tag]
+    # Their tags alone: looking at all elements would decode what is to stay as it is (`palette`).
+    for tag in [tag for tag in elements.keys() if tag.group in OVERLAYS]:  # noqa: SIM118
+        del elements[tag]
     elements.PhotometricInterpretation, elements.SamplesPerPixel = "MONOCHROME2", 1
     elements.BitsAllocated = elements.BitsStored = 16
     elements.HighBit, elements.PixelRepresentation = 15, 0

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from reslift.errors import InputError, LimitError, ResliftError, one_line
 from reslift.limits import Limits
+from reslift.media.dicom import palette
 from reslift.media.dicom.apart import PLUGIN, frames_apart
 from reslift.media.dicom.geometry import has_embedded_overlays
 from reslift.media.dicom.sniff import MAGIC, PREAMBLE, missing_bytes
@@ -189,15 +190,7 @@ class Image:
 
     @cached_property
     def _palette(self) -> Dataset:
-        """The tables alone, in the byte order that `elements` is in."""
-        from pydicom.dataset import Dataset, FileMetaDataset
-        from pydicom.uid import UID
-
-        tables = Dataset()
-        tables.update({e.tag: e for e in self.elements if "PaletteColorLookupTable" in e.keyword})
-        tables.file_meta = FileMetaDataset()
-        tables.file_meta.TransferSyntaxUID = UID(EXPLICIT_LITTLE)
-        return tables
+        return palette.tables_of(self.elements, EXPLICIT_LITTLE)
 
     @cached_property
     def _table_shift(self) -> int | None:
