@@ -614,3 +614,15 @@ def test_a_name_in_another_character_set_than_is_said_stays_as_it_is(tmp_path):
     made = halves.describe(result, np.zeros((1, 40, 40), np.uint16), 0.5, calibration)
     made.save_as(tmp_path / "c.dcm")
     assert name in (tmp_path / "c.dcm").read_bytes()
+
+
+def test_what_cannot_be_read_is_said_as_it_is(tmp_path):
+    pixels = waves().astype(np.int16)
+    source = dicom(tmp_path / "a.dcm", pixels, BitsAllocated=32, BitsStored=None, HighBit=None)
+    with pytest.raises(InputError, match="its values have 32 bits"):
+        DICOM.peek(source, DEFAULT)
+    source = dicom(tmp_path / "a.dcm", pixels)
+    plain, by_network = b"\x14\x001.2.840.10008.1.2.1\x00", b"\x16\x001.2.840.10008.1.2.4.94"
+    source.write_bytes(source.read_bytes().replace(plain, by_network))
+    with pytest.raises(InputError, match="is compressed in a way that is not read"):
+        enlarged(source, tmp_path / "b.dcm")

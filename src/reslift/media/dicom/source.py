@@ -216,7 +216,10 @@ class Image:
         try:
             available = get_decoder(self.syntax).available_plugins
         except NotImplementedError:
-            available = ()
+            raise InputError(
+                f"{one_line(self.path)}: its pixel data, {_name(self.syntax)}, is compressed in a "
+                "way that is not read"
+            ) from None
         native = self.syntax in NATIVE
         # pylibjpeg's RLE ends the program on damaged data; pydicom's own raises an error.
         wanted = {RLE: ("pydicom",), JPEG_BASELINE: ("pillow",)}.get(self.syntax, PLUGINS)
@@ -357,12 +360,13 @@ def refusal(elements: Dataset) -> str:
 
 
 def _unknown_pixels(elements: Dataset) -> str:
-    if lacking := [name for name in NEEDED if elements.get(name) in (None, "")]:
-        return f"it does not say how its pixels are stored: {', '.join(lacking)} lacks"
-    bits, samples = int(elements.BitsAllocated), int(elements.get("SamplesPerPixel") or 1)
-    shown = str(elements.get("PhotometricInterpretation") or "")
+    bits, samples = int(elements.BitsAllocated or 0), int(elements.get("SamplesPerPixel") or 1)
+    # Before what else lacks: images of floats rightly do not say it.
     if bits not in (8, 16):
         return f"its values have {bits} bits; 8 to 16 are enlarged"
+    if lacking := [name for name in NEEDED if elements.get(name) in (None, "")]:
+        return f"it does not say how its pixels are stored: {', '.join(lacking)} lacks"
+    shown = str(elements.get("PhotometricInterpretation") or "")
     if shown not in COLOURS | GRAYS | {PALETTE}:
         return "its photometric interpretation is none of gray, palette, RGB and YBR"
     if samples != (3 if shown in COLOURS else 1):
