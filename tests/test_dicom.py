@@ -626,3 +626,17 @@ def test_what_cannot_be_read_is_said_as_it_is(tmp_path):
     source.write_bytes(source.read_bytes().replace(plain, by_network))
     with pytest.raises(InputError, match="is compressed in a way that is not read"):
         enlarged(source, tmp_path / "b.dcm")
+
+
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "MR_small_implicit.dcm", "MR_small_RLE.dcm", "image_dfl.dcm"]
+)
+def test_what_lies_behind_the_pixels_is_said_to_be_left_out(name, tmp_path):
+    source, target = tmp_path / "a.dcm", tmp_path / "b.dcm"
+    dataset = read(SHIPPED / name)
+    dataset.save_as(source)
+    assert DICOM.upscale(Cubic(), source, target, Wishes()) == ()
+    dataset.private_block(0x7FE1, "RAW", create=True).add_new(1, "LO", "raw")
+    dataset.save_as(source)
+    notes = DICOM.upscale(Cubic(), source, target, Wishes(overwrite=True))
+    assert notes == ("private elements behind the pixels are left out",)

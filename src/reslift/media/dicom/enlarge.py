@@ -17,7 +17,7 @@ from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.dicom import geometry, halves, identity, mark, palette
-from reslift.media.dicom.sniff import PREAMBLE
+from reslift.media.dicom.sniff import PREAMBLE, has_elements_behind
 from reslift.media.dicom.source import EXPLICIT_LITTLE, IMPLICIT, Image, damage_named
 from reslift.media.intensities import Bounds, Census, Window, enlarge, half_widths
 from reslift.media.recorded import told
@@ -164,6 +164,8 @@ def _bring_over(
     elements = image.elements
     geometry.enlarge_overlays(elements, image.containers(), grid)
     notes = geometry.enlarge_geometry(elements, grid)
+    if has_elements_behind(image.path):
+        notes = (*notes, "private elements behind the pixels are left out")
     _describe_pixels(elements, image, out.dtype)
     digest, extremes = hashlib.sha256(), []
     for frame in out:

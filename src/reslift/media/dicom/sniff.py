@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ VRS = frozenset(
 )
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 ENOUGH = 3
+PIXELS, SIGNATURES = 0x7FE0, 0xFFFA
+DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -62,3 +65,19 @@ def missing_bytes(elements: Dataset, path: Path) -> int:
     begin = getattr(last, "value_tell", None) or 0
     wanted = pixels * int(elements.get("BitsAllocated") or 8) // 8
     return max(0, wanted - (path.stat().st_size - begin))
+
+
+def has_elements_behind(path: Path) -> bool:
+    """Whether elements follow the pixels that are neither padding nor signatures: private ones."""
+    import pydicom
+    from pydicom.filereader import data_element_generator
+
+    with contextlib.suppress(Exception), path.open("rb") as file:
+        before = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        if before.file_meta.get("TransferSyntaxUID") == DEFLATED:
+            return any(PIXELS < element.tag.group < SIGNATURES for element in pydicom.dcmread(path))
+        # The file stands at the pixels, which are passed over without being held.
+        implicit, little = before.original_encoding
+        rest = data_element_generator(file, bool(implicit), bool(little), defer_size=1)
+        return any(PIXELS < element.tag.group < SIGNATURES for element in rest)
+    return False

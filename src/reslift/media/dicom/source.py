@@ -23,7 +23,7 @@ from reslift.limits import Limits
 from reslift.media.dicom import palette
 from reslift.media.dicom.apart import PLUGIN, frames_apart
 from reslift.media.dicom.geometry import has_embedded_overlays
-from reslift.media.dicom.sniff import MAGIC, PREAMBLE, missing_bytes
+from reslift.media.dicom.sniff import DEFLATED, MAGIC, PREAMBLE, missing_bytes
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -36,7 +36,6 @@ NEEDED = ("PhotometricInterpretation", "SamplesPerPixel", "BitsStored", "PixelRe
 DICOMDIR = "1.2.840.10008.1.3.10"
 RADIOTHERAPY = "1.2.840.10008.5.1.4.1.1.481."
 LABELS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_LITTLE, EXPLICIT_BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 IMPLICIT = "1.2.840.10008.1.2"
 NATIVE = {IMPLICIT, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED}
