@@ -323,3 +323,28 @@ def test_header_and_voxels_may_lie_in_two_files(kind, packed, tmp_path):
     (tmp_path / f"a.img{ending}").unlink()
     with pytest.raises(InputError, match=r"its voxels are not beside it, in a\.img"):
         NIFTI.peek(header, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(0, 0.0), (0, 0.5), (0, -1.0), (1, -2.0), (2, 0.0), (2, np.nan)]
+)
+def test_spacings_that_should_not_be_are_taken_as_other_readers_do(at, value, tmp_path):
+    source, target = volume(tmp_path / "a.nii", voxels(), affine=TURN, codes=(1, 0)), "b.nii"
+    block = bytearray(source.read_bytes())
+    block[76 + 4 * at : 80 + 4 * at] = np.array(value, "<f4").tobytes()
+    source.write_bytes(block)
+    after = enlarged(source, tmp_path / target)
+    before = nibabel.load(source)
+    assert (float(after.header["pixdim"][0]) < 0) == (at == 0 and value < 0)
+    if value == value:
+        there, here = (image.header.get_qform() for image in (before, after))
+        assert np.allclose(corners(there, before.shape), corners(here, after.shape), atol=1e-4)
+    assert float(after.header["pixdim"][1]) == 1.0
+    assert np.isclose(after.header["pixdim"][2], 0.5 if at == 2 else 0.9486833)
+
+
+@pytest.mark.parametrize("intent", [1002, 1008, 1010, 2006, 2009, 3001, 3006])
+def test_what_holds_no_intensities_is_refused(intent, tmp_path):
+    source = volume(tmp_path / "a.nii", voxels(), intent_code=intent)
+    with pytest.raises(InputError, match="not intensities"):
+        NIFTI.peek(source, DEFAULT)

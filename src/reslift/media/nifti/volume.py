@@ -31,7 +31,9 @@ DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 7
 RGB = 128
 NAMES = {1: "bits", 32: "complex64", 1024: "int64", 1280: "uint64", 1536: "float128"}
 NAMES |= {1792: "complex128", 2048: "complex256", 2304: "RGBA"}
-NOT_INTENSITIES = range(1002, 1008)
+NOT_INTENSITIES = {*range(1002, 1011), *range(2002, 2005), *range(2006, 2010), 2016, 2017}
+NOT_INTENSITIES |= {*range(3000, 3100)}
+"""Labels to quaternions, lists of nodes and colours, FSL's warps and their coefficients, CIFTI."""
 NEARLY = 1.01
 CHUNK = 2**20
 NO_EXTENSION = b"\0\0\0\0"
@@ -144,6 +146,7 @@ def opened(path: Path, limits: Limits, axis: int | None = None) -> Volume:
             raise InputError(f"{one_line(path)}: its header is {one_line(beside.name)}; give that")
         with gzip.open(path, "rb") if _is_packed(path) else path.open("rb") as file:
             header, prefix, place = _header(path, file, limits)
+        _settle_spacing(header)
         _refuse(path, header)
         volume = Volume(path, header, prefix, 0, place, _is_packed(place[0]))
         volume = replace(volume, axis=_coarsest(volume) if axis is None else axis)
@@ -154,6 +157,16 @@ def opened(path: Path, limits: Limits, axis: int | None = None) -> Volume:
     extent = volume.extent()
     limits.check("input_pixels", extent.width * extent.height, one_line(path))
     return volume
+
+
+def _settle_spacing(header: Any) -> None:
+    """Spacings as the standard and other readers take those that should not be there.
+
+    A sign of 0 in front of them is a plus; they themselves have none, and 0 or no number is 1.
+    """
+    steps = np.abs(header["pixdim"][1:4])
+    header["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
+    header["pixdim"][1:4] = np.where(np.isfinite(steps) & (steps > 0), steps, 1)
 
 
 def _is_header(path: Path) -> bool:
@@ -224,8 +237,8 @@ def _refuse(path: Path, header: Any) -> None:
         )
     if intent in NOT_INTENSITIES:
         raise InputError(
-            f"{one_line(path)}: it holds labels, matrices or vectors (intent {intent}), not "
-            "intensities"
+            f"{one_line(path)}: it holds labels, matrices, vectors or points of surfaces (intent "
+            f"{intent}), not intensities"
         )
 
 
