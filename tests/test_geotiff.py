@@ -641,3 +641,14 @@ def test_any_size_reads_only_windows(tmp_path, monkeypatch):
     small = read(enlarge_to(path, Size(scale=1.7))[0])
     assert max(areas) < 200 * 180 / 4
     np.testing.assert_allclose(small, whole, atol=2900 * 3e-6)
+
+
+def test_a_nodata_value_between_whole_numbers_is_the_one_that_gdal_takes(tmp_path):
+    path = tmp_path / "a.tif"
+    placed = [(33550, "d", 3, (10.0, 10.0, 0.0), True), (33922, "d", 6, (0.0,) * 6, True)]
+    nodata = (42113, "s", 0, "100.5", True)
+    pixels = scene(1, 40, 40, "uint8", low=90, high=110)[0]
+    tifffile.imwrite(path, pixels, extratags=[*placed, nodata], metadata=None)
+    target, _ = enlarge(path, bicubic_lift())
+    with rasterio.open(path) as source, rasterio.open(target) as large:
+        assert (large.read_masks(1) == source.read_masks(1).repeat(2, 0).repeat(2, 1)).all()

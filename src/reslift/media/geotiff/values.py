@@ -143,6 +143,8 @@ def unlike(samples: NDArray[Any], nodata: float, survey: Survey) -> NDArray[Any]
     Upwards, unless the valid range ends there.
     """
     kind = samples.dtype.type
+    if samples.dtype.kind != "f":
+        nodata = float(np.trunc(nodata))  # as GDAL compares them
     hit = samples == (kind(nodata) if samples.dtype.kind == "f" else nodata)
     if not hit.any() or survey.low == survey.high:
         return samples
