@@ -643,6 +643,40 @@ def test_any_size_reads_only_windows(tmp_path, monkeypatch):
     np.testing.assert_allclose(small, whole, atol=2900 * 3e-6)
 
 
+@pytest.mark.parametrize("layout", [None, "cog"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_gray_counted_from_white_is_gray_and_stays_so(tmp_path, dtype, layout):
+    pixels = scene(1, dtype=dtype, low=10, high=240)
+    path = tmp_path / "a.tif"
+    # As other writers than GDAL do it; GDAL then tells a colour table.
+    placed = [(33550, "d", 3, (10.0, 10.0, 0.0), True), (33922, "d", 6, (0.0,) * 6, True)]
+    tifffile.imwrite(path, pixels[0], photometric="miniswhite", extratags=placed, metadata=None)
+    target, notes = enlarge(path, bicubic_lift(), layout=layout)
+    assert not any("classes" in note for note in notes)
+    assert any("no COG" in note for note in notes) is (layout == "cog")
+    large = tifffile.TiffFile(target).pages[0]
+    assert large.photometric == tifffile.PHOTOMETRIC.MINISWHITE and large.colormap is None
+    shrunk = large.asarray().reshape(24, 2, 30, 2)
+    assert (np.ptp(shrunk, (1, 3)) > 0).mean() > 0.5
+    assert media.MEDIA["geotiff"].verify(path, target) == ()
+
+
+@pytest.mark.parametrize(
+    ("convention", "offset"), [("TOP_LEFT_CORNER", "6"), ("PIXEL_CENTER", "6.5")]
+)
+def test_arrays_of_places_stand_for_the_same_places(tmp_path, convention, offset):
+    told = {"X_DATASET": "x.tif", "PIXEL_OFFSET": "3", "PIXEL_STEP": "5", "LINE_STEP": "1"}
+    told["GEOREFERENCING_CONVENTION"] = convention
+    path = save(
+        tmp_path / "a.tif", scene(), change=lambda d: d.update_tags(ns="GEOLOCATION", **told)
+    )
+    target, _ = enlarge(path)
+    with rasterio.open(target) as large:
+        wanted = {"PIXEL_OFFSET": offset, "PIXEL_STEP": "10", "LINE_STEP": "2"}
+        assert large.tags(ns="GEOLOCATION") == {**told, **wanted}
+    assert media.MEDIA["geotiff"].verify(path, target) == ()
+
+
 def test_a_nodata_value_between_whole_numbers_is_the_one_that_gdal_takes(tmp_path):
     path = tmp_path / "a.tif"
     placed = [(33550, "d", 3, (10.0, 10.0, 0.0), True), (33922, "d", 6, (0.0,) * 6, True)]

@@ -37,7 +37,7 @@ def differences(source: Opened, result: Opened) -> Iterator[str]:
         yield f"samples: {_kinds(source)} became {_kinds(result)}"
     yield from _bands(source.dataset, result.dataset)
     yield from _tables(source, result)
-    yield from _tags(source.dataset, result.dataset)
+    yield from _tags(source.dataset, result.dataset, grid)
     yield from _samples(source, result, grid)
 
 
@@ -162,11 +162,12 @@ def _tables(source: Opened, result: Opened) -> Iterator[str]:
             yield f"band {number}: its names of classes or its table are not those of the source"
 
 
-def _tags(source: Any, result: Any) -> Iterator[str]:
+def _tags(source: Any, result: Any, grid: Regrid) -> Iterator[str]:
     for number in (0, *source.indexes):
         where = f"band {number}" if number else "the file"
         for domain in (None, *source.tag_namespaces(number)):
-            was, now = (files.kept_tags(one, number, domain) for one in (source, result))
+            was = files.kept_tags(source, number, domain, grid)
+            now = files.kept_tags(result, number, domain)
             lacking = sorted(key for key in was if was[key] != now.get(key))
             if lacking:
                 more = f" and {len(lacking) - MOST_NAMED} more" * (len(lacking) > MOST_NAMED)
@@ -223,7 +224,9 @@ def _named(source: Any, number: int) -> str:
 
 
 def _words(dataset: Any) -> list[str]:
-    return [color.name for color in dataset.colorinterp]
+    # To GDAL such a band is a palette or undefined, by who wrote the file.
+    from_white = files.is_from_white(dataset)
+    return ["gray from white" if from_white else color.name for color in dataset.colorinterp]
 
 
 def _sides(raster: Opened) -> str:

@@ -27,6 +27,7 @@ CACHE = (64 * MEBI, 512 * MEBI)
 OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_PROFILE", "RPC")
 NEIGHBOURS = 4
 RECORD = "RESLIFT"
+GEOLOCATION = "GEOLOCATION"
 STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
 SIDE_FILES = (".aux.xml", ".msk", ".ovr")
 
@@ -199,12 +200,13 @@ def finer_rpcs(rpcs: Any, grid: Regrid) -> Any:
     return result
 
 
-def copy_metadata(source: Any, target: Any) -> None:
+def copy_metadata(source: Any, target: Any, grid: Regrid) -> None:
     """Names, units, scales, colours and tags of all domains, for the file and for each band.
 
     Statistics go: they are those of other pixels. Must come before any pixel is written.
     """
-    target.colorinterp = source.colorinterp
+    if not is_from_white(source):
+        target.colorinterp = source.colorinterp
     for number in source.indexes:
         if colours := colormap(source, number):
             target.write_colormap(number, colours)
@@ -215,26 +217,38 @@ def copy_metadata(source: Any, target: Any) -> None:
             target.set_band_description(number, name)
         if unit:
             target.set_band_unit(number, unit)
-    _copy_tags(source, target)
-    for number in source.indexes:
-        _copy_tags(source, target, number)
+    for number in (0, *source.indexes):
+        _copy_tags(source, target, grid, number)
 
 
-def _copy_tags(source: Any, target: Any, number: int = 0) -> None:
+def _copy_tags(source: Any, target: Any, grid: Regrid, number: int) -> None:
     for domain in (None, *source.tag_namespaces(number)):
-        if tags := kept_tags(source, number, domain):
+        if tags := kept_tags(source, number, domain, grid):
             target.update_tags(number, ns=domain, **tags)
 
 
+def is_from_white(dataset: Any) -> bool:
+    """Whether samples are gray whose 0 is white, to GDAL a colour table; of one bit two classes."""
+    bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
+    return bool(bits != "1" and dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES")
+
+
 def colormap(dataset: Any, number: int) -> dict[int, Any]:
-    """The colour table of a band; empty where it has none."""
+    """The colour table of a band; empty where it has none, or only GDAL's own."""
+    if is_from_white(dataset):
+        return {}
     with contextlib.suppress(ValueError):
         return dict(dataset.colormap(number))
     return {}
 
 
-def kept_tags(dataset: Any, number: int, domain: str | None) -> dict[str, str]:
-    """Tags of one domain of a band, or of the file (0), that a result has too."""
+def kept_tags(
+    dataset: Any, number: int, domain: str | None, grid: Regrid | None = None
+) -> dict[str, str]:
+    """Tags of one domain of a band, or of the file (0), that a result has too.
+
+    grid: from the pixels that they speak of to those that they are wanted for.
+    """
     if domain in OWN_DOMAINS:
         return {}
     tags = dataset.tags(number, ns=domain)
@@ -242,9 +256,23 @@ def kept_tags(dataset: Any, number: int, domain: str | None) -> dict[str, str]:
         # rasterio hands out such a domain whole, but can only set "name=value".
         name, _, value = tags.get(domain, "").partition("=")
         tags = {name: value} if name else {}
+    if domain == GEOLOCATION and grid is not None:
+        tags = {**tags, **_moved_geolocation(tags, grid)}
     return {
         name: value for name, value in tags.items() if name != RECORD and not name.startswith(STALE)
     }
+
+
+def _moved_geolocation(tags: dict[str, str], grid: Regrid) -> dict[str, str]:
+    """Which pixels of the result the arrays of places stand for: every STEP from OFFSET on."""
+    half = 0.5 if tags.get("GEOREFERENCING_CONVENTION") == "PIXEL_CENTER" else 0.0
+    changed = {}
+    for axis, ratio in (("PIXEL", grid.across), ("LINE", grid.down)):
+        for kind, shift in (("OFFSET", half), ("STEP", 0.0)):
+            name = f"{axis}_{kind}"
+            with contextlib.suppress(KeyError, ValueError):
+                changed[name] = f"{(float(tags[name]) + shift) * ratio - shift:.17g}"
+    return changed
 
 
 def move_side_files(temporary: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reslift.errors import UsageError, one_line
 from reslift.media.base import Wishes
-from reslift.media.geotiff.file import Opened
+from reslift.media.geotiff.file import Opened, is_from_white
 from reslift.pixels.regrid import Regrid
 
 LAYOUTS = ("cog", "tiles", "strips")
@@ -64,7 +64,11 @@ def layout(raster: Opened, wishes: Wishes, grid: Regrid, passes: int) -> Layout:
         raise UsageError(f"--layout {one_line(kind)}: it is one of {', '.join(LAYOUTS)}")
     wide = grid.wide > WIDEST_STRIPS
     kind = kind or ("tiles" if tiled or wide or source.driver != "GTiff" else "strips")
+    from_white = kind == "cog" and is_from_white(source)
+    kind = "tiles" if from_white else kind
     compression, notes = _compression(raster, wishes, structure, kind)
+    if from_white:
+        notes = (*notes, "GDAL writes no COG of gray whose 0 is white: the result has tiles")
     side = block[0] if tiled and block[0] == block[1] and block[0] % 16 == 0 else TILE
     strip = max(1, min(grid.high, STRIP // grid.wide))
     interleave = str(source.interleaving.value if source.interleaving else "band").lower()
@@ -178,6 +182,7 @@ def resampling(raster: Opened) -> str:
     from rasterio.enums import ColorInterp
 
     classes = any(color is ColorInterp.palette for color in raster.dataset.colorinterp)
+    classes = classes and not is_from_white(raster.dataset)
     return "nearest" if classes else "average"
 
 
@@ -212,6 +217,8 @@ def _photometric(raster: Opened, plan: Layout) -> str:
     from rasterio.enums import ColorInterp
 
     colors = raster.dataset.colorinterp
+    if is_from_white(raster.dataset):
+        return "MINISWHITE"
     if colors[:3] == (ColorInterp.red, ColorInterp.green, ColorInterp.blue):
         return "YCBCR" if plan.compression == "jpeg" and raster.count == 3 else "RGB"
     if colors[0] is ColorInterp.palette and raster.count == 1:

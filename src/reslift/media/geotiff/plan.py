@@ -11,7 +11,7 @@ from reslift.errors import InputError, UsageError, one_line
 from reslift.media.base import Wishes
 from reslift.media.geotiff import layout as layouts
 from reslift.media.geotiff import tables
-from reslift.media.geotiff.file import DTYPES, Opened
+from reslift.media.geotiff.file import DTYPES, Opened, is_from_white
 from reslift.media.geotiff.layout import Layout
 from reslift.media.geotiff.values import Survey, spread
 from reslift.media.geotiff.windows import Band
@@ -158,10 +158,14 @@ def _passes(groups: Sequence[Sequence[Band]]) -> tuple[tuple[Band, ...], ...]:
 
 
 def is_classes(raster: Opened, number: int) -> bool:
-    """Whether a band has a colour table: its samples name classes, between which nothing lies."""
+    """Whether a band has a colour table: its samples name classes, between which nothing lies.
+
+    The table that GDAL makes of gray counted from white is none.
+    """
     from rasterio.enums import ColorInterp
 
-    return raster.dataset.colorinterp[number - 1] is ColorInterp.palette
+    is_palette = raster.dataset.colorinterp[number - 1] is ColorInterp.palette
+    return is_palette and not is_from_white(raster.dataset)
 
 
 def other_nodata(raster: Opened, number: int) -> bool:
@@ -203,7 +207,7 @@ def classes_of(raster: Opened, wish: str | None) -> frozenset[int]:
 def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -> Iterator[str]:
     if classes:
         yield (
-            f"{_named(sorted(classes))} holds classes: each pixel is repeated, "
+            f"{_named(sorted(classes), 'holds', 'hold')} classes: each pixel is repeated, "
             "nothing is interpolated"
         )
     few = [
@@ -213,7 +217,7 @@ def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -
     ]
     if few:
         yield (
-            f"{_named(few)} takes few different values; if they name classes, "
+            f"{_named(few, 'takes', 'take')} few different values; if they name classes, "
             f"give --classes {','.join(map(str, few))}"
         )
     masked = [n for n in range(1, raster.count + 1) if _told_by(raster, n) == "own mask"]
@@ -233,8 +237,11 @@ def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -
         yield f"{raster.dataset.driver} is read; the result is a GeoTIFF"
 
 
-def _named(numbers: Sequence[int]) -> str:
-    return f"band{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+def _named(numbers: Sequence[int], does: str = "", do: str = "") -> str:
+    """``band 2 does`` or ``bands 1, 2 do``."""
+    many = len(numbers) > 1
+    names = f"band{'s' * many} {', '.join(map(str, numbers))}"
+    return f"{names} {do if many else does}".rstrip()
 
 
 def _chunks(numbers: list[int]) -> Iterator[list[int]]:

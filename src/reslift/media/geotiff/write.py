@@ -83,7 +83,7 @@ def _plain(
     try:
         with files.writing(work.target):
             files.copy_georeference(raster.dataset, target, work.grid)
-            files.copy_metadata(raster.dataset, target)
+            files.copy_metadata(raster.dataset, target, work.grid)
             if record is not None:
                 target.update_tags(**{files.RECORD: record.as_json()})
         for bands in work.passes:
