@@ -66,3 +66,16 @@ def test_none_and_what_is_no_world_file(tmp_path):
     source.with_suffix(".pgw").write_text("1 2 3 nan 5 6")
     assert made(bicubic_lift(2)).upscale_file(source, target) == ()
     assert not (tmp_path / "large.pgw").exists()
+
+
+def test_what_only_a_side_file_of_gdal_says_is_told_to_be_left(tmp_path):
+    source, target = beside(tmp_path / "a.png"), tmp_path / "large.png"
+    side = tmp_path / "a.png.aux.xml"
+    side.write_text("<PAMDataset><Histograms/></PAMDataset>")
+    assert len(made(bicubic_lift(2)).upscale_file(source, target)) == 1
+    side.write_text("<PAMDataset><SRS>LOCAL_CS[]</SRS></PAMDataset>")
+    for place in (True, False):
+        notes = made(bicubic_lift(2)).upscale_file(source, target, Wishes(overwrite=True))
+        assert ("its place on a map is in large.pgw" in notes) is place
+        assert any("a.png.aux.xml is not kept" in note for note in notes)
+        source.with_suffix(".pgw").unlink(missing_ok=True)

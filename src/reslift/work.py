@@ -190,20 +190,25 @@ class StillWork(Work):
 
     def _write_place(self) -> tuple[str, ...]:
         """A world file beside the result where there is one beside the source."""
+        aside: tuple[str, ...] = ()
+        if world.is_told_aside(self.source):
+            name = one_line(self.source.name + world.ASIDE)
+            aside = (f"the georeference in {name} is not kept; a GeoTIFF's is",)
         if self.place is None:
-            return ()
+            return aside
         height, width = self.image.pixels.shape[:2]
         corner = (0, 0)
         if self.upscaler.size.crop:
             if not float(self.upscaler.size.scale or 0.5).is_integer():
-                return ("its world file is left: a crop at this size is not on whole pixels",)
+                left = "its world file is left: a crop at this size is not on whole pixels"
+                return (left, *aside)
             box = self.upscaler.size.box(width, height)
             corner, width, height = (box.left, box.top), box.width, box.height
         wanted = self.picture.width, self.picture.height
         numbers = world.scaled(self.place, (width, height), wanted, corner)
         side = world.target(self.target, overwrite=self.wishes.overwrite)
         world.write(side, numbers, overwrite=self.wishes.overwrite)
-        return (f"its place on a map is in {side.name}",)
+        return (f"its place on a map is in {side.name}", *aside)
 
     def _maps(self) -> tuple[str, ...]:
         if not self.wishes.uncertainty:

@@ -15,6 +15,9 @@ from reslift.errors import OutputError, one_line
 from reslift.files import atomic_write, check_target
 
 MOST = 1000
+ASIDE = ".aux.xml"
+ON_A_MAP = (b"<SRS", b"<GeoTransform", b"<GCPList", b'domain="RPC"')
+SIDE_BYTES = 2**20
 Numbers = tuple[float, ...]
 
 
@@ -42,6 +45,16 @@ def beside(path: Path) -> tuple[Path, Numbers] | None:
         if len(numbers) == 6 and all(math.isfinite(number) for number in numbers):
             return side, numbers
     return None
+
+
+def is_told_aside(path: Path) -> bool:
+    """Whether GDAL's side file of a picture says where it lies on a map."""
+    try:
+        with Path(f"{path}{ASIDE}").open("rb") as file:
+            text = file.read(SIDE_BYTES)
+    except OSError:
+        return False
+    return any(mark in text for mark in ON_A_MAP)
 
 
 def scaled(

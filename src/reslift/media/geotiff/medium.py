@@ -14,6 +14,7 @@ from pathlib import Path
 
 from reslift.errors import InputError, one_line
 from reslift.files import atomic_write
+from reslift.formats import world
 from reslift.formats.ifd import Structure
 from reslift.limits import Limits
 from reslift.media.base import PLAIN, Enlarger, Extent, Medium, Progress, Wishes
@@ -31,8 +32,6 @@ MOST_BANDS = 1000
 GEO_TAGS = {33550, 33922, 34264, 34735, 42112, 42113, 50844}
 SAMPLES, EXTRA_SAMPLES = 277, 338
 WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld")
-ON_A_MAP = (b"<SRS", b"<GeoTransform", b"<GCPList", b'domain="RPC"')
-SIDE_BYTES = 2**20
 
 
 class GeoTiff(Medium):
@@ -133,11 +132,4 @@ def world_file(path: Path) -> Path | None:
 
 
 def _has_side_file(path: Path) -> bool:
-    if world_file(path) is not None:
-        return True
-    try:
-        with Path(f"{path}.aux.xml").open("rb") as file:
-            text = file.read(SIDE_BYTES)
-    except OSError:
-        return False
-    return any(mark in text for mark in ON_A_MAP)
+    return world_file(path) is not None or world.is_told_aside(path)
