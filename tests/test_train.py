@@ -446,6 +446,36 @@ def stock_of(images: ImageSet, **options: object) -> Stock:
     return stock_up(images, Bicubic(2), torch.device("cpu"), **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("workers", [0, 2, 16])
+def test_pictures_that_are_loaded_ahead_are_those_of_one_thread(workers: int) -> None:
+    """The first ones are the slowest, so that threads give them back in another order."""
+
+    def load(number: int) -> torch.Tensor:
+        time.sleep(0.05 if number < 2 else 0)
+        if number % 3 == 2:
+            raise InputError(f"{number}.png is broken")
+        return torch.full((3, 20, 20 + number), number, dtype=torch.uint8)
+
+    images = ImageSet(tuple(map(str, range(9))), load)
+    one, ahead = (stock_of(images, workers=count) for count in (1, workers))
+    assert one.unreadable == ["2.png is broken", "5.png is broken", "8.png is broken"]
+    for name, value in vars(one).items():
+        other = getattr(ahead, name)
+        assert torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
+
+
+def test_an_error_of_the_program_while_loading_ahead_is_not_swallowed() -> None:
+    asked = []
+
+    def load(number: int) -> torch.Tensor:
+        asked.append(number)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stock_of(ImageSet(tuple(map(str, range(50))), load), workers=2)
+    assert len(asked) < 10
+
+
 def test_patches_are_where_they_say_in_lr_and_hr(pictures: Path) -> None:
     shelf = bank(pictures, augment="none", reject_flat=0.0)
     whole_hr = torch.from_numpy(np.asarray(Image.open(pictures / "0.png")).copy())[:128, :140]

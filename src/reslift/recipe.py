@@ -70,7 +70,7 @@ class DataPart(Part):
         resize: side that pictures are brought to: the middle square, antialiased bilinear; 0 keeps
             them as they are.
         cache: keep decoded pictures of one size on the disk for the next training.
-        workers: processes that decode pictures of one size; 0 chooses.
+        workers: that prepare pictures ahead, or decode those of one size; 0 chooses.
         reject_flat: share of patches, the flattest ones, that is never drawn.
         augment: ``all`` draws flips and quarter turns, ``mirror`` left-right flips only.
         shifts: sampling grids that LR is made on, shifted by whole HR pixels: 1 to scale².

@@ -172,6 +172,7 @@ class Session:
             self.device,
             shifts=part.shifts,
             copies=part.copies,
+            workers=part.workers,
             note=self.watcher.note if self._leads else None,
         )
         bank = PatchBank(
@@ -183,8 +184,7 @@ class Session:
         )
         for patch in {phase.patch for phase in self.recipe.phases}:
             bank.spots(patch)
-        read = set(stock.names)
-        self.made = {kind: len(read & set(images.names)) for kind, images in made.items()}
+        self.made = {kind: len({*stock.names} & {*made[kind].names}) for kind in made}
         for line in stock.unreadable:
             self.watcher.note(f"left out: {line}")
         return bank

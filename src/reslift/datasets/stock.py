@@ -13,7 +13,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from reslift.datasets.base import ImageSet
 from reslift.degradations import Degradation
 from reslift.errors import InputError, OutputError, ResliftError, one_line
 from reslift.files import atomic_write
+from reslift.machine import usable_cores
 from reslift.pixels.resize import imresize
 
 ROOM, GROWTH = 2**20, 1.2
@@ -132,6 +135,7 @@ def kept_stock(
     *,
     shifts: int = 1,
     copies: Sequence[float] = (),
+    workers: int = 0,
     note: Callable[[str], None] | None = None,
 ) -> Stock:
     """What `path` keeps, or else `stock_up`, kept there where that took long and there is room.
@@ -139,6 +143,7 @@ def kept_stock(
     Args:
         path: the file.
         about: what decides what is made, the pictures among it.
+        workers: threads that read and draw pictures ahead; 0 chooses.
         note: is told of the file; None makes none.
 
     Raises:
@@ -149,7 +154,7 @@ def kept_stock(
     if kept is not None:
         return kept.to(device)
     begun = time.monotonic()
-    stock = stock_up(images, degradation, device, shifts=shifts, copies=copies)
+    stock = stock_up(images, degradation, device, shifts=shifts, copies=copies, workers=workers)
     if note is None or time.monotonic() - begun <= SLOW:
         return stock
     size = stock.lr.numel() + stock.hr.numel()
@@ -171,6 +176,7 @@ def stock_up(
     *,
     shifts: int = 1,
     copies: Sequence[float] = (),
+    workers: int = 0,
 ) -> Stock:
     """Decode pictures, shrink copies of them, and make LR of all.
 
@@ -180,6 +186,7 @@ def stock_up(
         device: where it does so, and where the pixels are at the end.
         shifts: sampling grids of LR, of the scale² there are; 1 is that of whole pictures.
         copies: sizes of shrunk copies, as shares of the side.
+        workers: threads that read and draw pictures ahead, which changes no pixel; 0 chooses.
 
     Raises:
         InputError: no picture could be read, or there are not so many grids.
@@ -203,9 +210,11 @@ def stock_up(
             corner = start + (height - moved.shape[2]) * width + width - moved.shape[3]
             shelves.append(Shelf(lows.add(lr[0]), corner, lr.shape[2], lr.shape[3], width))
 
-    for number in range(len(images)):
+    for number, picture in enumerate(_ahead(images, workers)):
         try:
-            hr = crop_to_multiple(images.load(number)[None].to(device), scale)
+            if isinstance(picture, ResliftError):
+                raise picture
+            hr = crop_to_multiple(picture[None].to(device), scale)
         except ResliftError as error:
             unreadable.append(one_line(error))
             continue
@@ -222,6 +231,31 @@ def stock_up(
         scale, len(places), low, high, shelves, groups, numbers, names, unreadable, pixels
     )
     return stock.to(device)
+
+
+def _ahead(images: ImageSet, workers: int) -> Iterator[Tensor | ResliftError]:
+    """The pictures in their order, or why one cannot be read; as many as `workers` wait at most."""
+
+    def load(number: int) -> Tensor | ResliftError:
+        try:
+            return images.load(number)
+        except ResliftError as error:
+            return error
+
+    workers = workers or usable_cores()
+    if workers == 1:
+        yield from map(load, range(len(images)))
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = deque(pool.submit(load, number) for number in range(min(workers, len(images))))
+        try:
+            for number in range(len(images)):
+                picture = waiting.popleft().result()
+                if number + workers < len(images):
+                    waiting.append(pool.submit(load, number + workers))
+                yield picture
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 class _Pile:
