@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reslift import files, formats
+from reslift import files, formats, provenance, work
 from reslift.backends.torch import TorchBackend
 from reslift.cli import main
+from reslift.errors import OutputError
 from small_models import saved, small_lift
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
@@ -286,6 +287,45 @@ def test_a_vanished_input_and_a_full_disk_are_one_line_each(run, monkeypatch):
     picture("in/c.png", 20, 20)
     code, out, err = run("in", "-o", "out", "--workers", "0")
     assert out[0] == "out/b.png" and "1 already there" in err[-1]
+
+
+def record_meets(monkeypatch, accident):
+    """The record beside b.png meets an accident once its picture is there."""
+    write = work._write_beside
+
+    def meets(target, *rest):
+        if target.name == "b.png":
+            accident(provenance.side_file(target))
+        write(target, *rest)
+
+    monkeypatch.setattr("reslift.work._write_beside", meets)
+
+
+def full(path):
+    raise OutputError(f"cannot write {path}: No space left on device")
+
+
+def test_a_result_whose_record_found_no_room_is_made_again(run, monkeypatch):
+    picture("in/a.png"), picture("in/b.png")
+    words = ("in", "-o", "out", "--provenance-file")
+    with monkeypatch.context() as patch:
+        record_meets(patch, full)
+        code, out, _ = run(*words)
+    assert (code, out) == (3, ["out/a.png"]) and Path("out/b.png").exists()
+    code, out, err = run(*words)
+    assert (code, out) == (0, ["out/b.png"]) and "1 already there" in err[-1]
+    assert Path("out/b.png.provenance.json").exists() and not Path("out", JOURNAL).exists()
+
+
+def test_a_record_that_appeared_meanwhile_is_not_lost_when_run_again(run, monkeypatch):
+    picture("in/a.png"), picture("in/b.png")
+    words = ("in", "-o", "out", "--provenance-file")
+    with monkeypatch.context() as patch:
+        record_meets(patch, lambda path: path.write_bytes(b"mine"))
+        assert run(*words)[0] == 3
+    code, _, err = run(*words)
+    assert code == 2 and "out/b.png exists" in err[0]
+    assert Path("out/b.png.provenance.json").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("names", [("a.png",), ("a.png", "c.png")])

@@ -69,10 +69,10 @@ class Work(ABC):
         written. DeviceError, ResliftError: as for calling an `Upscaler`. Nothing is left behind
         once it is closed.
 
-    keeps_shape: as for `Medium`.
+    keeps_shape: as for `Medium`. placed: the result is there; what stands beside it may be lacking.
     """
 
-    keeps_shape = False
+    keeps_shape, placed = False, False
 
     def __init__(self, upscaler: Host, source: Path, target: Path, wishes: Wishes) -> None:
         self.upscaler, self.source, self.target, self.wishes = upscaler, source, target, wishes
@@ -183,6 +183,7 @@ class StillWork(Work):
             quality=wishes.quality,
             overwrite=wishes.overwrite,
         )
+        self.placed = True
         if record is not None and wishes.provenance_file:
             _write_beside(self.target, record, wishes.overwrite)
         notes += self._write_place() + self._maps()
@@ -286,6 +287,7 @@ class MediumWork(Work):
         self.notes = self.medium.upscale(
             self.upscaler, self.source, self.target, self.wishes, progress
         )
+        self.placed = True
 
     def write(self) -> tuple[str, ...]:
         if self.wishes.provenance_file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from reslift import __version__, files
 from reslift.batch.journal import Journal
 from reslift.batch.overlap import Overlap, Stages
 from reslift.batch.plan import Job, Plan
+from reslift.errors import OutputError, OutputExists
 from reslift.media import Wishes
 from reslift.work import make_folder
 
@@ -122,7 +124,12 @@ class Batch:
             return
         started = time.perf_counter()
         stretched = () if outcome.work.keeps_shape else self._size_notes(outcome.job)
-        outcome.notes = (*outcome.work.write(), *stretched)
+        try:
+            outcome.notes = (*outcome.work.write(), *stretched)
+        except OutputExists:
+            # Who took a name beside it meanwhile is not to be overwritten by the next run.
+            outcome.work.placed = False
+            raise
         if self._resumable:
             self._journal.finish(outcome.job)
         outcome.state = "done"
@@ -143,5 +150,10 @@ class Batch:
 
     def _close(self, outcome: Outcome) -> None:
         work, outcome.work = outcome.work, None
-        if work is not None:
-            work.close()
+        if work is None:
+            return
+        if self._resumable and work.placed and outcome.state != "done":
+            # Begun once more, the result is known as ours that lacks what stands beside it.
+            with contextlib.suppress(OutputError):
+                self._journal.begin(outcome.job)
+        work.close()
