@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -54,6 +55,13 @@ def test_saved_equals_loaded(name: str, form: str, tmp_path: Path) -> None:
     lr = torch.rand(1, model.channels, side, side)
     with torch.no_grad():
         assert torch.equal(model(lr), again(lr))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes as POSIX has them")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.safetensors")
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        checkpoint.resolve(tmp_path / "m.safetensors")
 
 
 def test_half_storage_comes_back_as_fp32(saved: Path) -> None:

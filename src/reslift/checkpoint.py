@@ -104,6 +104,8 @@ def resolve(name: str | Path, scale: int | None = None) -> Path:
             raise UsageError(f"model {one_line(name)} is not bundled for scale {scale}")
         look_up(str(name), dict.fromkeys([*sizes, *bundled]), "model")
         raise UnknownName(f"unknown model {one_line(name)}")
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise CheckpointError(f"{one_line(path)}: not a regular file; name a checkpoint file")
     return path
 
 
