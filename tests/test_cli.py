@@ -232,16 +232,30 @@ def test_closed_pipe_is_no_defect():
         ("limits >&-", 0, ""),
         ("limits 2>&-", 0, ""),
         ("upscal 2>&-", 2, ""),
-        ("limits >/dev/full", 1, "No space left on device"),
+        ("limits >/dev/full", 1, "cannot write to standard output"),
+        ("--help >/dev/full", 1, "cannot write to standard output"),
+        ("--version >/dev/full", 1, "cannot write to standard output"),
     ],
 )
-def test_streams_that_take_nothing(words, code, says):
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_streams_that_take_nothing(words, code, says, buffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", buffered)
     if "/dev/full" in words and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     shell = ["sh", "-c", f'exec "$0" -m reslift {words}', sys.executable]
     done = subprocess.run(shell, capture_output=True, text=True)
     assert done.returncode == code
     assert says in done.stderr and len(done.stderr.splitlines()) == bool(says)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed")
+def test_a_folder_that_is_gone_is_told(plant, tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    plant(lambda: Path.cwd())
+    assert main(["planted"]) == 1
+    assert "started in is gone" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -457,6 +457,34 @@ def test_pipes_that_cannot_be(run, pipes, words, content, code, says):
     assert found == code and says in err[0] and sink.getvalue() == b""
 
 
+def test_a_temporary_folder_that_cannot_be_is_told(run, pipes, monkeypatch):
+    def no_room(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", no_room)
+    pipes(picture("a.png").read_bytes())
+    assert run("-")[::2] == (
+        1,
+        [
+            "reslift: cannot make a temporary folder: No space left on device; let TMPDIR name one",
+        ],
+    )
+
+
+@POSIX
+def test_standard_input_that_finds_no_room_is_told(run, pipes):
+    import resource
+
+    pipes(bytes(5000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        code, _, err = run("-")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert code == 1 and "cannot keep standard input" in err[0] and "TMPDIR" in err[0]
+
+
 def test_a_closed_standard_output_is_told(run, pipes, monkeypatch):
     pipes(picture("a.png").read_bytes())
     with open(os.devnull, "w") as closed:  # what stands for a stream that is not there

@@ -20,6 +20,7 @@ from typing import Any
 
 from reslift import __version__
 from reslift.errors import OutputError, ResliftError, UsageError, look_up, one_line
+from reslift.files import CANNOT_WRITE
 
 COMMANDS: dict[str, str] = {
     "upscale": "reslift.cli.upscale:command",
@@ -89,10 +90,10 @@ def _dispatch(words: list[str]) -> int:
         return UsageError.exit_code
     first, rest = words[0], words[1:]
     if first in ("-h", "--help"):
-        sys.stdout.write(help_text())
+        tell(help_text().rstrip())
         return 0
     if first == "--version":
-        print(f"reslift {__version__}")
+        tell(f"reslift {__version__}")
         return 0
     if first.startswith("-"):
         raise UsageError(
@@ -202,7 +203,20 @@ def explain(error: Exception) -> str:
         return one_line(error)
     if hasattr(error, "format_message"):
         return one_line(error.format_message())
+    if isinstance(error, OSError) and error.filename is None:
+        if error.errno in CANNOT_WRITE:
+            return f"cannot write to standard output or a temporary file: {error.strerror}"
+        if isinstance(error, FileNotFoundError) and _folder_is_gone():
+            return "the folder that reslift was started in is gone; change to one that is there"
     return f"internal error, {type(error).__name__}: {one_line(error)}; --debug shows where"
+
+
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _outside_code(error: Exception) -> int:

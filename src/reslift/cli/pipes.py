@@ -55,6 +55,7 @@ def piped(options: UpscaleOptions) -> Iterator[Piped]:
     Raises:
         UsageError: a pipe together with other files, or a terminal in place of a pipe.
         LimitError: more is sent than an input file may have.
+        OutputError: there is no temporary folder with room for it.
     """
     comes, goes = PIPE in options.inputs, options.out == PIPE
     if comes and options.out is None:
@@ -73,7 +74,7 @@ def piped(options: UpscaleOptions) -> Iterator[Piped]:
     if goes and (options.uncertainty or options.provenance_file):
         option = "--uncertainty" if options.uncertainty else "--provenance-file"
         raise UsageError(f"{option} writes beside the result: name a file with -o")
-    with tempfile.TemporaryDirectory(prefix="reslift-") as place:
+    with _temporary_folder() as place:
         source, folder = Path(place, "input"), Path(place, "result")
         folder.mkdir()
         if comes:
@@ -86,15 +87,37 @@ def piped(options: UpscaleOptions) -> Iterator[Piped]:
         yield Piped(options, source if comes else None, folder if goes else None)
 
 
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="reslift-")
+    except OSError as error:
+        why = one_line(error.strerror or error)
+        raise OutputError(f"cannot make a temporary folder: {why}; let TMPDIR name one") from error
+
+
 def _receive(path: Path, limits: Limits) -> None:
     size = 0
-    with path.open("wb") as file:
-        while piece := sys.stdin.buffer.read(CHUNK):
-            size += len(piece)
-            limits.check("file_bytes", size, "standard input")
-            file.write(piece)
+    try:
+        with path.open("wb") as file:
+            for piece in _pieces():
+                size += len(piece)
+                limits.check("file_bytes", size, "standard input")
+                file.write(piece)
+    except OSError as error:
+        raise OutputError(
+            f"cannot keep standard input in {one_line(path.parent)}: {one_line(error.strerror)}; "
+            "let TMPDIR name a folder with room for it"
+        ) from error
     if not size:
         raise InputError("standard input is empty")
+
+
+def _pieces() -> Iterator[bytes]:
+    try:
+        while piece := sys.stdin.buffer.read(CHUNK):
+            yield piece
+    except OSError as error:
+        raise InputError(f"cannot read standard input: {one_line(error.strerror)}") from error
 
 
 def _copy(file: BinaryIO, sink: BinaryIO) -> None:
