@@ -232,6 +232,7 @@ def test_closed_pipe_is_no_defect():
         ("limits >&-", 0, ""),
         ("limits 2>&-", 0, ""),
         ("upscal 2>&-", 2, ""),
+        ("upscal 2>/dev/full", 2, ""),
         ("limits >/dev/full", 1, "cannot write to standard output"),
         ("--help >/dev/full", 1, "cannot write to standard output"),
         ("--version >/dev/full", 1, "cannot write to standard output"),

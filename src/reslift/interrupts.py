@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -28,7 +29,9 @@ def stop_politely() -> Iterator[threading.Event]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        sys.stderr.write("stopping after this step; once more to stop at once\n")
+        # Ctrl-C ends what reads a pipe (`2>&1 | tee`) as well: the work is saved all the same.
+        with contextlib.suppress(OSError):
+            sys.stderr.write("stopping after this step; once more to stop at once\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

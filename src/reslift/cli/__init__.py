@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from reslift import __version__
 from reslift.errors import OutputError, ResliftError, UsageError, look_up, one_line
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        _close_output()
+        _drop(sys.stdout)
         return 1
     except Exception as error:
         code = error.exit_code if isinstance(error, ResliftError) else _outside_code(error)
@@ -184,6 +184,14 @@ def tell(text: str = "") -> None:
         raise OutputError(f"cannot write to standard output: {one_line(error.strerror)}") from error
 
 
+def say(text: str) -> None:
+    """Print a line on stderr, at once; that nobody can read it any more stops no work."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
+
+
 def failure_line(path: Path, reason: str) -> str:
     """``failed: NAME: reason``, with the name once where the reason has it already."""
     name, text = one_line(path), one_line(reason)
@@ -228,13 +236,12 @@ def _complain(text: str, code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError:
-        _close_output()
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"reslift: {text}\n")
+        _drop(sys.stdout)
+    say(f"reslift: {text}")
     return code
 
 
-def _close_output() -> None:
+def _drop(stream: TextIO) -> None:
     """What could not be printed is dropped, or Python would complain once more at its end."""
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

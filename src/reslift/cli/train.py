@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reslift.cli import say
+
 if TYPE_CHECKING:
     from reslift.advice import Advice
     from reslift.recipe import Recipe
@@ -78,14 +80,14 @@ def _go(
     try:
         done = fit_on(devices, recipe, run, root, device, minutes, watcher)
     except KeyboardInterrupt:
-        print(f"stopped; continue with: reslift train --resume {folder}", file=sys.stderr)
+        say(f"stopped; continue with: reslift train --resume {folder}")
         raise
     finally:
         if watcher is not None:
             watcher.close()
     if not quiet:
         for line in verdicts(run):
-            print(line, file=sys.stderr)
+            say(line)
         left = "" if done else f"; continue with: reslift train --resume {folder}"
         print(f"{folder}{left}")
     return 0
@@ -147,7 +149,7 @@ class Lines:
         self.say(f"warning: {advice}")
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
     def close(self) -> None:
         pass

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reslift.cli import INTERRUPTED, explain, failure_line, tell
+from reslift.cli import INTERRUPTED, explain, failure_line, say, tell
 from reslift.cli.options import command_of
 from reslift.cli.pipes import Piped, piped
 from reslift.cli.upscale_options import UpscaleOptions
@@ -108,7 +108,7 @@ class Run:
         finally:
             if self.failed or not quiet:
                 there = f", {self.kept} already there" if self.kept else ""
-                print(f"{self.done} done, {self.failed} failed{there}", file=sys.stderr)
+                say(f"{self.done} done, {self.failed} failed{there}")
             report.write()
         if not self.failed:
             return 0
@@ -129,7 +129,7 @@ class Run:
                     all_done = all_done and outcome.error is None
             except BaseException:
                 if work.stuck or work.close(all_done=False):
-                    print("the same command again does only what is missing", file=sys.stderr)
+                    say("the same command again does only what is missing")
                 if work.stuck:
                     report.write()
                     _end_at_once(work)
@@ -145,7 +145,7 @@ class Run:
             return
         kinds = dict.fromkeys(media.of(job.source) for job in self.plan.jobs)
         for note in media.unheeded(kinds, wishes):
-            print(f"note: {note}", file=sys.stderr)
+            say(f"note: {note}")
 
     def _tell(self, outcome: Outcome) -> None:
         job = outcome.job
@@ -158,18 +158,18 @@ class Run:
         self.done += 1
         if not self.options.quiet:
             for note in outcome.notes:
-                print(f"note: {one_line(job.source)}: {one_line(note)}", file=sys.stderr)
+                say(f"note: {one_line(job.source)}: {one_line(note)}")
             tell(escaped(job.target))
 
     def _fail(self, path: Path, reason: str) -> None:
         self.failed += 1
-        print(self.pipes.named(failure_line(path, reason)), file=sys.stderr)
+        say(self.pipes.named(failure_line(path, reason)))
 
 
 def _end_at_once(work: Batch) -> None:
     """A thread that is deep in an engine or an encoder would hold up the end of the program."""
     work.abandon()
-    print("reslift: interrupted", file=sys.stderr, flush=True)
+    say("reslift: interrupted")
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     os._exit(INTERRUPTED)
