@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
@@ -27,6 +28,7 @@ from skimage import data
 from reslift import checkpoint, parallel
 from reslift.advice import Advice
 from reslift.cli import main
+from reslift.cli.train import Lines
 from reslift.datasets.base import ImageSet
 from reslift.datasets.collage import collage_set
 from reslift.datasets.decode import decoded
@@ -106,6 +108,69 @@ class Stopper(Silent):
     def stepped(self, step: int) -> None:
         if step == self.at:
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_saves_though_it_ended_what_read_the_messages(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `reslift train … 2>&1 | tee log`."""
+
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    chosen, monitor = recipe(), Lines()
+    monitor.stepped = Stopper(3).stepped  # type: ignore[method-assign]
+    run = start(tmp_path / "run", chosen)
+    monkeypatch.setattr(sys, "stderr", Broken())
+    with pytest.raises(KeyboardInterrupt):
+        fit(chosen, run, data=pictures, watcher=monitor)
+    state = run.load_state(torch.device("cpu"))
+    assert state is not None and state["step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("environment.json", b"", "environment.json: damaged"),
+        ("environment.json", b'{"data_root": "\xff"}', "environment.json: damaged"),
+        ("environment.json", b"[1, 2]", "environment.json: damaged"),
+        ("state.pt", b"", "state.pt: damaged: not a whole state"),
+        ("state.pt", b"\x80garbage" * 99, "state.pt: damaged: not a whole state"),
+        ("state.pt", [1, 2], "state.pt: damaged: not a whole state"),
+        ("state.pt", {"step": 3}, "state.pt: damaged: not a whole state"),
+        ("recipe.toml", {"model": {"arguments": {"width": 6}}}, "does not fit the recipe.toml"),
+        ("recipe.toml", {"optimiser": {"name": "muon"}}, "does not fit the recipe.toml"),
+    ],
+)
+def test_a_damaged_run_is_one_line_and_stays_as_it_is(
+    name: str,
+    content: object,
+    says: str,
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    phases = [{"steps": 4, "batch": 2, "patch": 12}]
+    chosen = recipe(phases=phases)
+    run = start(tmp_path / "run", chosen)
+    with pytest.raises(KeyboardInterrupt):
+        fit(chosen, run, data=pictures, watcher=Stopper(2))
+    place = run.folder / name
+    if isinstance(content, bytes):
+        place.write_bytes(content)
+    elif name == "recipe.toml":
+        place.write_text(to_toml(recipe(phases=phases, **content)))  # type: ignore[arg-type]
+    else:
+        torch.save(content, place)
+    before = {path: path.read_bytes() for path in run.folder.iterdir()}
+    words = ["train", "--resume", str(run.folder)]
+    given = [] if name == "environment.json" else ["--data", str(pictures)]
+    capsys.readouterr()
+    assert main([*words, *given, "--device", "cpu"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert says in said and "internal" not in said
+    assert before == {path: path.read_bytes() for path in run.folder.iterdir()}
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)

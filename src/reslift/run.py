@@ -21,6 +21,8 @@ import math
 import os
 import platform
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ from reslift.validation import Score
 
 LOG, STATE, STOCK = "log.jsonl", "state.pt", "pictures.safetensors"
 REPORT = "report.json"
+IN_STATE = {"model", "average", "optimiser", "step", "best", "waited", "elapsed", "threads"}
+IN_STATE |= {"precision", "loss_sum", "loss_count", "random", "rows"}
 BEFORE_TRAINING = {"recipe.toml", "environment.json", "data.json", REPORT, "report.html", STOCK}
 
 
@@ -88,8 +92,12 @@ class Run:
         return load_recipe(self.folder / "recipe.toml")
 
     def facts(self) -> dict[str, Any]:
-        """What ``environment.json`` holds."""
-        facts: dict[str, Any] = json.loads(self._read("environment.json"))
+        """What ``environment.json`` holds.
+
+        Raises:
+            CheckpointError: the file is absent or damaged.
+        """
+        (facts,) = self._parsed("environment.json", [self._read("environment.json")])
         return facts
 
     def _read(self, name: str) -> str:
@@ -99,6 +107,20 @@ class Run:
             raise CheckpointError(
                 f"{one_line(self.folder / name)}: {one_line(error.strerror)}"
             ) from error
+        except UnicodeDecodeError as error:
+            raise self._damaged(name, error) from error
+
+    def _parsed(self, name: str, texts: list[str]) -> list[dict[str, Any]]:
+        try:
+            found = [json.loads(text) for text in texts]
+        except ValueError as error:
+            raise self._damaged(name, error) from error
+        if not all(isinstance(value, dict) for value in found):
+            raise self._damaged(name, "not an object of JSON")
+        return found
+
+    def _damaged(self, name: str, why: object) -> CheckpointError:
+        return CheckpointError(f"{one_line(self.folder / name)}: damaged: {one_line(why)}")
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a text file of the folder, whole or not at all."""
@@ -121,7 +143,7 @@ class Run:
         """The log, a row a validation; none where training did not come so far."""
         if not (self.folder / LOG).exists():
             return []
-        return [json.loads(line) for line in self._read(LOG).splitlines()]
+        return self._parsed(LOG, self._read(LOG).splitlines())
 
     def log(self, rows: list[dict[str, Any]]) -> None:
         """Replace the log by these rows; whole, so that it always agrees with the state."""
@@ -152,9 +174,28 @@ class Run:
             return None
         try:
             state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        except Exception as error:
-            raise CheckpointError(f"{one_line(path)}: damaged: {one_line(error)}") from error
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except (PermissionError, IsADirectoryError) as error:
+            raise CheckpointError(f"{one_line(path)}: {one_line(error.strerror)}") from error
+        except Exception as error:  # torch's own words advise to trust the file and go on
+            raise self._damaged(STATE, "not a whole state of a training") from error
+        if not (isinstance(state, dict) and state.keys() >= IN_STATE):
+            raise self._damaged(STATE, "not a whole state of a training")
         return state
+
+    @contextmanager
+    def fitting(self) -> Iterator[None]:
+        """Restoring from the state in here; CheckpointError where it is of another recipe."""
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{one_line(self.folder / STATE)}: this state does not fit the recipe.toml beside "
+                "it: bring back the one it was saved with"
+            ) from error
 
 
 def card_of(

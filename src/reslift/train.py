@@ -132,7 +132,8 @@ class Session:
         self.step, self.elapsed, self.best = 0, 0.0, Best(recipe.watch)
         self._loss_sum, self._loss_count = torch.zeros((), device=self.device), 0
         if state:
-            self._restore(state)
+            with run.fitting():
+                self._restore(state)
         wanted = recipe.watch.tensorboard and self._leads
         self._events = run.events(self.step) if wanted else None
         self._since = time.monotonic()
@@ -365,8 +366,7 @@ class Session:
         )
         seen += ", ".join((self.root / folder).resolve().name for folder in part.train)
         seen += "".join(f", {count} {kind}" for kind, count in self.made.items() if count)
-        bicubic = self.validator.baseline
-        card = card_of(self.recipe, model, seen, self.step, score, bicubic)
+        card = card_of(self.recipe, model, seen, self.step, score, self.validator.baseline)
         checkpoint.save(path, model, card)
 
 
