@@ -37,7 +37,7 @@ from reslift.datasets.folder import find_images, load_folders, read_rgb
 from reslift.datasets.patches import FINE, PatchBank
 from reslift.datasets.stock import Stock, grids, load_stock, stock_up
 from reslift.degradations import Bicubic, ResizeBack
-from reslift.errors import InputError, OutputExists, RecipeError, ResliftError
+from reslift.errors import InputError, OutputError, OutputExists, RecipeError, ResliftError
 from reslift.losses import LOSSES, agreement
 from reslift.metrics import psnr_y
 from reslift.models import Lift
@@ -47,7 +47,7 @@ from reslift.parallel import fit_on
 from reslift.pixels.color import LUMA
 from reslift.pixels.target import matrices
 from reslift.recipe import Phase, Recipe, WatchPart, load_recipe, parse, recipes, to_toml
-from reslift.run import Run, card_of
+from reslift.run import IN_STATE, Run, card_of
 from reslift.start import complete, start_model
 from reslift.stepper import Stepper, ema_share, rate_at
 from reslift.train import fit
@@ -171,6 +171,24 @@ def test_a_damaged_run_is_one_line_and_stays_as_it_is(
     said = capsys.readouterr().err.splitlines()[-1]
     assert says in said and "internal" not in said
     assert before == {path: path.read_bytes() for path in run.folder.iterdir()}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits as POSIX has them")
+def test_a_state_that_finds_no_room_is_told_and_the_old_one_stays(tmp_path: Path) -> None:
+    import resource
+
+    run, cpu = start(tmp_path / "run", recipe()), torch.device("cpu")
+    old = {**dict.fromkeys(IN_STATE, 0), "step": 7}
+    run.save_state(old)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*state\.pt: File too large"):
+            run.save_state({**old, "step": 8, "model": torch.zeros(9000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert run.load_state(cpu) == old
+    assert not list(run.folder.glob(".*"))
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -160,8 +161,11 @@ class Run:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state; the old one survives a kill at any moment."""
+        # Written by torch itself, a full disk would be an error of its zip, without a name.
+        whole = io.BytesIO()
+        torch.save(state, whole)
         with atomic_write(self.folder / STATE, overwrite=True) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(whole.getbuffer())
 
     def load_state(self, device: torch.device) -> dict[str, Any] | None:
         """The last saved state, or None when the run had not saved one yet.
