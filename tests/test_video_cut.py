@@ -107,6 +107,41 @@ def test_another_stretch_is_found(upscaler, tmp_path):
     assert "frames: 6 became 7" in findings
 
 
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv"])
+def test_a_stream_that_ends_before_the_start(name, upscaler, tmp_path):
+    """MP4 and MOV have no empty streams; those behind one move up."""
+    source, target = two_sounds(tmp_path / "a.mkv"), tmp_path / name
+    notes = enlarge(upscaler, source, target, Wishes(start=0.6)).notes
+    with av.open(str(target)) as result:
+        kinds = [stream.type for stream in result.streams]
+    left = ["video", "audio"] if name != "b.mkv" else ["video", "audio", "audio"]
+    assert kinds == left
+    why = "is not in the result: nothing of it lies between --start and --end"
+    assert notes == (() if name == "b.mkv" else (f"audio stream 1 (aac, deu) {why}",))
+    assert compare(source, target) == ()
+
+
+def two_sounds(path):
+    """A clip of 1.5 s whose first sound ends after 0.4 s, and whose second does not."""
+    short = write(path.with_name("short.mkv"), times=(0, 400), sound="aac")
+    whole = write(path.with_name("whole.mkv"), times=tuple(range(0, 1500, 40)), sound="aac")
+    with (
+        av.open(str(short)) as first,
+        av.open(str(whole)) as second,
+        av.open(str(path), "w") as out,
+    ):
+        taken = [second.streams[0], first.streams[1], second.streams[1]]
+        made = [(s, out.add_stream_from_template(s, opaque=True)) for s in taken]
+        made[1][1].metadata["language"] = "deu"
+        for stream, copy in made:
+            for packet in stream.container.demux(stream):
+                if packet.size:
+                    packet.stream = copy
+                    out.mux(packet)
+            stream.container.seek(0)
+    return path
+
+
 def test_a_matroska_that_begins_late_announces_its_frames(tmp_path):
     source = write(tmp_path / "a.mkv", times=LATE, tick=Fraction(1, 1000))
     assert VIDEO.peek(source, DEFAULT).frames == len(LATE)

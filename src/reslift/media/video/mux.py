@@ -7,9 +7,11 @@ is carried on backwards.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +80,10 @@ def join(
         shift = first if cut.start is not None else 0
         output.set_chapters(_chapters(source, stretch))
         copied = _copied(clip.path, source, copies, stretch)
-        _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
+        filled = _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
         output.close()
+    given, empty = streams.without_empty(given, filled, muxer, whole=stretch == Stretch())
+    notes += empty
     notes += _changed(into, muxer, (first - shift) * clip.time_base, tags, given)
     if muxer in COARSE and (clip.time_base / MILLISECOND).denominator != 1:
         notes.append("time stamps are rounded to milliseconds, all that this container has")
@@ -293,14 +297,10 @@ def _interleave(
     output: OutputContainer,
     pictures: Iterator[tuple[Fraction, Packet[Any]]],
     others: Iterator[tuple[Fraction, Packet[Any]]],
-) -> None:
-    """Mux both by time, so that neither waits in memory."""
-    waiting = next(others, None)
-    for due, packet in pictures:
-        while waiting is not None and waiting[0] <= due:
-            output.mux(waiting[1])
-            waiting = next(others, None)
+) -> set[int]:
+    """Mux both by time, so that neither waits in memory; the streams that got a packet."""
+    filled = set()
+    for _, packet in heapq.merge(others, pictures, key=itemgetter(0)):
+        filled.add(packet.stream_index)
         output.mux(packet)
-    while waiting is not None:
-        output.mux(waiting[1])
-        waiting = next(others, None)
+    return filled

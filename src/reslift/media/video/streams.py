@@ -199,6 +199,23 @@ def given(
     }
 
 
+def without_empty(
+    given: dict[int, tuple[str, Said]], filled: set[int], muxer: str, *, whole: bool
+) -> tuple[dict[int, tuple[str, Said]], list[str]]:
+    """`given` by the places that streams have in the end, and a note on each that is left out.
+
+    MP4 and MOV leave out a stream without a packet, and number those behind it anew. filled: the
+    places of streams that got one. whole: nothing was cut off.
+    """
+    if muxer not in KNOWN:
+        return given, []
+    why = "it is empty" if whole else "nothing of it lies between --start and --end"
+    left = [place for place in sorted(given) if place in filled]
+    empty = [given[place][0] for place in sorted(given) if place not in filled]
+    notes = [f"{name} is not in the result: {why}" for name in empty]
+    return {place: given[old] for place, old in enumerate(left)}, notes
+
+
 def strip_tags(output: OutputContainer) -> None:
     """Remove from all streams what says when, where and with what they were made."""
     for stream in output.streams:
