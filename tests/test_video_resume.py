@@ -237,6 +237,27 @@ def test_x264_gives_the_same_bytes_each_time(source, tmp_path):
     assert len(answers) == 1
 
 
+def test_segments_take_packets_with_any_decoding_time(source, tmp_path):
+    """x265 leaves it unset where a segment is shorter than its lookahead."""
+    encoding, _ = choose(probe(source), tmp_path / "b.mp4", (96, 64), None, None)
+    encoder = Encoder(tmp_path / "a.mkv", encoding, (96, 64))
+
+    class Unset:
+        stream = encoder.stream
+
+        def encode(self, frame):
+            packets = self.stream.encode(frame)
+            for packet in packets:
+                packet.dts = 2**40
+            return packets
+
+    encoder.stream = Unset()
+    for level in range(0, 60_000, 10_000):
+        encoder.add(np.full((64, 96, 3), level, np.uint16))
+    encoder.close()
+    assert len(read(tmp_path / "a.mkv")[0]) == 6
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_x264_keeps_from_avx512(source, tmp_path, monkeypatch, known):
     monkeypatch.setattr(machine, "has_avx512", lambda: known)

@@ -52,6 +52,7 @@ ONLY_LISTED = {
     "libx265": {"yuva420p", "yuva420p10le"},
 }
 """Pixel formats that FFmpeg lists for an encoder which then does not open with them."""
+LONG_BEFORE = 10_000
 STEADY_X264 = "asm=AVX2"
 """x264's macroblock tree in AVX-512 gives other bits once in some hundred runs; in AVX2 never."""
 
@@ -302,7 +303,7 @@ class Encoder:
         import av
 
         os.environ.setdefault("SVT_LOG", "1")
-        self._encoding, self._size, self._count = encoding, size, 0
+        self._encoding, self._size, self._count, self._written = encoding, size, 0, 0
         self.container: OutputContainer = av.open(f"file:{path}", "w", format="matroska")
         self.stream: Any = self.container.add_stream(
             encoding.library, rate=encoding.rate, options=dict(encoding.options)
@@ -345,4 +346,8 @@ class Encoder:
         for packet in packets:
             packet.time_base = Fraction(1, 1000)
             packet.duration = 1
+            # To fewer frames than it looks ahead x265 gives any number, also one after pts, which
+            # muxers refuse; joining sets it anew.
+            packet.dts = self._written - LONG_BEFORE
+            self._written += 1
             self.container.mux(packet)
