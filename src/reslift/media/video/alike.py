@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from reslift.media.video.color import UNSPECIFIED
+
 if TYPE_CHECKING:
     from av import VideoFrame
 
@@ -25,6 +27,9 @@ Thumbnail = NDArray[np.uint8]
 
 def thumbnail(frame: VideoFrame) -> Thumbnail:
     """(16, 16): the luma of a frame."""
+    if not (frame.format.is_rgb or frame.format.has_palette):
+        # FFmpeg refuses some matrices, and luma is luma in all of them.
+        frame.colorspace = UNSPECIFIED
     small = frame.reformat(width=SIDE, height=SIDE, format="gray", interpolation="AREA")
     return small.to_ndarray().astype(np.uint8)
 

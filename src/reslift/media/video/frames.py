@@ -16,7 +16,10 @@ from reslift.limits import Limits
 from reslift.media.video.announced import Met, too_few_decoded, too_few_there
 from reslift.media.video.color import Conversion, Words
 from reslift.media.video.probe import (
+    UNNAMED,
     Clip,
+    Colors,
+    as_shown,
     boundary,
     decoder,
     is_full,
@@ -25,6 +28,7 @@ from reslift.media.video.probe import (
     picture_stream,
     planar,
     shown_layout,
+    side_data,
     whole_packets,
 )
 from reslift.media.video.steady import AHEAD, Steady
@@ -49,6 +53,7 @@ LOST_DATA = {
     "DYNAMIC_HDR_PLUS": "HDR10+",
     "DYNAMIC_HDR_VIVID": "HDR Vivid",
     "A53_CC": "closed captions inside the pictures",
+    UNNAMED: "what goes along with the pictures and PyAV does not know (such as EXIF)",
 }
 
 
@@ -134,7 +139,8 @@ class Frames:
         self, clip: Clip, selection: Selection, skip: Callable[[int], bool], limits: Limits
     ) -> None:
         self._clip, self._selection, self._skip, self._limits = clip, selection, skip, limits
-        self._conversion = conversion(clip)
+        self._bands = conversion(clip).layout.bands
+        self._conversions: dict[tuple[str, Colors], Conversion] = {}
         self._before: Words | None = None
         self._last: tuple[int, int] | None = None
         self._graph: Graph | None = None
@@ -235,7 +241,7 @@ class Frames:
         self._limits.check("video_frames", tally.shots, one_line(clip.path))
         tally.damaged += frame.is_corrupt
         tally.fields += frame.interlaced_frame and not self._selection.deinterlace
-        tally.lost |= {LOST_DATA[kind] for kind in _kinds(frame) if kind in LOST_DATA}
+        tally.lost |= {LOST_DATA[kind] for kind in side_data(frame) if kind in LOST_DATA}
         duration = frame.duration or round(1 / clip.rate / clip.time_base)
         if self._skip(index) and not self._selection.steady:
             self._before = None
@@ -269,10 +275,24 @@ class Frames:
 
     def picture(self, frame: VideoFrame) -> Words:
         """(H, W, C) uint16."""
-        wanted = planar(frame.format)
+        own = as_shown(frame, self._clip)
+        told, wanted = self._conversion(own), planar(own.format)
         if frame.format.name != wanted:
             frame = frame.reformat(format=wanted)
-        return self._conversion.to_rgb(planes_of(frame, self._conversion.layout.dtype))
+        return told.to_rgb(planes_of(frame, told.layout.dtype))
+
+    def _conversion(self, own: Clip) -> Conversion:
+        """How a frame becomes a picture: as its own format and colours say, not the first one's."""
+        key = own.format, own.colors
+        if key not in self._conversions:
+            found = conversion(own)
+            if found.layout.bands != self._bands:
+                raise InputError(
+                    f"cannot use {one_line(own.path)}: frame {self.tally.shots - 1} has other "
+                    f"channels ({own.format}) than the first ({self._clip.format}); split it there"
+                )
+            self._conversions[key] = found
+        return self._conversions[key]
 
 
 class Stamps:
@@ -341,11 +361,6 @@ def planes_of(frame: VideoFrame, dtype: np.dtype[np.generic]) -> list[Pixels]:
         rows: Pixels = np.frombuffer(memory, dtype).reshape(-1, plane.line_size // dtype.itemsize)
         planes.append(rows[: plane.height, : plane.width])
     return planes
-
-
-def _kinds(frame: VideoFrame) -> Iterator[str]:
-    data: Any = frame.side_data
-    yield from (data[index].type.name for index in range(len(data)))
 
 
 def _fields_filter(frame: VideoFrame, tick: Fraction) -> Graph:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from reslift.errors import InputError, ResliftError, one_line
 from reslift.media.video.boxes import demuxer, missing_bytes
@@ -25,19 +28,12 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 PLANAR = re.compile(r"(yuvj?|yuva)4(?:44|22|20|40|11|10)p|gray|gbra?p")
-SAME_PLANES = {
-    "nv12": "yuv420p",
-    "nv21": "yuv420p",
-    "nv16": "yuv422p",
-    "nv24": "yuv444p",
-    "p010le": "yuv420p10le",
-    "p012le": "yuv420p12le",
-    "yuyv422": "yuv422p",
-    "uyvy422": "yuv422p",
-    "yvyu422": "yuv422p",
-    "monow": "gray",
-    "monob": "gray",
-}
+ONE_BIT = ("monow", "monob")
+CHROMA = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (1, 2): "440", (4, 1): "411"}
+DEPTHS = (8, 10, 12, 16)
+OPAQUE = "rgb24"
+"""What a palette without transparency counts as."""
+UNNAMED = "UNNAMED"
 COVER = 0x0400
 FIELDS = 1
 
@@ -75,7 +71,7 @@ class Clip:
     Attributes:
         frames: how many there are, as far as the header tells.
         time_base: seconds of one tick. rate: frames a second, on average.
-        format: PyAV's name of the pixel format.
+        format: PyAV's name of the pixel format, `OPAQUE` for a palette without transparency.
         aspect: width ÷ height of a pixel. matrix: nine numbers that turn the picture for display.
         kinds: side data of the first frame, by name.
     """
@@ -226,7 +222,7 @@ def _first_frame(
 
 
 def _clip(path: Path, stream: VideoStream, context: VideoCodecContext, first: VideoFrame) -> Clip:
-    data = {str(item.type.name): bytes(item) for item in _side_data(first)}
+    data = side_data(first)
     rate = stream.guessed_rate or stream.average_rate or Fraction(25)
     matrix = data.get("DISPLAYMATRIX")
     return Clip(
@@ -237,7 +233,7 @@ def _clip(path: Path, stream: VideoStream, context: VideoCodecContext, first: Vi
         frames=max(1, _count(stream, rate)),
         time_base=stream.time_base or 1 / rate,
         rate=rate,
-        format=first.format.name,
+        format=OPAQUE if is_opaque(first) else first.format.name,
         colors=colors(first),
         aspect=stream.sample_aspect_ratio or None,
         matrix=struct.unpack("=9i", matrix[:36]) if matrix and len(matrix) >= 36 else None,
@@ -247,10 +243,49 @@ def _clip(path: Path, stream: VideoStream, context: VideoCodecContext, first: Vi
     )
 
 
-def _side_data(frame: VideoFrame) -> Iterator[Any]:
-    container: Any = frame.side_data
-    for index in range(len(container)):
-        yield container[index]
+def as_shown(frame: VideoFrame, clip: Clip) -> Clip:
+    """The clip with the pixel format and the colours of one frame, which may change midway.
+
+    What the frame does not say of its colours is as in the first.
+    """
+    name, told, first = frame.format.name, colors(frame), clip.colors
+    matrix = first.matrix if told.matrix == UNSPECIFIED else told.matrix
+    return replace(
+        clip,
+        format=OPAQUE if frame.format.has_palette and clip.format == OPAQUE else name,
+        colors=replace(told, range=told.range or first.range, matrix=matrix),
+    )
+
+
+def side_data(frame: VideoFrame) -> dict[str, bytes]:
+    """What goes along with a frame, by PyAV's names.
+
+    Where one thing has none (EXIF, the view of a stereoscopic video), PyAV hands out nothing at
+    all: that is `UNNAMED`, and only how the picture is turned can still be asked for.
+    """
+    try:
+        container: Any = frame.side_data
+    except ValueError:
+        turn = {"DISPLAYMATRIX": _turned(frame.rotation)} if frame.rotation else {}
+        return {UNNAMED: b"", **turn}
+    items = [container[index] for index in range(len(container))]
+    return {str(item.type.name): bytes(item) for item in items}
+
+
+def _turned(degrees: int) -> bytes:
+    """A display matrix that turns so far counterclockwise (ISO/IEC 14496-12, 6.2.2)."""
+    cosine, sine = (round(f(math.radians(degrees)) * 2**16) for f in (math.cos, math.sin))
+    return struct.pack("=9i", cosine, -sine, 0, sine, cosine, 0, 0, 0, 2**30)
+
+
+def is_opaque(frame: VideoFrame) -> bool:
+    """Whether it is a palette frame in which no colour that it uses is transparent."""
+    if not frame.format.has_palette:
+        return False
+    memory: Any = frame.planes
+    used = np.unique(np.frombuffer(memory[0], np.uint8))
+    alphas = np.frombuffer(memory[1], np.uint32) >> 24
+    return bool((alphas[used] == 255).all())
 
 
 def colors(frame: VideoFrame) -> Colors:
@@ -306,24 +341,31 @@ def layout_of(format: VideoFormat) -> Layout | None:
     return Layout(kind, bits, across, down, name.startswith("yuva"))
 
 
-def planar(format: VideoFormat) -> str:
-    """The planar pixel format that holds all that frames of `format` do."""
+def planar(name: str) -> str:
+    """The planar pixel format that holds all that frames of another do."""
+    import av
+
+    format = av.VideoFormat(name)
     if layout_of(format) is not None:
-        return format.name
-    if format.name in SAME_PLANES:
-        return SAME_PLANES[format.name]
-    deep = max(part.bits for part in format.components) > 8
+        return name
+    if name in ONE_BIT:
+        return "gray"
+    most = max(part.bits for part in format.components)
+    bits = next((bits for bits in DEPTHS if most <= bits), DEPTHS[-1])
+    deep = f"{bits}le" if bits > 8 else ""
     alpha = any(part.is_alpha for part in format.components) or format.has_palette
     if format.is_rgb or format.has_palette:
-        return ("gbrap" if alpha else "gbrp") + ("16le" if deep else "")
-    return ("yuva444p" if alpha else "yuv444p") + ("16le" if deep else "")
+        return ("gbrap" if alpha else "gbrp") + deep
+    halved = 64 // format.chroma_width(64), 64 // format.chroma_height(64)
+    chroma = "444" if alpha else CHROMA.get(halved, "444")
+    return f"yuv{'a' * alpha}{chroma}p{deep}"
 
 
 def shown_layout(clip: Clip) -> Layout | None:
     """How its frames lie in planes, once they are in the format that `planar` gives."""
     import av
 
-    return layout_of(av.VideoFormat(planar(av.VideoFormat(clip.format))))
+    return layout_of(av.VideoFormat(planar(clip.format)))
 
 
 def is_full(tags: Colors, layout: Layout) -> bool:
