@@ -463,12 +463,9 @@ def test_a_temporary_folder_that_cannot_be_is_told(run, pipes, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", no_room)
     pipes(picture("a.png").read_bytes())
-    assert run("-")[::2] == (
-        1,
-        [
-            "reslift: cannot make a temporary folder: No space left on device; let TMPDIR name one",
-        ],
-    )
+    code, _, (line,) = run("-")
+    assert code == 1 and "cannot make a temporary folder: No space left" in line
+    assert line.endswith("let TMPDIR name a folder with room")
 
 
 @POSIX
@@ -482,7 +479,7 @@ def test_standard_input_that_finds_no_room_is_told(run, pipes):
         code, _, err = run("-")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert code == 1 and "cannot keep standard input" in err[0] and "TMPDIR" in err[0]
+    assert code == 1 and "cannot write into" in err[0] and "TMPDIR" in err[0]
 
 
 def test_a_closed_standard_output_is_told(run, pipes, monkeypatch):

@@ -1,8 +1,10 @@
 """Exported files: what they answer and say, what is refused, and the example in the docs."""
 
 import json
+import os
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,14 @@ from PIL import Image
 
 from reslift import export as verb
 from reslift.cli import main
-from reslift.errors import CannotExport, OutputExists, UnknownName, UsageError, VerificationError
+from reslift.errors import (
+    CannotExport,
+    OutputError,
+    OutputExists,
+    UnknownName,
+    UsageError,
+    VerificationError,
+)
 from reslift.export import KINDS, SIZES, export
 from reslift.models.isrnet import ISRNet
 from small_models import VARIANTS, card_of, lively, saved, small, small_lift
@@ -98,6 +107,47 @@ def test_what_cannot_be_is_one_line(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(verb, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="export to openvino needs onnx and openvino: python -m"):
         export(checkpoint, "openvino")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits as POSIX has them")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_temporary_folder_without_room_is_one_line(kind, checkpoint, monkeypatch, capsys):
+    needs(kind)
+    import resource
+
+    write = KINDS[kind].write
+
+    def no_room(*words):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            write(*words)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], write=no_room))
+    assert main(["export", str(checkpoint), "--to", kind]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot write" in line and "TMPDIR" in line
+    assert [path.name for path in Path().iterdir()] == ["m.safetensors"]
+
+
+def test_of_two_files_none_is_left_alone(checkpoint, monkeypatch):
+    needs("openvino")
+    old = export(checkpoint, "openvino").files
+    before = [file.read_bytes() for file in old]
+    write_bytes = Path.write_bytes
+
+    def no_room(path, data):
+        if path.suffix == ".xml" and path.parent == Path():
+            raise OSError(28, "No space left on device")
+        return write_bytes(path, data)
+
+    other = saved(Path("other.safetensors"), lively(small("lift"), seed=3))
+    monkeypatch.setattr(Path, "write_bytes", no_room)
+    with pytest.raises(OutputError, match=r"cannot write small\.xml: No space"):
+        export(other, "openvino", overwrite=True)
+    assert [file.read_bytes() for file in old] == before
 
 
 def test_the_command_tells_the_difference_and_the_path(checkpoint, capsys):

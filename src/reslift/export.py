@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import importlib
 import json
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,8 +21,15 @@ import numpy as np
 
 from reslift import __version__, checkpoint
 from reslift.checkpoint import Card
-from reslift.errors import CannotExport, UsageError, VerificationError, look_up, one_line
-from reslift.files import atomic_write, check_target
+from reslift.errors import (
+    CannotExport,
+    OutputError,
+    UsageError,
+    VerificationError,
+    look_up,
+    one_line,
+)
+from reslift.files import atomic_write, check_target, temporary_folder
 from reslift.needs import Needs
 from reslift.pixels.planes import Floats
 
@@ -98,12 +105,13 @@ def export(
         check_target(file, overwrite=overwrite)
     _require(to, kind)
     model = checkpoint.load(path)[0]
-    with tempfile.TemporaryDirectory(prefix="reslift-") as folder:
-        made = Path(folder, "model").with_suffix(kind.suffixes[0])
+    with temporary_folder() as folder:
+        made = (folder / "model").with_suffix(kind.suffixes[0])
         kind.write(model, facts_of(model, card), made)
         difference, shapes = compare(kind.read(made), model)
-        for file in reversed(files):
-            with atomic_write(file, overwrite=overwrite) as temporary:
+        with ExitStack() as all_or_none:  # of OpenVINO's two files one alone is of no use
+            for file in files:
+                temporary = all_or_none.enter_context(atomic_write(file, overwrite=overwrite))
                 temporary.write_bytes(made.with_suffix(file.suffix).read_bytes())
     return Exported(files, shapes, difference)
 
@@ -177,7 +185,12 @@ def _write_openvino(model: SRModel, facts: dict[str, Any], path: Path) -> None:
     graph = the_core().read_model(to_onnx(model, {}))
     for key, text in _texts(facts).items():
         graph.set_rt_info(text, ["reslift", key])
-    openvino.save_model(graph, path, compress_to_fp16=False)
+    try:
+        openvino.save_model(graph, path, compress_to_fp16=False)
+    except RuntimeError as error:  # all that it says of a full disk is "iostream error"
+        raise OutputError(
+            f"cannot write {one_line(path)}: {one_line(error)}; let TMPDIR name a folder with room"
+        ) from error
 
 
 def _read_openvino(path: Path) -> Runs:

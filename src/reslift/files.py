@@ -85,6 +85,27 @@ def check_not_input(target: Path, *inputs: Path | None) -> None:
                 )
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what is only passed on; it goes at the end, with all that is in it.
+
+    Raises OutputError if it cannot be made, or has no room for what is written into it.
+    """
+    import tempfile
+
+    place: Path | None = None
+    try:
+        with tempfile.TemporaryDirectory(prefix="reslift-") as name:
+            place = Path(name)
+            yield place
+    except OSError as error:
+        if place is not None and error.errno not in CANNOT_WRITE:
+            raise
+        what = f"write into {one_line(place)}" if place else "make a temporary folder"
+        why = one_line(error.strerror or error)
+        raise OutputError(f"cannot {what}: {why}; let TMPDIR name a folder with room") from error
+
+
 def sweep(folder: Path, process: int | None = None) -> None:
     """Remove what killed processes of this machine left of files they wrote into `folder`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Callable, Iterator
@@ -51,8 +52,10 @@ def to_torchscript(model: SRModel) -> torch.jit.ScriptModule:
 
 def save(script: torch.jit.ScriptModule, facts: dict[str, Any], path: Path) -> None:
     """Write a script; `facts` become its extra file ``reslift.json``."""
+    whole = io.BytesIO()  # written by torch itself, a full disk would end the whole program
     with _quiet():
-        torch.jit.save(script, path, _extra_files={"reslift.json": json.dumps(facts)})
+        torch.jit.save(script, whole, _extra_files={"reslift.json": json.dumps(facts)})
+    path.write_bytes(whole.getbuffer())
 
 
 def read(path: Path) -> Callable[[Floats], Floats]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import BinaryIO
 
 from reslift.cli.upscale_options import UpscaleOptions
 from reslift.errors import InputError, OutputError, UsageError, one_line
+from reslift.files import temporary_folder
 from reslift.limits import Limits
 
 PIPE = "-"
@@ -74,8 +74,8 @@ def piped(options: UpscaleOptions) -> Iterator[Piped]:
     if goes and (options.uncertainty or options.provenance_file):
         option = "--uncertainty" if options.uncertainty else "--provenance-file"
         raise UsageError(f"{option} writes beside the result: name a file with -o")
-    with _temporary_folder() as place:
-        source, folder = Path(place, "input"), Path(place, "result")
+    with temporary_folder() as place:
+        source, folder = place / "input", place / "result"
         folder.mkdir()
         if comes:
             _receive(source, options.limits())
@@ -87,27 +87,13 @@ def piped(options: UpscaleOptions) -> Iterator[Piped]:
         yield Piped(options, source if comes else None, folder if goes else None)
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(prefix="reslift-")
-    except OSError as error:
-        why = one_line(error.strerror or error)
-        raise OutputError(f"cannot make a temporary folder: {why}; let TMPDIR name one") from error
-
-
 def _receive(path: Path, limits: Limits) -> None:
     size = 0
-    try:
-        with path.open("wb") as file:
-            for piece in _pieces():
-                size += len(piece)
-                limits.check("file_bytes", size, "standard input")
-                file.write(piece)
-    except OSError as error:
-        raise OutputError(
-            f"cannot keep standard input in {one_line(path.parent)}: {one_line(error.strerror)}; "
-            "let TMPDIR name a folder with room for it"
-        ) from error
+    with path.open("wb") as file:
+        for piece in _pieces():
+            size += len(piece)
+            limits.check("file_bytes", size, "standard input")
+            file.write(piece)
     if not size:
         raise InputError("standard input is empty")
 
