@@ -1,5 +1,6 @@
 """`reslift sample`: what is written, that cells and seeds hold, what is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,21 @@ def test_cells_change_no_sample(bands, monkeypatch):
         return sampler.sample(image, 1, seed=9)[0]
 
     np.testing.assert_allclose(sample(16), sample(CELL), rtol=0, atol=1e-6)
+
+
+def test_threads_draw_their_own(sampler):
+    """Threads that draw and threads that ask for the usual answer do not disturb each other."""
+    image = np.random.default_rng(3).integers(0, 256, (24, 20, 3), np.uint8)
+    expected = [sampler(image), *(sampler.sample(image, 1, seed)[0] for seed in range(3))]
+
+    def work(number):
+        if number % 4 == 0:
+            return sampler(image)
+        return sampler.sample(image, 1, number % 4 - 1)[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, answer in enumerate(pool.map(work, range(60))):
+            np.testing.assert_array_equal(answer, expected[number % 4])
 
 
 def test_alpha_is_never_drawn(sampler):

@@ -121,6 +121,7 @@ def test_all_kinds_give_the_same_values(upscaler):
         (np.zeros((4, 4), bool), "not bool"),
         (np.zeros((2, 4, 4, 3), np.uint8), r"not \(2, 4, 4, 3\)"),
         (np.zeros((0, 4, 3), np.uint8), r"not \(0, 4, 3\)"),
+        (np.ma.zeros((4, 4), np.uint8), "has no mask"),
         (np.zeros((3, 40, 40), np.uint8), r"looks like \(C, H, W\)"),
         (np.full((4, 4), 200, np.float32), r"in \[200, 200\]; divide"),
         (np.full((4, 4), np.nan, np.float32), "nan"),

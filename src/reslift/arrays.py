@@ -56,6 +56,8 @@ def _from_numpy(array: NDArray[Any]) -> tuple[list[Planes], Pack]:
         raise InputError(
             f"an array image is {', '.join(DTYPES)} (floats in [0, 1]), not {array.dtype}"
         )
+    if isinstance(array, np.ma.MaskedArray):
+        raise InputError("an array image has no mask: give array.filled(VALUE), and the mask apart")
     pixels = array[..., None] if array.ndim == 2 else array
     if pixels.shape[2] > MANY_BANDS and pixels.shape[0] <= MANY_BANDS:
         raise InputError(

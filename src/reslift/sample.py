@@ -12,6 +12,7 @@ Noise is a function of the seed and the place in the picture, so cells change no
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ import torch
 from reslift import checkpoint, formats
 from reslift.backends.torch import TorchBackend
 from reslift.canvas import canvas
+from reslift.dial import AnyImage
 from reslift.errors import OutputError, UsageError, one_line
 from reslift.files import check_target
 from reslift.models.variational import Variational, require_variational
@@ -31,7 +33,7 @@ from reslift.pixels.planes import Floats, Pixels, Planes
 from reslift.pixels.tiles import Box
 from reslift.stages import Stages
 from reslift.stitch import Progress, Stitcher
-from reslift.upscale import DEFAULT_SCALE, AnyImage, Upscaler
+from reslift.upscale import DEFAULT_SCALE, Upscaler
 
 if TYPE_CHECKING:
     from reslift.checkpoint import Card
@@ -43,28 +45,38 @@ MOST_SAMPLES = 1000
 LARGEST_SEED = 2**32 - 1
 
 
-class DrawingBackend(TorchBackend):
-    """Eager PyTorch in fp32 that answers with a sample, or with the usual answer.
+class Draw(threading.local):
+    """What is drawn next in a thread.
 
     Attributes:
         seed: of the noise; None gives the usual answer.
         origin: row and column of the next cell's corner in the picture.
     """
 
+    seed: int | None = None
+    origin: tuple[int, int] = (0, 0)
+
+
+class DrawingBackend(TorchBackend):
+    """Eager PyTorch in fp32 that answers with a sample, or with the usual answer.
+
+    Attributes:
+        next: what is drawn next; each thread has its own.
+    """
+
     def __init__(self, model: Variational, device: str) -> None:
         super().__init__(model, device, "fp32")
-        self.seed: int | None = None
-        self.origin = (0, 0)
-        self._drawn = model
+        self.next, self._drawn = Draw(), model
 
     def run(self, cell: Floats) -> Floats:
-        if self.seed is None:
+        seed = self.next.seed
+        if seed is None:
             return super().run(cell)
         with torch.inference_mode():
             lr = torch.from_numpy(cell).to(self.device)
-            seeds = torch.full((len(lr),), self.seed, device=self.device)
+            seeds = torch.full((len(lr),), seed, device=self.device)
             lr = lr.contiguous(memory_format=torch.channels_last)
-            sr: Floats = self._drawn.draw(lr, seeds, self.origin).float().cpu().numpy()
+            sr: Floats = self._drawn.draw(lr, seeds, self.next.origin).float().cpu().numpy()
             return sr
 
 
@@ -75,15 +87,16 @@ class SampleStitcher(Stitcher):
 
     def _compute(self, image: Planes, core: Box) -> Floats:
         outer = core.grown(self.context, *image.pixels.shape[:2])
-        self.backend.origin = (outer.top, outer.left)
+        self.backend.next.origin = (outer.top, outer.left)
         return super()._compute(image, core)
 
     def _alpha(self, plane: Floats) -> Floats:
-        seed, self.backend.seed = self.backend.seed, None
+        drawn = self.backend.next
+        seed, drawn.seed = drawn.seed, None
         try:
             return super()._alpha(plane)
         finally:
-            self.backend.seed = seed
+            drawn.seed = seed
 
 
 @dataclass
@@ -123,6 +136,7 @@ class Sampler(Upscaler):
     def __init__(self, model: SRModel, card: Card, **options: Any) -> None:
         variational = require_variational(model)
         super().__init__(model, card, backend="torch", **options)
+        del self._made_of["backend"]
         plain = self._stitcher
         self._backend = DrawingBackend(variational, self.device)
         self._stitcher = SampleStitcher(self._backend, plain.tile, plain.max_memory)
@@ -217,11 +231,11 @@ class Sampler(Upscaler):
     @contextmanager
     def _seeded(self, seed: int, number: int) -> Iterator[None]:
         """Within, answers are the sample of this number."""
-        self._backend.seed = seed * MOST_SAMPLES + number
+        self._backend.next.seed = seed * MOST_SAMPLES + number
         try:
             yield
         finally:
-            self._backend.seed = None
+            self._backend.next.seed = None
 
 
 def load(name_or_file: str | Path, scale: int | None = None, **options: Any) -> Sampler:

@@ -11,17 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from reslift import arrays, backends, checkpoint, media
 from reslift.backends.ensemble import Ensemble
 from reslift.checkpoint import DEFAULT_MODEL, Card
-from reslift.dial import Dial
+from reslift.dial import AnyImage, Dial
 from reslift.errors import UsageError, one_line
 from reslift.finish import Finish, Runs, Tally, is_faithful
 from reslift.kinds import check_kinds
@@ -37,14 +36,9 @@ from reslift.stitch import Progress, Stitcher
 from reslift.work import MediumWork, StillWork, Work, in_memory
 
 if TYPE_CHECKING:
-    import torch
-
     from reslift.models import SRModel
     from reslift.uncertainty import Judge
 
-AnyImage = TypeVar(
-    "AnyImage", "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", Image.Image, "torch.Tensor"
-)
 DEFAULT_SCALE = 4
 PLAIN = Wishes()
 
@@ -94,6 +88,7 @@ class Upscaler:
         consistent: bool | None = None,
         kernel: str = "bicubic",
     ) -> None:
+        self._made_of = {name: value for name, value in locals().items() if name != "self"}
         self.strength, self.consistent = Finish(strength).strength, consistent
         self.kernel, self.runs = check_kernel(kernel), Runs()
         self._source, self.card, self.limits = model, card, limits
@@ -112,6 +107,10 @@ class Upscaler:
         self._files, self._ensemble = files, ensemble
         self._stitcher = self._stages.stitcher(card.scale)
         self.scale = self.size.whole or card.scale
+
+    def __reduce__(self) -> tuple[partial[Upscaler], tuple[()]]:
+        """Copies and other processes get what it is made of, and start an engine of their own."""
+        return partial(type(self), **self._made_of), ()
 
     @cached_property
     def model(self) -> SRModel:

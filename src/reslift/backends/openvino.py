@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from reslift import machine
 from reslift.backends.base import Backend, Precision
 from reslift.backends.graph import Graph, make
+from reslift.errors import DeviceError
 from reslift.pixels.planes import Floats
 
 if TYPE_CHECKING:
@@ -74,16 +76,26 @@ class OpenVinoBackend(Backend):
             request.get_compiled_model().release_memory()
 
 
-@cache
 def the_core() -> Any:
     """The one engine of this process.
 
     Each engine puts an alternate signal stack of its own in place and the earlier one back at its
     end. Two that overlap leave a freed one behind, and then Ctrl-C ends Python by SIGSEGV (2026.4).
+
+    Raises DeviceError in a process that was forked off later: there it would wait for its threads,
+    which did not go along, for ever. What was compiled before runs there.
     """
+    core, process = _core_and_process()
+    if process != os.getpid():
+        raise DeviceError("it was started before this process was forked; start processes by spawn")
+    return core
+
+
+@cache
+def _core_and_process() -> tuple[Any, int]:
     import openvino
 
-    return openvino.Core()
+    return openvino.Core(), os.getpid()
 
 
 def _parts(whole: Any) -> list[Any]:

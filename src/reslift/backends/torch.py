@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -38,6 +40,7 @@ class TorchBackend(Backend):
     name = "torch"
 
     def __init__(self, model: SRModel, device: str = "auto", precision: Precision = "auto") -> None:
+        _one_thread_in_forks()
         self.device, self.needs = choose_device(device), Needs.of(model)
         model = model.to(torch.device(self.device), torch.float32).eval()
         self._model: SRModel = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -65,6 +68,16 @@ class TorchBackend(Backend):
             torch.cuda.empty_cache()
         elif self.device == "mps":
             torch.mps.empty_cache()
+
+
+@cache
+def _one_thread_in_forks() -> None:
+    """What is forked off from now on computes in one thread.
+
+    The threads of OpenMP do not go along, and a forked process would wait for them for ever.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def choose_device(device: str) -> str:
