@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 from reslift.files import atomic_write
@@ -14,6 +15,20 @@ NEW = b"new " * 1000
 def write(path: Path, data: bytes = NEW, *, overwrite: bool = False) -> None:
     with atomic_write(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
+
+
+@contextmanager
+def room(size):
+    """No file may grow beyond so many bytes, as on a disk that fills up."""
+    import pytest
+
+    resource = pytest.importorskip("resource", reason="limits as POSIX has them")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class Points:

@@ -11,10 +11,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from skimage import data
 
+from kill_points import room
 from reslift import checkpoint
 from reslift.calibrate import calibrate, coverage, errors_and_scales, judge_on, judged
 from reslift.cli import main
-from reslift.errors import CheckpointError, InputError, UsageError
+from reslift.errors import CheckpointError, InputError, OutputError, UsageError
 from reslift.media import Wishes
 from reslift.pixels.planes import Planes
 from reslift.sizes import Size
@@ -282,6 +283,10 @@ def test_half_widths_beside_a_geotiff(calibrated, tmp_path, bands):
     upscaler, wishes = load(calibrated), Wishes(uncertainty=True)
     notes = upscaler.upscale_file(tmp_path / "a.tif", tmp_path / "b.tif", wishes)
     assert any("not on such data" in note for note in notes)
+    whole = (tmp_path / "b.tif.uncertainty.tif").stat().st_size
+    with room(whole - 1), pytest.raises(OutputError, match="the disk full"):
+        upscaler.upscale_file(tmp_path / "a.tif", tmp_path / "c.tif", wishes)
+    assert not [path.name for path in tmp_path.iterdir() if "c.tif" in path.name]
     with (
         rasterio.open(tmp_path / "b.tif") as large,
         rasterio.open(tmp_path / "b.tif.uncertainty.tif") as map_,

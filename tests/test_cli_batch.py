@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kill_points import room
 from reslift import files, formats, provenance, work
 from reslift.backends.torch import TorchBackend
 from reslift.cli import main
@@ -468,17 +469,10 @@ def test_a_temporary_folder_that_cannot_be_is_told(run, pipes, monkeypatch):
     assert line.endswith("let TMPDIR name a folder with room")
 
 
-@POSIX
 def test_standard_input_that_finds_no_room_is_told(run, pipes):
-    import resource
-
     pipes(bytes(5000))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
+    with room(1000):
         code, _, err = run("-")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert code == 1 and "cannot write into" in err[0] and "TMPDIR" in err[0]
 
 

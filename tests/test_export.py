@@ -1,7 +1,6 @@
 """Exported files: what they answer and say, what is refused, and the example in the docs."""
 
 import json
-import os
 import re
 import runpy
 from dataclasses import replace
@@ -12,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from kill_points import room
 from reslift import export as verb
 from reslift.cli import main
 from reslift.errors import (
@@ -109,21 +109,14 @@ def test_what_cannot_be_is_one_line(checkpoint, tmp_path, monkeypatch):
         export(checkpoint, "openvino")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="limits as POSIX has them")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_temporary_folder_without_room_is_one_line(kind, checkpoint, monkeypatch, capsys):
     needs(kind)
-    import resource
-
     write = KINDS[kind].write
 
     def no_room(*words):
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-        try:
+        with room(1000):
             write(*words)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], write=no_room))
     assert main(["export", str(checkpoint), "--to", kind]) == 1

@@ -16,8 +16,9 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.rpc import RPC
 
+from kill_points import room
 from reslift import media, pieces, stages
-from reslift.errors import InputError, LimitError, UsageError
+from reslift.errors import InputError, LimitError, OutputError, UsageError
 from reslift.limits import DEFAULT
 from reslift.media import Wishes
 from reslift.media.geotiff import windows
@@ -686,3 +687,18 @@ def test_a_nodata_value_between_whole_numbers_is_the_one_that_gdal_takes(tmp_pat
     target, _ = enlarge(path, bicubic_lift())
     with rasterio.open(path) as source, rasterio.open(target) as large:
         assert (large.read_masks(1) == source.read_masks(1).repeat(2, 0).repeat(2, 1)).all()
+
+
+@pytest.mark.parametrize("layout", ["tiles", "strips", "cog"])
+def test_a_disk_that_fills_up_leaves_no_result_that_cannot_be_read(tmp_path, layout):
+    """GDAL says nothing of what it could not write on closing: overviews above all."""
+    noise = np.random.default_rng(0).integers(0, 255, (1, 140, 150), np.uint8)
+    path = save(tmp_path / "a.tif", noise, tiled=True, blockxsize=64, blockysize=64)
+    model, wishes = bicubic_lift(), {"layout": layout, "overviews": True, "compression": "none"}
+    target, _ = enlarge(path, model, **wishes)
+    whole, names = target.read_bytes(), sorted(tmp_path.iterdir())
+    assert rasterio.open(target).overviews(1)
+    for missing in (1, 5_000, 20_000, 30_000):
+        with room(len(whole) - missing), pytest.raises(OutputError, match=r"a-large\.tif"):
+            enlarge(path, model, **wishes)
+        assert target.read_bytes() == whole and sorted(tmp_path.iterdir()) == names

@@ -25,6 +25,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from skimage import data
 
+from kill_points import room
 from reslift import checkpoint, parallel
 from reslift.advice import Advice
 from reslift.cli import main
@@ -173,20 +174,12 @@ def test_a_damaged_run_is_one_line_and_stays_as_it_is(
     assert before == {path: path.read_bytes() for path in run.folder.iterdir()}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="limits as POSIX has them")
 def test_a_state_that_finds_no_room_is_told_and_the_old_one_stays(tmp_path: Path) -> None:
-    import resource
-
     run, cpu = start(tmp_path / "run", recipe()), torch.device("cpu")
     old = {**dict.fromkeys(IN_STATE, 0), "step": 7}
     run.save_state(old)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))
-    try:
-        with pytest.raises(OutputError, match=r"cannot write .*state\.pt: File too large"):
-            run.save_state({**old, "step": 8, "model": torch.zeros(9000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with room(9000), pytest.raises(OutputError, match=r"cannot write .*state\.pt: File too large"):
+        run.save_state({**old, "step": 8, "model": torch.zeros(9000)})
     assert run.load_state(cpu) == old
     assert not list(run.folder.glob(".*"))
 

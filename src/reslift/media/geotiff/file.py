@@ -126,6 +126,45 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {one_line(path)}: {cause}") from error
 
 
+def check_whole(path: Path, target: Path) -> None:
+    """Raise OutputError where the GeoTIFF at `path`, of that name later, lacks a block.
+
+    GDAL writes the last blocks, and those of overviews, when it closes a file, and does not say
+    whether there was room for them.
+    """
+    import rasterio
+
+    size = path.stat().st_size
+    try:
+        with rasterio.open(path, driver="GTiff") as made:
+            levels = len(made.overviews(1))
+        for level in (None, *range(levels)):
+            options = {} if level is None else {"overview_level": level}
+            with rasterio.open(path, driver="GTiff", **options) as made:
+                together = made.profile["interleave"] == "pixel"
+                for band in made.indexes[:1] if together else made.indexes:
+                    blocks = (at for at, _ in made.block_windows(band))
+                    if not all(_is_there(made, band, at, size) for at in blocks):
+                        raise unsound(target)
+    except rasterio.errors.RasterioError as error:
+        raise unsound(target) from error
+
+
+def _is_there(made: Any, band: int, at: tuple[int, int], size: int) -> bool:
+    """Whether the block (row, column) lies inside a file of `size` bytes."""
+    names = (f"BLOCK_{what}_{at[1]}_{at[0]}" for what in ("OFFSET", "SIZE"))
+    found = [made.get_tag_item(name, "TIFF", bidx=band) for name in names]
+    return None not in found and sum(map(int, found)) <= size
+
+
+def unsound(target: Path) -> OutputError:
+    """The error of a result that was written and cannot be read."""
+    return OutputError(
+        f"cannot write {one_line(target)}: what was written does not read as it should; "
+        "is the disk full?"
+    )
+
+
 def block_cache(raster: Opened, rows: int) -> int:
     """Bytes for GDAL to keep decoded what neighbouring cells of a row of them read again."""
     block = max(shape[0] for shape in raster.dataset.block_shapes)

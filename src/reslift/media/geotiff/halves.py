@@ -65,6 +65,7 @@ def write(work: Work, judge: Judge, result: Path, *, overwrite: bool = False) ->
         finally:
             with files.writing(target):
                 out.close()
+        files.check_whole(temporary, target)
     return (
         f"{LEVEL:.0%} intervals are in {one_line(target.name)}, in units of the samples; they were "
         f"calibrated on pictures ({one_line(judge.calibration.data)}), not on such data"

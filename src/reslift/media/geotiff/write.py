@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from reslift.errors import InputError, OutputError, one_line
+from reslift.errors import InputError
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
@@ -41,6 +41,7 @@ def write(
         if work.layout.kind != "cog":
             _plain(work, enlarger, path, wishes, progress)
             _add_tables(work, path)
+            files.check_whole(path, work.target)
             return
         with _scratch(path) as scratch:
             packed = "deflate" if work.layout.compression == "none" else "zstd"
@@ -51,6 +52,7 @@ def write(
                 rasterio.shutil.copy(scratch, path, strict=False, **options)
         _check(work, path)
         _add_tables(work, path)
+        files.check_whole(path, work.target)
 
 
 def _add_tables(work: Work, path: Path) -> None:
@@ -169,7 +171,4 @@ def _check(work: Work, path: Path) -> None:
     except InputError:
         sound = False
     if not sound:
-        raise OutputError(
-            f"cannot write {one_line(work.target)}: what was written does not read as it should; "
-            "is the disk full?"
-        )
+        raise files.unsound(work.target)
