@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import warnings
 
 import numpy as np
@@ -17,7 +18,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.rpc import RPC
 
 from kill_points import room
-from reslift import media, pieces, stages
+from reslift import files, media, pieces, stages
 from reslift.errors import InputError, LimitError, OutputError, UsageError
 from reslift.limits import DEFAULT
 from reslift.media import Wishes
@@ -702,3 +703,22 @@ def test_a_disk_that_fills_up_leaves_no_result_that_cannot_be_read(tmp_path, lay
         with room(len(whole) - missing), pytest.raises(OutputError, match=r"a-large\.tif"):
             enlarge(path, model, **wishes)
         assert target.read_bytes() == whole and sorted(tmp_path.iterdir()) == names
+
+
+def test_what_a_kill_leaves_of_a_cog_is_swept(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(*words, **options):
+        left.extend(path for path in tmp_path.iterdir() if path.name[0] == ".")
+        raise Killed
+
+    path, left = save(tmp_path / "a.tif", scene()), []
+    monkeypatch.setattr("rasterio.shutil.copy", killed)
+    with pytest.raises(Killed):
+        enlarge(path, layout="cog")
+    assert len(left) == 2
+    for part in left:
+        part.touch()
+    files.sweep(tmp_path, os.getpid())
+    assert list(tmp_path.iterdir()) == [path]

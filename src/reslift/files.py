@@ -36,8 +36,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     check_target(path, overwrite=overwrite)
-    name = f".reslift-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part{path.suffix}"
-    temporary = path.with_name(name)
+    temporary = path.with_name(part_name(path.suffix))
     try:
         with _own_errors(path):
             _create(temporary, like=path)
@@ -57,6 +56,11 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def part_name(suffix: str) -> str:
+    """A hidden name for a file in the making; `sweep` knows whose it was."""
+    return f".reslift-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part{suffix}"
 
 
 def check_target(path: Path, *, overwrite: bool = False) -> None:

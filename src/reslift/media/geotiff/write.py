@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslift.errors import InputError
+from reslift.files import part_name
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
@@ -62,7 +62,7 @@ def _add_tables(work: Work, path: Path) -> None:
 
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
-    scratch = path.with_name(f".reslift-{secrets.token_hex(8)}.part.tif")
+    scratch = path.with_name(part_name(".tif"))
     try:
         yield scratch
     finally:
