@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 
 from medical_samples import dicom, waves
@@ -15,6 +16,7 @@ from reslift.media import Wishes
 from reslift.provenance import COMPOSITE, ENHANCED, Record, from_xmp, into_xmp, without
 from reslift.replay import find_record, replay
 from reslift.upscale import load
+from reslift.work import CHANGED
 from small_models import bicubic_lift, made, saved
 
 PACKET = (
@@ -118,6 +120,29 @@ def test_it_can_be_left_out_or_lie_beside(source, model, tmp_path):
     upscaler.upscale_file(source, tmp_path / "b.bmp", Wishes(provenance_file=True))
     beside = json.loads((tmp_path / "b.bmp.provenance.json").read_text())
     assert beside["options"]["format"] == "bmp"
+
+
+def test_no_record_names_an_input_that_was_not_read(source, tmp_path):
+    other = Picture(np.zeros((9, 9, 3), np.uint8), "rgb", False)
+    with made(bicubic_lift()).work(source, tmp_path / "out.png") as work:
+        work.read()
+        work.enlarge()
+        formats.write(source, other, overwrite=True)
+        with pytest.raises(InputError, match=r"in\.png: the input changed while it was enlarged"):
+            work.write()
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_medium_whose_input_changed_is_told(tmp_path):
+    frames = [Image.new("RGB", (9, 8), (60 * n, 9, 9)) for n in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+
+    def change(pixels):
+        with open(tmp_path / "a.gif", "ab") as file:
+            file.write(b"more")
+
+    words = tmp_path / "a.gif", tmp_path / "b.gif"
+    assert CHANGED in made(bicubic_lift()).upscale_file(*words, progress=change)
 
 
 def test_nothing_in_it_depends_on_time_or_tile(source, model, tmp_path):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_COMPARED = 2**25
 """Samples of a source: comparing more takes over half a minute."""
+CHANGED = "the input changed while it was enlarged; make it again"
 
 
 class Host(Enlarger, Protocol):
@@ -119,6 +120,7 @@ class StillWork(Work):
     place: world.Numbers | None = None
 
     def read(self) -> None:
+        self._seen = _state(self.source)
         self.picture = picture = formats.read(self.source, self.upscaler.limits)
         height, width = self.upscaler.shape(picture.pixels, self.source)[:2]
         formats.check_fits(self._into, width, height, picture)
@@ -220,6 +222,8 @@ class StillWork(Work):
         return (beside.write(self.target, self.half, calibration, overwrite=overwrite),)
 
     def _record(self) -> Record:
+        if _state(self.source) not in (self._seen, None):  # a record of what was not read is a lie
+            raise InputError(f"cannot use {one_line(self.source)}: {CHANGED}")
         written: dict[str, object] = {"format": self._into}
         if not formats.is_lossless(self._into, self.picture):
             written["quality"] = self.wishes.quality
@@ -284,10 +288,13 @@ class MediumWork(Work):
 
     def enlarge(self, progress: Progress | None = None) -> None:
         self.upscaler.runs = self._runs = Runs()
+        seen = _state(self.source)
         self.notes = self.medium.upscale(
             self.upscaler, self.source, self.target, self.wishes, progress
         )
         self.placed = True
+        if _state(self.source) != seen:
+            self.notes += (CHANGED,)
 
     def write(self) -> tuple[str, ...]:
         if self.wishes.provenance_file:
@@ -360,6 +367,15 @@ def frame_sides(medium: Medium, size: Size, extent: Extent, source: Path) -> tup
 def in_memory(max_memory: int | None) -> int:
     """How many bytes a result may have to be held in memory."""
     return IN_MEMORY if max_memory is None else min(IN_MEMORY, max_memory // 8)
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file's content; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def make_folder(folder: Path) -> None:
