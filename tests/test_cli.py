@@ -249,6 +249,15 @@ def test_streams_that_take_nothing(words, code, says, buffered, monkeypatch):
     assert says in done.stderr and len(done.stderr.splitlines()) == bool(says)
 
 
+def test_what_the_system_refuses_is_told_by_its_name(plant, capsys):
+    def locked():
+        raise PermissionError(13, "Permission denied", "here/a\nb")
+
+    plant(locked)
+    assert main(["planted"]) == 1
+    assert capsys.readouterr().err == "reslift: cannot use here/a\\nb: Permission denied\n"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed")
 def test_a_folder_that_is_gone_is_told(plant, tmp_path, monkeypatch, capsys):
     (tmp_path / "gone").mkdir()

@@ -211,7 +211,9 @@ def explain(error: Exception) -> str:
         return one_line(error)
     if hasattr(error, "format_message"):
         return one_line(error.format_message())
-    if isinstance(error, OSError) and error.filename is None:
+    if isinstance(error, OSError):
+        if error.filename is not None:
+            return f"cannot use {one_line(error.filename)}: {one_line(error.strerror)}"
         if error.errno in CANNOT_WRITE:
             return f"cannot write to standard output or a temporary file: {error.strerror}"
         if isinstance(error, FileNotFoundError) and _folder_is_gone():
