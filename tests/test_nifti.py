@@ -9,9 +9,10 @@ import pytest
 import torch
 from nibabel.nifti1 import Nifti1Extension
 
+from kill_points import room
 from medical_samples import Cubic, volume, waves
 from reslift import batch
-from reslift.errors import InputError, LimitError, ResliftError, UsageError
+from reslift.errors import InputError, LimitError, OutputError, ResliftError, UsageError
 from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, of
 from reslift.sizes import Size
@@ -295,6 +296,18 @@ def test_half_widths_lie_in_the_place_of_the_volume(suffix, dtype, tmp_path):
     assert halves.get_fdata()[numbers] == pytest.approx(0.1 * span, rel=1e-3)
     assert (halves.get_fdata()[~numbers] == 0).all()
     assert NIFTI.verify(source, target) == ()
+
+
+def test_no_map_is_left_without_its_volume(tmp_path):
+    """The end of a compressed volume is written when it is closed."""
+    source, target = volume(tmp_path / "a.nii.gz", voxels(), affine=TURN), tmp_path / "b.nii.gz"
+    NIFTI.upscale(Unsure(2), source, target, Wishes(uncertainty=True))
+    whole, (path,) = target.stat().st_size, NIFTI.maps(target)
+    assert path.stat().st_size < whole
+    path.unlink(), target.unlink()
+    with room(whole - 1), pytest.raises(OutputError, match=r"b\.nii\.gz: File too large"):
+        NIFTI.upscale(Unsure(2), source, target, Wishes(uncertainty=True))
+    assert list(tmp_path.iterdir()) == [source]
 
 
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair])

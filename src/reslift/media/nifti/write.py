@@ -65,15 +65,13 @@ def enlarge_volume(
             record = told(enlarger, volume.path, wishes, exact=True, ratios=(grid.ratio,))
             prefix = with_comment(volume.prefix, record, header.endianness)
             header["vox_offset"] = len(header.binaryblock) + len(prefix)
-        with (
-            atomic_write(target, overwrite=wishes.overwrite) as temporary,
-            _opened(temporary, target) as file,
-        ):
-            file.write(header.binaryblock + prefix)
-            for part in out:
-                file.write(np.ascontiguousarray(part).data)
+        with atomic_write(target, overwrite=wishes.overwrite) as temporary:
+            with _opened(temporary, target) as file:
+                file.write(header.binaryblock + prefix)
+                for part in out:
+                    file.write(np.ascontiguousarray(part).data)
             notes = (NO_PLACE,) if record is not None and prefix == volume.prefix else ()
-            if wishes.uncertainty:
+            if wishes.uncertainty:  # once all of the result has found room
                 notes = (*notes, _write_map(enlarger, header, target, wide, wishes))
     return notes
 
