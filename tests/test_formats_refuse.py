@@ -156,6 +156,7 @@ def test_what_is_no_picture(tmp_path):
         (b"%!PS-Adobe", "PostScript"),
         (b"\0\0\0\x18ftypmif1", "HEIF of another kind"),
         (b"\0\0\0\x18ftypisom", "a video"),
+        (b"G@\x11\x10", "MPEG-TS, whose streams have to be put into MKV first"),
     ):
         path.write_bytes(data)
         refused(path, f"it is {kind}")

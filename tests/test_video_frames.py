@@ -53,11 +53,12 @@ def motion_jpeg(path, format):
     return write(path, codec="mjpeg", format=format, times=(0, 40), options={"qmin": "1"})
 
 
-def test_another_sampling_midway(upscaler, tmp_path):
+@pytest.mark.parametrize("deinterlace", [False, True])
+def test_another_sampling_midway(deinterlace, upscaler, tmp_path):
     formats = ("yuvj420p", "yuvj422p", "yuvj444p")
     clips = [motion_jpeg(tmp_path / f"{format}.mkv", format) for format in formats]
     source, target = joined(tmp_path / "a.mkv", *clips), tmp_path / "b.mkv"
-    enlarge(upscaler, source, target, Wishes(crf=4))
+    enlarge(upscaler, source, target, Wishes(crf=4, deinterlace=deinterlace))
     for before, after in zip(read(source)[1], read(target)[1], strict=True):
         assert np.abs(before.astype(float) - after[::2, ::2]).mean() < 8
     assert compare(source, target) == ()

@@ -70,6 +70,7 @@ FORMATS: dict[str, Format] = {
     "avif": Avif(),
 }
 READ_ONLY: dict[str, Format] = {"heic": Heic(), "jxl": Jxl()}
+AS_MKV = "whose streams have to be put into MKV first"
 FOREIGN = {
     b"%PDF": "a PDF",
     b"%!PS": "PostScript",
@@ -81,6 +82,12 @@ FOREIGN = {
     b"SIMP": "FITS",
     b"v/1\x01": "OpenEXR",
     b"PK\3\4": "a zip archive",
+    b"G@": f"MPEG-TS, {AS_MKV}",
+    b"\0\0\1\xba": f"an MPEG programme stream, {AS_MKV}",
+    b"FLV\1": f"a Flash video, {AS_MKV}",
+    b"0&\xb2u": f"Windows Media, {AS_MKV}",
+    b"\6\x0e+4": f"MXF, {AS_MKV}",
+    b"OggS": f"Ogg, {AS_MKV}",
 }
 HEIF_BRANDS = (b"mif1", b"msf1", b"miaf")
 SPECIAL = {

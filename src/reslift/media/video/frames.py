@@ -207,11 +207,19 @@ class Frames:
         if not self._selection.deinterlace:
             yield from frames
             return
+        kind: tuple[object, ...] = ()
         for frame in frames:
-            if self._graph is None:
+            before, kind = kind, (frame.format.name, frame.width, frame.height, *_matrix(frame))
+            if kind != before:
+                yield from self._flushed()
                 self._graph = _fields_filter(frame, self._clip.time_base)
+            assert self._graph is not None
             self._graph.push(frame)
             yield from self._pulled()
+        yield from self._flushed()
+
+    def _flushed(self) -> Iterator[VideoFrame]:
+        """What the filter still holds."""
         if self._graph is not None:
             self._graph.push(None)
             yield from self._pulled()
@@ -363,15 +371,19 @@ def planes_of(frame: VideoFrame, dtype: np.dtype[np.generic]) -> list[Pixels]:
     return planes
 
 
+def _matrix(frame: VideoFrame) -> tuple[int, int]:
+    """Matrix and range, of which a filter graph takes one each."""
+    return int(frame.colorspace), int(frame.color_range)
+
+
 def _fields_filter(frame: VideoFrame, tick: Fraction) -> Graph:
     from av.filter import Graph
 
-    graph = Graph()
+    graph, (matrix, range_) = Graph(), _matrix(frame)
     source = graph.add(
         "buffer",
         f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:"
-        f"time_base={tick}:pixel_aspect=1/1:colorspace={int(frame.colorspace)}:"
-        f"range={int(frame.color_range)}",
+        f"time_base={tick}:pixel_aspect=1/1:colorspace={matrix}:range={range_}",
     )
     weave = graph.add("bwdif", "mode=send_frame:deint=all")
     sink = graph.add("buffersink")
