@@ -402,6 +402,16 @@ def test_codecs_are_checked_before_work(upscaler, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
 
 
+@pytest.mark.parametrize(
+    ("codec", "size"), [("h264", (8, 8200)), ("av1", (8, 4400)), ("av1", (1, 1)), ("ffv1", (1, 1))]
+)
+def test_sides_that_an_encoder_does_not_take_are_refused(codec, size, upscaler, tmp_path):
+    source = write(tmp_path / "a.mkv", codec="ffv1", size=size, times=(0,), options={})
+    with pytest.raises(UsageError, match=f"{codec} takes sides from .*use --codec vp9"):
+        enlarge(upscaler, source, tmp_path / "b.mkv", Wishes(codec=codec))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
 def test_odd_results_of_h264_get_full_chroma(tmp_path):
     source = write(tmp_path / "a.mkv", codec="ffv1", size=(33, 27), options={}, times=(0, 40))
     upscaler = made(bicubic_lift(3))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from operator import gt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,26 +62,29 @@ STEADY_X264 = "asm=AVX2"
 class Codec:
     """One way to compress: FFmpeg's encoder, its range of crf and the default, fixed options.
 
-    crf None: lossless, without a choice.
+    crf None: lossless, without a choice. least, most: of width and height, what it takes.
     """
 
     library: str
     crf: int | None
     worst: int
     options: tuple[tuple[str, str], ...] = ()
+    least: int = 1
+    most: tuple[int, int] = (2**30, 2**30)
 
 
 CODECS: dict[str, Codec] = {
-    "h264": Codec("libx264", 17, 51, (("preset", "medium"),)),
+    "h264": Codec("libx264", 17, 51, (("preset", "medium"),), most=(16384, 16384)),
     "h265": Codec("libx265", 18, 51, (("preset", "fast"),)),
     "vp9": Codec(
         "libvpx-vp9",
         22,
         63,
         (("b", "0"), ("deadline", "good"), ("cpu-used", "4"), ("row-mt", "1")),
+        most=(65536, 65536),
     ),
-    "av1": Codec("libsvtav1", 22, 63, (("preset", "8"),)),
-    "ffv1": Codec("ffv1", None, 0, (("level", "3"), ("slices", "4"), ("g", "1"))),
+    "av1": Codec("libsvtav1", 22, 63, (("preset", "8"),), least=4, most=(16384, 8704)),
+    "ffv1": Codec("ffv1", None, 0, (("level", "3"), ("slices", "4"), ("g", "1")), least=4),
 }
 
 
@@ -124,6 +128,12 @@ def choose(
         raise UsageError(
             f"--codec {name}: x265 damages memory below {LEAST_OF_X265} pixels a side, and the "
             f"result has {size[0]}x{size[1]}; use h264"
+        )
+    if min(size) < chosen.least or any(map(gt, size, chosen.most)):
+        other = "ffv1 into .mkv" if name == "vp9" else "vp9"
+        raise UsageError(
+            f"--codec {name} takes sides from {chosen.least} to {chosen.most[0]}x{chosen.most[1]}, "
+            f"and the result has {size[0]}x{size[1]}; use --codec {other}"
         )
     layout, format, notes = _format(chosen, source.layout, size)
     tags = clip.colors
