@@ -17,6 +17,7 @@ from reslift.media.video.boxes import missing_bytes
 from reslift.media.video.probe import probe
 from reslift.media.video.verify import compare
 from reslift.media.video.work import enlarge
+from reslift.sizes import Size
 from small_models import bicubic_lift, made, small_lift
 from video_samples import CHAPTERS, FONT, packets, picture, read, tags, write
 
@@ -403,13 +404,24 @@ def test_codecs_are_checked_before_work(upscaler, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("codec", "size"), [("h264", (8, 8200)), ("av1", (8, 4400)), ("av1", (1, 1)), ("ffv1", (1, 1))]
+    ("codec", "size"), [("h264", (8, 8200)), ("av1", (8, 4400)), ("av1", (1, 1))]
 )
 def test_sides_that_an_encoder_does_not_take_are_refused(codec, size, upscaler, tmp_path):
     source = write(tmp_path / "a.mkv", codec="ffv1", size=size, times=(0,), options={})
     with pytest.raises(UsageError, match=f"{codec} takes sides from .*use --codec vp9"):
         enlarge(upscaler, source, tmp_path / "b.mkv", Wishes(codec=codec))
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
+@pytest.mark.parametrize("sides", [(39, 63), (213, 99), (1, 1), (639, 1)])
+def test_ffv1_takes_odd_sides(sides, tmp_path):
+    """Slices that FFmpeg divides them into may not end within a pair that shares colours."""
+    source, target = write(tmp_path / "a.mkv", times=(0, 40)), tmp_path / "b.mkv"
+    sized = made(bicubic_lift(2), size=Size(sides=sides))
+    enlarge(sized, source, target, Wishes(codec="ffv1"))
+    _, (first, _) = read(target)
+    assert first.shape == (sides[1], sides[0], 3)
+    assert tags(target)[1] == "yuv420p"
 
 
 def test_odd_results_of_h264_get_full_chroma(tmp_path):

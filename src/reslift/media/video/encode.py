@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import gt
@@ -53,6 +54,8 @@ ONLY_LISTED = {
     "libx265": {"yuva420p", "yuva420p10le"},
 }
 """Pixel formats that FFmpeg lists for an encoder which then does not open with them."""
+SLICES = (4, *sorted({h * v for v in range(2, 11) for h in range(v, 2 * v + 1)} - {4}), 2, 1)
+"""Numbers that FFV1 may have, the best first."""
 LONG_BEFORE = 10_000
 STEADY_X264 = "asm=AVX2"
 """x264's macroblock tree in AVX-512 gives other bits once in some hundred runs; in AVX2 never."""
@@ -84,7 +87,7 @@ CODECS: dict[str, Codec] = {
         most=(65536, 65536),
     ),
     "av1": Codec("libsvtav1", 22, 63, (("preset", "8"),), least=4, most=(16384, 8704)),
-    "ffv1": Codec("ffv1", None, 0, (("level", "3"), ("slices", "4"), ("g", "1")), least=4),
+    "ffv1": Codec("ffv1", None, 0, (("level", "3"), ("slices", "4"), ("g", "1"))),
 }
 
 
@@ -124,17 +127,7 @@ def choose(
     name = codec or _default(container, deep, min(size) < LEAST_OF_X265)
     chosen = look_up(name, CODECS, "codec")
     _check(name, chosen, container, target, crf)
-    if chosen.library == "libx265" and min(size) < LEAST_OF_X265:
-        raise UsageError(
-            f"--codec {name}: x265 damages memory below {LEAST_OF_X265} pixels a side, and the "
-            f"result has {size[0]}x{size[1]}; use h264"
-        )
-    if min(size) < chosen.least or any(map(gt, size, chosen.most)):
-        other = "ffv1 into .mkv" if name == "vp9" else "vp9"
-        raise UsageError(
-            f"--codec {name} takes sides from {chosen.least} to {chosen.most[0]}x{chosen.most[1]}, "
-            f"and the result has {size[0]}x{size[1]}; use --codec {other}"
-        )
+    _check_sides(name, chosen, size)
     layout, format, notes = _format(chosen, source.layout, size)
     tags = clip.colors
     if source.layout.kind == "rgb" and layout.kind == "yuv":
@@ -165,6 +158,8 @@ def choose(
     quality = chosen.crf if crf is None else crf
     options = dict(chosen.options) | ({} if quality is None else {"crf": str(quality)})
     options |= _private(chosen.library, clip.light)
+    if chosen.library == "ffv1":
+        options["slices"] = _slices(format, size)
     rate = clip.rate if 0 < clip.rate <= FASTEST else Fraction(25)
     encoding = Encoding(
         chosen.library,
@@ -197,6 +192,37 @@ def _check(name: str, codec: Codec, container: str, target: Path, crf: int | Non
         raise UsageError(f"--crf {crf}: {name} is lossless; leave --crf out")
     if crf is not None and not 0 <= crf <= codec.worst:
         raise UsageError(f"--crf {crf}: {name} takes 0 (best) to {codec.worst}")
+
+
+def _check_sides(name: str, codec: Codec, size: tuple[int, int]) -> None:
+    if codec.library == "libx265" and min(size) < LEAST_OF_X265:
+        raise UsageError(
+            f"--codec {name}: x265 damages memory below {LEAST_OF_X265} pixels a side, and the "
+            f"result has {size[0]}x{size[1]}; use h264"
+        )
+    if min(size) < codec.least or any(map(gt, size, codec.most)):
+        other = "ffv1 into .mkv" if name == "vp9" else "vp9"
+        raise UsageError(
+            f"--codec {name} takes sides from {codec.least} to {codec.most[0]}x{codec.most[1]}, "
+            f"and the result has {size[0]}x{size[1]}; use --codec {other}"
+        )
+
+
+def _slices(format: str, size: tuple[int, int]) -> str:
+    """The first number of slices that FFmpeg takes: none may end within a pair that shares colours.
+
+    Raises UsageError where there is none, as for a single row.
+    """
+    import av
+
+    for count in SLICES:
+        trial: Any = av.CodecContext.create("ffv1", "w")
+        trial.width, trial.height, trial.pix_fmt = *size, format
+        trial.time_base, trial.options = Fraction(1), {"level": "3", "slices": str(count)}
+        with suppress(av.FFmpegError):
+            trial.open()
+            return str(count)
+    raise UsageError(f"--codec ffv1 does not take {size[0]}x{size[1]}; use --codec vp9")
 
 
 def _format(codec: Codec, source: Layout, size: tuple[int, int]) -> tuple[Layout, str, list[str]]:
