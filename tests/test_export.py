@@ -3,6 +3,8 @@
 import json
 import re
 import runpy
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from PIL import Image
 
 from kill_points import room
 from reslift import export as verb
+from reslift.checkpoint import save
 from reslift.cli import main
 from reslift.errors import (
     CannotExport,
@@ -55,6 +58,24 @@ def test_every_model_can_be_exported(kind, variant, tmp_path):
     if not model.size:
         assert (1, 1) in {shape[2:] for shape in shapes}
         assert any(height % 2 and width % 2 for *_, height, width in shapes)
+
+
+def test_openvino_survives_one_pixel_in_one_channel(tmp_path):
+    """It ended Python by SIGABRT, so another process runs it."""
+    needs("openvino")
+    model = lively(ISRNet(2, channels=1, form="published"), even=True)
+    card = card_of(model).model_copy(update={"model": "isrnet"})
+    save(tmp_path / "gray.safetensors", model, card)
+    words = [str(tmp_path / "gray.safetensors"), "--to", "openvino", "-o", str(tmp_path / "g.xml")]
+    command = [sys.executable, "-m", "reslift", "export", *words]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def test_the_name_is_the_one_that_was_given(checkpoint):
+    needs("openvino")
+    done = export(checkpoint, "openvino", Path("A.XML"))
+    assert [str(file) for file in done.files] == ["A.XML", "A.bin"]
+    assert all(file.is_file() for file in done.files)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")

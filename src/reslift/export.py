@@ -100,7 +100,7 @@ def export(
     target = target or Path(card.name.replace("/", "-") + kind.suffixes[0])
     if target.suffix.lower() != kind.suffixes[0]:
         raise UsageError(f"{one_line(target)}: a file for {to} ends in {kind.suffixes[0]}")
-    files = tuple(target.with_suffix(suffix) for suffix in kind.suffixes)
+    files = (target, *(target.with_suffix(suffix) for suffix in kind.suffixes[1:]))
     for file in files:
         check_target(file, overwrite=overwrite)
     _require(to, kind)
@@ -110,9 +110,9 @@ def export(
         kind.write(model, facts_of(model, card), made)
         difference, shapes = compare(kind.read(made), model)
         with ExitStack() as all_or_none:  # of OpenVINO's two files one alone is of no use
-            for file in files:
+            for file, suffix in zip(files, kind.suffixes, strict=True):
                 temporary = all_or_none.enter_context(atomic_write(file, overwrite=overwrite))
-                temporary.write_bytes(made.with_suffix(file.suffix).read_bytes())
+                temporary.write_bytes(made.with_suffix(suffix).read_bytes())
     return Exported(files, shapes, difference)
 
 

@@ -30,6 +30,7 @@ from reslift.models.blocks import Interpolation
 OPSET, IR_VERSION = 17, 8
 DETAIL, SKIP = "detail", "skip"
 SPATIAL = (2, 3)
+WIDE = 8
 
 
 def to_onnx(model: SRModel, facts: dict[str, str]) -> bytes:
@@ -256,8 +257,15 @@ def _shuffle(w: _Writer, x: str, factor: int) -> str:
 
 def _pad(w: _Writer, x: str, pads: Sequence[int], mode: str, value: None = None) -> str:
     left, right, top, bottom = pads
-    amounts = w.constant([0, 0, top, left, 0, 0, bottom, right])
-    return w.node("Pad", x, amounts, mode={"replicate": "edge", "reflect": "reflect"}[mode])
+    steps = [[0, 0, top, left, 0, 0, bottom, right]]
+    if max(pads) > WIDE:
+        # OpenVINO 2026.4 writes beyond its memory where it widens one gray pixel to 32x32 at once.
+        steps = [[0, 0, top, 0, 0, 0, bottom, 0], [0, 0, 0, left, 0, 0, 0, right]]
+    for amounts in steps:
+        x = w.node(
+            "Pad", x, w.constant(amounts), mode={"replicate": "edge", "reflect": "reflect"}[mode]
+        )
+    return x
 
 
 def _pair(size: int | Sequence[int]) -> list[int]:
