@@ -18,7 +18,7 @@ from reslift.models.variational import Learner, Variational
 from reslift.objective import Objective
 from reslift.optimisers import make_optimiser
 from reslift.recipe import Phase, Recipe
-from reslift.teacher import Teachers
+from reslift.teacher import PLACES, Teachers
 
 GRAPH_WARMUP = 4
 
@@ -40,7 +40,7 @@ def kl_at(phase: Phase, step: int) -> float:
 
 def noise_seeds(seed: int, step: int, batch: int) -> Tensor:
     """Seeds of the noise that step ``step`` draws, (batch,) int64 on the CPU."""
-    return torch.arange(batch) + (seed * 1_000_003 + step) * 2**20
+    return torch.arange(batch) + (seed * 1_000_003 + step) * PLACES
 
 
 def check_kl(model: SRModel, phases: tuple[Phase, ...]) -> None:

@@ -20,6 +20,9 @@ from reslift.errors import RecipeError, one_line
 from reslift.models import SRModel
 from reslift.recipe import Phase, Recipe
 
+PLACES = 2**20
+"""How far the seeds of a step lie from those of the next: more than a batch has patches."""
+
 
 class Teachers:
     """The models that the phases of a recipe name, frozen.
@@ -57,7 +60,7 @@ class Teachers:
         """
         if not phase.teacher:
             return hr
-        codes = (seeds + (seeds >> 20)) % self.turns
+        codes = (seeds + seeds // PLACES) % self.turns
         asked = turned(lr, codes).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             answer = self.models[phase.teacher](asked)

@@ -35,6 +35,8 @@ ROOM, GROWTH = 2**20, 1.2
 SLOW, SPARE = 30.0, 3
 """Seconds of work that are worth a file; how many such the disk should have room for."""
 KEY, FACTS = "key", "facts"
+MOST_AHEAD = 8
+"""Threads that are started unasked: a collage in the making takes over 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,7 @@ def _ahead(images: ImageSet, workers: int) -> Iterator[Tensor | ResliftError]:
         except ResliftError as error:
             return error
 
-    workers = workers or usable_cores()
+    workers = workers or min(MOST_AHEAD, usable_cores())
     if workers == 1:
         yield from map(load, range(len(images)))
         return
