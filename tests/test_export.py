@@ -1,6 +1,7 @@
 """Exported files: what they answer and say, what is refused, and the example in the docs."""
 
 import json
+import os
 import re
 import runpy
 import subprocess
@@ -69,6 +70,14 @@ def test_openvino_survives_one_pixel_in_one_channel(tmp_path):
     words = [str(tmp_path / "gray.safetensors"), "--to", "openvino", "-o", str(tmp_path / "g.xml")]
     command = [sys.executable, "-m", "reslift", "export", *words]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def test_torchscript_needs_no_other_package(checkpoint):
+    Path("onnx.py").write_text("raise ModuleNotFoundError(\"No module named 'onnx'\")")
+    command = [sys.executable, "-m", "reslift", "export", str(checkpoint), "--to", "torchscript"]
+    env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_name_is_the_one_that_was_given(checkpoint):

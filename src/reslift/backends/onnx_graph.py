@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 
+from reslift.backends.core import Core
 from reslift.errors import CannotExport, one_line
 from reslift.models import SRModel
 from reslift.models.blocks import Interpolation
@@ -64,17 +65,6 @@ def to_onnx(model: SRModel, facts: dict[str, str]) -> bytes:
     onnx.checker.check_model(proto)
     content: bytes = proto.SerializeToString()
     return content
-
-
-class Core(nn.Module):
-    """``decode(encode(lr))``, without the checks and the padding around it."""
-
-    def __init__(self, model: SRModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.model.decode(self.model.encode(lr))
 
 
 class _Tracer(fx.Tracer):

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reslift.backends.onnx_graph import Core
+from reslift.backends.core import Core
 from reslift.models import SRModel
 from reslift.pixels.planes import Floats
 from reslift.pixels.tiles import round_up
