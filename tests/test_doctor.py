@@ -48,6 +48,16 @@ def test_states_of_a_core_package(monkeypatch):
     assert {name for name, one in found.items() if one.fatal} == {"torch", "absent", "faulty"}
 
 
+def test_a_cure_brings_all_that_is_declared(monkeypatch):
+    lines = ["pyvips[binary]>=3", "pylibjpeg[openjpeg]>=2; extra == 'medical'"]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: lines)
+    monkeypatch.setattr(doctor, "_installed", lambda name: "")
+    assert core(monkeypatch, pyvips="import absent")["pyvips"].cure.endswith('"pyvips[binary]>=3"')
+    assert core(monkeypatch, pyvips="print('2.2')")["pyvips"].text == "2.2; >=3 is needed"
+    cures = [found.cure for found in examine() if found.group == "extras"]
+    assert cures == ['python -m pip install "pylibjpeg[openjpeg]>=2"']
+
+
 @posix
 def test_package_that_crashes_the_interpreter(monkeypatch):
     found = core(monkeypatch, numpy="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
@@ -125,6 +135,8 @@ def test_the_package_declares_what_doctor_probes():
         ("2.14", ">=2.6,<2.14", False),
         ("2.5.9", "<2.14,>=2.6", False),
         ("3", "", True),
+        ("3.1", "[binary]>=3", True),
+        ("2.9", "[binary]>=3", False),
     ],
 )
 def test_within(version, wanted, answer):

@@ -24,7 +24,7 @@ from reslift.errors import one_line
 PROBE_SECONDS = 120
 LARGEST_HEADER = 100_000_000
 REQUIREMENT = re.compile(
-    r"(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?P<range>[^;]*)"
+    r"(?P<name>[\w.-]+)(?P<range>(?:\[[^\]]*\])?[^;]*)"
     r"(?:;.*extra\s*==\s*['\"](?P<extra>[^'\"]+)['\"])?"
 )
 
@@ -137,7 +137,10 @@ def examine() -> Iterator[Finding]:
 
 
 def requirements() -> dict[tuple[str, str], str]:
-    """{(extra or "", package): version range} as the installed reslift declares them."""
+    """{(extra or "", package): its extras and versions} as the installed reslift declares them.
+
+    What is told to be installed needs both: `pyvips` without `[binary]` brings no libvips.
+    """
     found = {}
     try:
         lines = metadata.requires("reslift") or []
@@ -152,9 +155,9 @@ def requirements() -> dict[tuple[str, str], str]:
 
 
 def within(version: str, wanted: str) -> bool:
-    """Whether `version` satisfies every `>=` and `<` of `wanted`, as in `">=2.6,<2.14"`."""
+    """Whether `version` satisfies every `>=` and `<` of `wanted`, like `"[binary]>=2.6,<2.14"`."""
     have = _numbers(version)
-    for clause in filter(None, wanted.replace(" ", "").split(",")):
+    for clause in filter(None, _versions(wanted).replace(" ", "").split(",")):
         if clause.startswith(">=") and have < _numbers(clause[2:]):
             return False
         if clause.startswith("<") and not clause.startswith("<=") and have >= _numbers(clause[1:]):
@@ -197,7 +200,7 @@ def _core_finding(name: str, process: subprocess.Popen[str], wanted: str) -> Fin
     cure = f'python -m pip install "{name}{wanted}"'
     state, text = _outcome(process)
     if state == "ok" and not within(text.split(",")[0], wanted):
-        state, text = "broken", f"{text}; {wanted} is needed"
+        state, text = "broken", f"{text}; {_versions(wanted)} is needed"
     return Finding("core", name, state, text, cure if state != "ok" else "")
 
 
@@ -265,6 +268,11 @@ def _installed(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _versions(wanted: str) -> str:
+    """The versions alone: "[binary]>=3" → ">=3"."""
+    return wanted.rpartition("]")[2]
 
 
 def _numbers(version: str) -> tuple[int, ...]:
