@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reslift.cli import COMMANDS, main
+from reslift.formats import FORMATS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -33,6 +34,15 @@ def test_commands_and_their_options_exist(page, capsys):
         known = set(re.findall(r"--?[a-z][a-z-]*", capsys.readouterr().out)) | {"--debug"}
         used = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest))
         assert used <= known, f"reslift {name}: {sorted(used - known)}"
+
+
+def test_help_and_page_name_every_format_that_is_written(capsys):
+    main(["upscale", "--help"])
+    told = capsys.readouterr().out.split("--output-format")[1].split("--strip-metadata")[0]
+    page = (ROOT / "docs" / "upscale.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith("| `--output-format`"))
+    for name in FORMATS:
+        assert name in told and f"`{name}`" in row
 
 
 def test_make_targets_in_the_readme_exist():

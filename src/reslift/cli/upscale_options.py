@@ -137,7 +137,8 @@ class Writing:
     """How a result is written."""
 
     output_format: Annotated[
-        str | None, typer.Option(help="png, jpeg, webp, tiff or bmp [default: the input's].")
+        str | None,
+        typer.Option(help="png, jpeg, webp, tiff, bmp, gif, avif [default: the input's]."),
     ] = None
     strip_metadata: Annotated[
         bool,
