@@ -231,7 +231,7 @@ def test_the_command(files, tmp_path, capsys):
         assert main(["audit", *map(str, files), "-o", str(tmp_path / name)]) == 0
     out = capsys.readouterr().out
     assert "determined by the input: 9" in out
-    assert "levels of 256 in any colour (bicubic)" in out
+    assert "levels of 255 in any colour (bicubic)" in out
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Content-Security-Policy" in page
     assert "nobody is recognised" in page

@@ -70,7 +70,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, in levels of 256; maps are (H, W), of luma where no colours are named.
+    """What was found, in levels of 255; maps are (H, W), of luma where no colours are named.
 
     added: size of what shrinking cannot see. expected_error: what was added beyond bicubic,
     smoothed; its order follows the order of the true error. doubt: 1 and above is doubtful, in luma
@@ -138,12 +138,12 @@ def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
 
 
 def luma(picture: Picture) -> Floats:
-    """(H, W) in levels of 256; hidden pixels are gray, ink is dark."""
+    """(H, W) in levels of 255; hidden pixels are gray, ink is dark."""
     return _luma(_colours(picture))
 
 
 def _colours(picture: Picture) -> Floats:
-    """(H, W, 1 or 3) in levels of 256; hidden pixels are gray, ink is dark."""
+    """(H, W, 1 or 3) in levels of 255; hidden pixels are gray, ink is dark."""
     values: Any = picture.pixels.astype(np.float32) * np.float32(255 / (2**picture.bits - 1))
     if picture.space == "cmyk":
         colours: Any = (255 - values[..., :3]) * (255 - values[..., 3:4]) / 255
@@ -166,7 +166,7 @@ def _luma(colours: Floats) -> Floats:
 
 
 def audit(lr: Floats, sr: Floats, scale: int) -> Audit:
-    """Audit sr (sH, sW) beside lr (H, W), luma, or with 1 or 3 colours last; in levels of 256.
+    """Audit sr (sH, sW) beside lr (H, W), luma, or with 1 or 3 colours last; in levels of 255.
 
     Only the contradiction is looked for in each colour: a change of colour may leave luma alone.
     """

@@ -66,7 +66,7 @@ def render(source: Path, result: Path, found: Audit, limits: Limits = DEFAULT) -
             {
                 "determined by the input": f"{1 - found.share:.2%} of the energy",
                 "added": f"{found.share:.2%}",
-                "contradiction": f"up to {found.contradiction:.1f} levels of 256 in any colour",
+                "contradiction": f"up to {found.contradiction:.1f} levels of 255 in any colour",
                 "doubtful": f"{found.doubtful:.2%} of the pixels",
                 "faces": found.seen,
             }

@@ -25,7 +25,7 @@ MOST = 0.5
 
 
 def find_faces(luma: Floats) -> tuple[Box, ...] | None:
-    """Boxes around the faces of (H, W) in levels of 256; None where no detector is installed."""
+    """Boxes around the faces of (H, W) in levels of 255; None where no detector is installed."""
     detector = _detector()
     if detector is None:
         return None

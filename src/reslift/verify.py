@@ -208,7 +208,7 @@ def _alike(small: Picture, large: Picture, what: str) -> _Pair:
 
 
 def _as_8_bits(pixels: Pixels) -> Pixels:
-    """Levels of 256, not rounded: 65535 = 257 · 255."""
+    """Levels of 255, not rounded: 65535 = 257 · 255."""
     return pixels / np.float32(257) if pixels.dtype.itemsize == 2 else pixels.astype(np.float32)
 
 

@@ -103,7 +103,7 @@ def _print(found: Audit, as_json: bool) -> None:
         tell(json.dumps(facts, indent=2))
         return
     tell(f"added: {found.share:.2%} of the energy; determined by the input: {1 - found.share:.2%}")
-    tell(f"contradiction: up to {found.contradiction:.1f} levels of 256 in any colour (bicubic)")
+    tell(f"contradiction: up to {found.contradiction:.1f} levels of 255 in any colour (bicubic)")
     tell(f"doubtful: {found.doubtful:.2%} of the pixels in {len(found.regions)} regions")
     tell(f"faces: {found.seen}")
     for one in found.regions[:10]:

@@ -55,7 +55,7 @@ def _print(found: Verification) -> None:
     if found.channels:
         across, down = (f"{scale:.4g}" for scale in found.scale)
         scale = across if across == down else f"{across} across, {down} down"
-        kind, levels = "pixels", f"in levels of {2**found.bits:,}"
+        kind, levels = "pixels", f"in levels of {2**found.bits - 1:,}"
         if not found.bits:
             kind, levels = "samples", "in levels: steps of whole numbers, 1/65535 of a wider range"
         tell(f"x{scale}, {found.kernel}, {found.compared:,} {kind}, {levels}")
