@@ -32,7 +32,6 @@ ENHANCED, COMPOSITE = "algorithmicallyEnhanced", "compositeWithTrainedAlgorithmi
 PLAIN_SOURCES = {"digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"}
 PLAIN_SOURCES |= {"minorHumanEdits", "humanEdits", "softwareImage", ENHANCED}
 PACKAGES = ("numpy", "torch", "openvino", "onnxruntime", "pyvips-binary")
-ENGINES = {"openvino", "onnxruntime", "torch"}
 LONGEST = 65_000
 SUFFIX = ".provenance.json"
 OURS = re.compile(

@@ -133,13 +133,6 @@ class Evaluation:
             for contender in self.contenders
         ]
 
-    def worst_first(self) -> list[ImageRow]:
-        """Rows by the gain of the first model, the smallest on top; by PSNR-Y without a model."""
-        if len(self.contenders) == 1:
-            return sorted(self.rows, key=lambda row: row.scores[BASELINE]["psnr_y"])
-        name = self.contenders[1].name
-        return sorted(self.rows, key=lambda row: row.gain(name))
-
 
 def summarise(dataset: str, contender: Contender, rows: Sequence[ImageRow]) -> Summary:
     """Means of a contender; an image where any contender's value is not finite is left out of the

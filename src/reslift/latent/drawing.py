@@ -20,7 +20,6 @@ INK: Colour = (29, 33, 39)
 SOFT: Colour = (102, 112, 128)
 RULE: Colour = (223, 226, 230)
 OTHER: Colour = (170, 176, 184)
-LEGEND_TOP = 10
 
 
 def draw_map(

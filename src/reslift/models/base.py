@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reslift.errors import InputError
+from reslift.needs import Needs
 
 
 class SRModel(nn.Module, ABC):
@@ -104,11 +104,7 @@ class SRModel(nn.Module, ABC):
         Raises:
             InputError: it takes one fixed size, and this is another.
         """
-        if self.size is not None and (height, width) != (self.size, self.size):
-            raise InputError(
-                f"this model has fully connected layers and takes {self.size}x{self.size} pixels "
-                f"only, not {width}x{height}: crop or resize the picture, or use another model"
-            )
+        Needs.of(self).check_size(height, width)
 
     def parameter_count(self) -> int:
         """Number of learned values."""

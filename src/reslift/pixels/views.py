@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from reslift.pixels.planes import Pixels
@@ -46,7 +44,3 @@ class Inner:
             places.append(slice(first, last))
             parts.append(slice(first - start, last - start))
         self._out[tuple(places)] = piece[tuple(parts)]
-
-
-AnyPixels = Any
-"""What is sliced like an array (H, W, C): one, a memory map, a window on a file, a frame here."""
