@@ -640,3 +640,49 @@ def test_what_lies_behind_the_pixels_is_said_to_be_left_out(name, tmp_path):
     dataset.save_as(source)
     notes = DICOM.upscale(Cubic(), source, target, Wishes(overwrite=True))
     assert notes == ("private elements behind the pixels are left out",)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "count"),
+    [
+        *(("PixelSpacing", text, 2) for text in ("abc", "0.5", "0,5\\0,5", "nan\\1", "1\\2\\3")),
+        ("ImagerPixelSpacing", "xyz", 2),
+        ("ImagePositionPatient", "a\\b\\c", 3),
+        ("ImageOrientationPatient", "qqq", 6),
+        ("NumberOfFrames", "xyz", 1),
+    ],
+)
+def test_an_element_that_should_hold_numbers_is_named_before_any_work(
+    keyword, text, count, tmp_path
+):
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
+    dataset = read(source)
+    raw = text.encode() + b" " * (len(text) % 2)
+    kind = "IS" if keyword == "NumberOfFrames" else "DS"
+    tag = pydicom.tag.Tag(pydicom.datadict.tag_for_keyword(keyword))
+    dataset._dict[tag] = pydicom.dataelem.RawDataElement(tag, kind, len(raw), raw, 0, False, True)
+    dataset.save_as(source)
+    with pytest.raises(InputError, match=f"{keyword} should hold {count} number") as caught:
+        DICOM.peek(source, DEFAULT)
+    assert text not in str(caught.value)
+
+
+@pytest.mark.parametrize("said", [2, None])
+def test_frames_that_the_header_does_not_count_are_not_dropped(said, tmp_path):
+    source = dicom(tmp_path / "a.dcm", np.stack([waves()] * 3).astype(np.int16))
+    dataset = read(source)
+    del dataset.NumberOfFrames
+    if said:
+        dataset.NumberOfFrames = said
+    dataset.save_as(source)
+    with pytest.raises(InputError, match=r"the header says . frames?, 3 are there"):
+        DICOM.peek(source, DEFAULT)
+
+
+@pytest.mark.parametrize("behind", [1, 100, 2 * 20 * 24 + 2])
+def test_bytes_behind_the_frames_that_are_no_frames_are_padding(behind, tmp_path):
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
+    dataset = read(source)
+    dataset.PixelData += bytes(behind + behind % 2)
+    dataset.save_as(source)
+    assert DICOM.peek(source, DEFAULT).frames == 1

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reslift.media.dicom import geometry, identity, palette
-from reslift.media.dicom.source import PALETTE, Image
+from reslift.media.dicom.refusal import PALETTE
+from reslift.media.dicom.source import Image
 from reslift.pixels.regrid import Regrid
 
 if TYPE_CHECKING:

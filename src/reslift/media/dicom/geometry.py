@@ -86,15 +86,15 @@ def enlarge_geometry(elements: Dataset, grid: Regrid) -> tuple[str, ...]:
     notes = _move_planes(elements, grid)
     down_across = (grid.down, grid.across)
     _keep_shape(elements, grid)
-    for dataset in _own_parts(elements):
+    for dataset in own_parts(elements):
         for keyword in PAIRS:
             _change(dataset, keyword, lambda value, ratio: value / ratio, down_across)
         _change(dataset, "PhysicalDeltaX", lambda value, ratio: value / ratio, (grid.across,))
         _change(dataset, "PhysicalDeltaY", lambda value, ratio: value / ratio, (grid.down,))
-    for outlined in (elements, *_items(elements, OUTLINED)):
+    for outlined in (elements, *items(elements, OUTLINED)):
         _move_outlines(outlined, grid)
     masks = elements.get("MaskSubtractionSequence") or ()
-    for mask in (*masks, *_items(elements, SHIFTED)):
+    for mask in (*masks, *items(elements, SHIFTED)):
         _change(mask, "MaskSubPixelShift", lambda value, ratio: value * ratio, down_across)
     for region in elements.get("SequenceOfUltrasoundRegions") or ():
         _move_region(region, elements, "X", grid.across, int(elements.Columns))
@@ -130,14 +130,14 @@ def _keep_shape(elements: Dataset, grid: Regrid) -> None:
     elements.PixelAspectRatio = [shape.numerator, shape.denominator]
 
 
-def _own_parts(elements: Dataset) -> Iterator[Dataset]:
+def own_parts(elements: Dataset) -> Iterator[Dataset]:
     """The data sets whose spacings are of this image: not those of images that it refers to."""
     yield elements
-    yield from _items(elements, MEASURED)
+    yield from items(elements, MEASURED)
     yield from elements.get("SequenceOfUltrasoundRegions") or ()
 
 
-def _items(elements: Dataset, keywords: tuple[str, ...]) -> Iterator[Dataset]:
+def items(elements: Dataset, keywords: tuple[str, ...]) -> Iterator[Dataset]:
     """Those of the named sequences in the functional groups."""
     for group in _groups(elements):
         for keyword in keywords:
@@ -166,7 +166,7 @@ def planes_of(elements: Dataset) -> Iterator[tuple[Plane, Any]]:
 
 def pixel_shape(elements: Dataset) -> float:
     """Height of a pixel ÷ its width, 1 where nothing is said."""
-    for dataset in _own_parts(elements):
+    for dataset in own_parts(elements):
         for keyword in PAIRS:
             spacing = dataset.get(keyword)
             if spacing is not None and len(spacing) == 2 and float(spacing[1]):

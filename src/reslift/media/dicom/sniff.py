@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -18,6 +18,7 @@ VRS = frozenset(
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 ENOUGH = 3
 PIXELS, SIGNATURES = 0x7FE0, 0xFFFA
+UNDEFINED = 0xFFFFFFFF
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
@@ -46,7 +47,7 @@ def _elements(head: bytes, order: str) -> int:
         else:
             start, length = at + 8, struct.unpack_from(f"{order}L", head, at + 4)[0]
         if length > len(head):
-            return count if length == 0xFFFFFFFF and vr == b"SQ" else 0
+            return count if length == UNDEFINED and vr == b"SQ" else 0
         at, last, count = start + length, (group, element), count + 1
     return count
 
@@ -56,15 +57,45 @@ def missing_bytes(elements: Dataset, path: Path) -> int:
 
     elements: all before the pixels.
     """
+    frames = int(elements.get("NumberOfFrames") or 1)
+    last = elements.get_item(max(elements.keys()))
+    begin = getattr(last, "value_tell", None) or 0
+    return max(0, _bits_of_frame(elements) * frames // 8 - (path.stat().st_size - begin))
+
+
+def frames_there(elements: Dataset, size: int) -> int:
+    """How many frames `size` bytes of pixels are that are not compressed; 0 where not whole ones.
+
+    More bytes than the frames need are padding, unless they are frames themselves.
+    """
+    frames, bits = int(elements.get("NumberOfFrames") or 1), _bits_of_frame(elements)
+    wanted = frames * bits // 8
+    if size <= wanted + wanted % 2:
+        return frames
+    whole, rest = divmod(size * 8, bits)
+    return whole if rest in (0, 8) else 0
+
+
+def _bits_of_frame(elements: Dataset) -> int:
     samples = int(elements.get("SamplesPerPixel") or 1)
     if "422" in str(elements.get("PhotometricInterpretation")):
         samples = 2
-    frames = int(elements.get("NumberOfFrames") or 1)
-    pixels = int(elements.Rows) * int(elements.Columns) * frames * samples
-    last = elements.get_item(max(elements.keys()))
-    begin = getattr(last, "value_tell", None) or 0
-    wanted = pixels * int(elements.get("BitsAllocated") or 8) // 8
-    return max(0, wanted - (path.stat().st_size - begin))
+    pixels = int(elements.Rows) * int(elements.Columns) * samples
+    return pixels * int(elements.get("BitsAllocated") or 8)
+
+
+def bytes_of_pixels(file: BinaryIO, elements: Dataset) -> int:
+    """How long the pixels are said to be; 0 where nothing or no length is said.
+
+    file: stands behind `elements`, which are all before the pixels.
+    """
+    implicit, little = elements.original_encoding
+    order = "<" if little else ">"
+    head = file.read(12)
+    if len(head) < 12 or struct.unpack_from(f"{order}HH", head) != (PIXELS, 0x0010):
+        return 0
+    (size,) = struct.unpack_from(f"{order}L", head, 4 if implicit else 8)
+    return 0 if size == UNDEFINED else int(size)
 
 
 def has_elements_behind(path: Path) -> bool:

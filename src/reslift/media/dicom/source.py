@@ -20,27 +20,26 @@ from numpy.typing import NDArray
 
 from reslift.errors import InputError, LimitError, ResliftError, one_line
 from reslift.limits import Limits
-from reslift.media.dicom import palette
+from reslift.media.dicom import palette, refusal
 from reslift.media.dicom.apart import PLUGIN, frames_apart
 from reslift.media.dicom.geometry import has_embedded_overlays
-from reslift.media.dicom.sniff import DEFLATED, MAGIC, PREAMBLE, missing_bytes
+from reslift.media.dicom.refusal import GRAYS, PALETTE, name_of
+from reslift.media.dicom.sniff import (
+    DEFLATED,
+    MAGIC,
+    PREAMBLE,
+    bytes_of_pixels,
+    frames_there,
+    missing_bytes,
+)
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-COLOURS = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422"}
-COLOURS |= {"YBR_ICT", "YBR_RCT"}
-GRAYS = {"MONOCHROME1", "MONOCHROME2"}
-PALETTE = "PALETTE COLOR"
-NEEDED = ("PhotometricInterpretation", "SamplesPerPixel", "BitsStored", "PixelRepresentation")
-DICOMDIR = "1.2.840.10008.1.3.10"
-RADIOTHERAPY = "1.2.840.10008.5.1.4.1.1.481."
-LABELS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 EXPLICIT_LITTLE, EXPLICIT_BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 IMPLICIT = "1.2.840.10008.1.2"
 NATIVE = {IMPLICIT, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED}
 WORDS = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
-VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
 PLUGINS = ("pylibjpeg", "pillow", "gdcm")
 RLE, JPEG_BASELINE = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50"
 MISSING = 'pydicom is not installed: python -m pip install "reslift[medical]"'
@@ -136,9 +135,7 @@ class Image:
             count += 1
             yield stored
         if count != self.count:
-            raise InputError(
-                f"{one_line(self.path)}: the header says {self.count} frames, {count} are there"
-            )
+            raise _other_count(self.path, self.count, count)
 
     def containers(self) -> NDArray[Any] | None:
         """(frames, h, w) with the overlays beside the values; None without such."""
@@ -166,7 +163,7 @@ class Image:
         return max(0, min(high, int(self.elements.BitsAllocated) - 1) + 1 - stored)
 
     def _decoding(self) -> AbstractContextManager[None]:
-        return damage_named(self.path, f"its pixel data, {_name(self.syntax)},")
+        return damage_named(self.path, f"its pixel data, {name_of(self.syntax)},")
 
     def _as_image(self, frame: NDArray[Any]) -> NDArray[Any]:
         wanted = (self.rows, self.columns) + (
@@ -216,8 +213,8 @@ class Image:
             available = get_decoder(self.syntax).available_plugins
         except NotImplementedError:
             raise InputError(
-                f"{one_line(self.path)}: its pixel data, {_name(self.syntax)}, is compressed in a "
-                "way that is not read"
+                f"{one_line(self.path)}: its pixel data, {name_of(self.syntax)}, is compressed in "
+                "a way that is not read"
             ) from None
         native = self.syntax in NATIVE
         # pylibjpeg's RLE ends the program on damaged data; pydicom's own raises an error.
@@ -225,7 +222,7 @@ class Image:
         plugins = [""] if native else [name for name in wanted if name in available]
         if not plugins:
             raise InputError(
-                f"{one_line(self.path)}: no decoder for {_name(self.syntax)} is installed: "
+                f"{one_line(self.path)}: no decoder for {name_of(self.syntax)} is installed: "
                 'python -m pip install "reslift[medical]"'
             )
         for number, plugin in enumerate(plugins):
@@ -271,8 +268,9 @@ def opened(path: Path, limits: Limits) -> Image:
         raise InputError(f"{one_line(path)}: {MISSING}")
     with damage_named(path, "this DICOM file"):
         limits.check("file_bytes", path.stat().st_size, one_line(path))
-        elements = _read(path, limits)
-        if reason := refusal(elements):
+        elements, size = _read(path, limits)
+        syntax = _syntax(elements)
+        if reason := refusal.reason(elements, syntax):
             raise InputError(f"{one_line(path)}: {reason}")
         rows, columns = int(elements.Rows), int(elements.Columns)
         count = int(elements.get("NumberOfFrames") or 1)
@@ -280,24 +278,34 @@ def opened(path: Path, limits: Limits) -> Image:
             raise InputError(f"{one_line(path)}: {columns}x{rows} pixels in {count} frames")
         limits.check("input_pixels", rows * columns, one_line(path))
         limits.check("frames", count, one_line(path))
-        syntax = _syntax(elements)
         if syntax in NATIVE - {DEFLATED} and (lacking := missing_bytes(elements, path)):
             raise InputError(f"{one_line(path)}: truncated, {lacking:,} bytes of pixels lack")
+        if syntax in NATIVE and (there := frames_there(elements, size)) > count:
+            raise _other_count(path, count, there)
         _as_little_endian(elements)
         return Image(path, elements, syntax, rows, columns, count, limits.decode_seconds)
 
 
-def _read(path: Path, limits: Limits) -> Dataset:
+def _other_count(path: Path, said: int, there: int) -> InputError:
+    return InputError(
+        f"{one_line(path)}: the header says {said:,} frame{'s' * (said > 1)}, {there:,} are there"
+    )
+
+
+def _read(path: Path, limits: Limits) -> tuple[Dataset, int]:
+    """All before the pixels, and how many bytes these are said to be (`bytes_of_pixels`)."""
     import pydicom
     from pydicom.dataset import FileMetaDataset
 
     _refuse_bomb(path, limits)
-    dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    if not len(dataset):
-        raise InputError(f"{one_line(path)}: no element of DICOM can be read")
+    with path.open("rb") as file:
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        if not len(dataset):
+            raise InputError(f"{one_line(path)}: no element of DICOM can be read")
+        size = bytes_of_pixels(file, dataset)
     if getattr(dataset, "file_meta", None) is None:
         dataset.file_meta = FileMetaDataset()
-    return dataset
+    return dataset, size
 
 
 def _syntax(dataset: Dataset) -> str:
@@ -340,39 +348,6 @@ def _refuse_bomb(path: Path, limits: Limits) -> None:
                 return
 
 
-def refusal(elements: Dataset) -> str:
-    """Why this data set is no image to enlarge; empty where it is one."""
-    kind = str(elements.get("SOPClassUID") or elements.file_meta.get("MediaStorageSOPClassUID", ""))
-    if kind == DICOMDIR or "DirectoryRecordSequence" in elements:
-        return "a DICOMDIR lists files and holds no picture; give the folder"
-    if kind.startswith(RADIOTHERAPY):
-        return f"{_name(kind)} belongs to a radiotherapy plan and is not enlarged"
-    if kind.startswith(LABELS):
-        return f"{_name(kind)} holds labels, not intensities; enlarge those with nearest neighbour"
-    if "Rows" not in elements or "Columns" not in elements or "BitsAllocated" not in elements:
-        return f"this DICOM file holds no picture or ends before it ({_name(kind)})"
-    if _syntax(elements).startswith(VIDEO):
-        return "its pixel data is a video stream, which is not enlarged"
-    if "TotalPixelMatrixColumns" in elements:
-        return "its frames are tiles of a whole slide, which are not enlarged"
-    return _unknown_pixels(elements)
-
-
-def _unknown_pixels(elements: Dataset) -> str:
-    bits, samples = int(elements.BitsAllocated or 0), int(elements.get("SamplesPerPixel") or 1)
-    # Before what else lacks: images of floats rightly do not say it.
-    if bits not in (8, 16):
-        return f"its values have {bits} bits; 8 to 16 are enlarged"
-    if lacking := [name for name in NEEDED if elements.get(name) in (None, "")]:
-        return f"it does not say how its pixels are stored: {', '.join(lacking)} lacks"
-    shown = str(elements.get("PhotometricInterpretation") or "")
-    if shown not in COLOURS | GRAYS | {PALETTE}:
-        return "its photometric interpretation is none of gray, palette, RGB and YBR"
-    if samples != (3 if shown in COLOURS else 1):
-        return f"{samples} samples a pixel do not go with its photometric interpretation"
-    return ""
-
-
 def _shifted(container: NDArray[Any], shift: int, elements: Dataset) -> NDArray[Any]:
     """The value alone, `shift` bits up in an unsigned container."""
     stored, size = int(elements.BitsStored), container.dtype.itemsize
@@ -385,12 +360,3 @@ def _shifted(container: NDArray[Any], shift: int, elements: Dataset) -> NDArray[
 def _whole(elements: Dataset, keyword: str) -> int | None:
     value = elements.get(keyword)
     return value if isinstance(value, int) else None
-
-
-def _name(uid: str) -> str:
-    """What the standard calls a UID; nothing of what it does not know is repeated."""
-    from pydicom.config import IGNORE
-    from pydicom.uid import UID
-
-    name = UID(uid, IGNORE).name if uid else uid
-    return "of no known kind" if name == uid else one_line(name)
