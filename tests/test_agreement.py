@@ -70,6 +70,14 @@ def test_frames_of_one_name_are_one_channel():
 
 
 @pytest.mark.parametrize(
+    ("dtype", "low", "high", "step"),
+    [("f2", 0, 200, 0.125), ("f4", 4.6e6, 4.6e6 + 200, 0.5), ("f4", -4.6e6, 0, 4.6e6 / 65535)],
+)
+def test_a_level_is_no_finer_than_the_steps_of_floats(dtype, low, high, step):
+    assert level_of(np.dtype(dtype), low, high) == pytest.approx(step)
+
+
+@pytest.mark.parametrize(
     ("dtype", "most", "level"), [("i2", 900, 1), ("u4", 131_070, 2), ("f4", 65535 / 4, 0.25)]
 )
 def test_levels(dtype, most, level):

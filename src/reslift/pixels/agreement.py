@@ -75,9 +75,14 @@ class Layer:
 
 
 def level_of(dtype: np.dtype[Any], least: float, most: float) -> float:
-    """What counts as one level: a step of whole numbers, but at least 1/65535 of their range."""
+    """What counts as one level: a step of whole numbers, but at least 1/65535 of their range.
+
+    Floats have steps too, which are wide beside a narrow range far from 0.
+    """
     step = (most - least) / STEPS
-    return max(1.0, step) if dtype.kind in "iu" else step or 1.0
+    if dtype.kind in "iu":
+        return max(1.0, step)
+    return max(step, float(np.spacing(dtype.type(max(abs(least), abs(most)))))) if step else 1.0
 
 
 def known_of(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:

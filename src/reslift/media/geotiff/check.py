@@ -92,7 +92,7 @@ def layers(source: Opened, result: Opened) -> Iterator[Layer]:
             lambda box, n=number: result.samples([n], box)[0],  # type: ignore[misc]
             seen.low,
             seen.high,
-            level_of(source.dtype, seen.low, seen.high),
+            level_of(source.stored, seen.low, seen.high),
             source.dtype.kind in "iu",
             lambda box, n=number: source.valid([n], box)[0],  # type: ignore[misc]
         )

@@ -40,6 +40,12 @@ class Opened:
         self.height, self.width, self.count = dataset.height, dataset.width, dataset.count
         self.dtype = np.dtype(dataset.dtypes[0])
 
+    @property
+    def stored(self) -> np.dtype[Any]:
+        """The type of the samples in the file: GDAL reads halves as floats of 32 bits."""
+        bits = self.dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
+        return np.dtype(np.float16) if self.dtype == np.float32 and bits == "16" else self.dtype
+
     def samples(self, numbers: Sequence[int], box: Box) -> NDArray[Any]:
         """The samples (bands, h, w) in a box."""
         with reading(self.path):
