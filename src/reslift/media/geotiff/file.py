@@ -25,6 +25,7 @@ DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "flo
 MEBI = 2**20
 CACHE = (64 * MEBI, 512 * MEBI)
 OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_PROFILE", "RPC")
+GRID_OF_JPEG_2000 = "xml:gml.root-instance"
 NEIGHBOURS = 4
 RECORD = "RESLIFT"
 GEOLOCATION = "GEOLOCATION"
@@ -294,7 +295,7 @@ def kept_tags(
 
     grid: from the pixels that they speak of to those that they are wanted for.
     """
-    if domain in OWN_DOMAINS:
+    if domain in OWN_DOMAINS or domain == GRID_OF_JPEG_2000:
         return {}
     tags = dataset.tags(number, ns=domain)
     if domain is not None and domain.startswith("xml:"):
