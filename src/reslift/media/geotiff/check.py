@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from reslift.media.geotiff import file as files
+from reslift.media.geotiff import layout as layouts
 from reslift.media.geotiff import plan as planning
 from reslift.media.geotiff import tables
 from reslift.media.geotiff.file import Opened
@@ -176,10 +177,14 @@ def _tags(source: Any, result: Any, grid: Regrid) -> Iterator[str]:
 
 
 def _samples(source: Opened, result: Opened, grid: Regrid) -> Iterator[str]:
-    """Missing pixels, pixels that are repeated, and what lies beyond the range of its band."""
+    """Missing pixels, pixels that are repeated, and what lies beyond the range of its band.
+
+    Saving with loss may take samples beyond it.
+    """
     surveys = planning.survey(source)
     repeated = _repeated(source, result, surveys)
     numbers = list(range(1, source.count + 1))
+    lossy = layouts.is_damaged(result)
     moved, changed, beyond = (dict.fromkeys(numbers, 0) for _ in range(3))
     for box in planning.windows(result.height, result.width, result.dataset.block_shapes[0]):
         inner = grid.under(box)
@@ -191,7 +196,7 @@ def _samples(source: Opened, result: Opened, grid: Regrid) -> Iterator[str]:
             if number in repeated:
                 old = grid.nearest(source.samples([number], inner)[0], box, inner)
                 changed[number] += int((made != old)[valid].sum())
-            else:
+            elif not lossy:
                 values = made[valid & known]
                 beyond[number] += int(((values < seen.low) | (values > seen.high)).sum())
     for number in numbers:
