@@ -484,6 +484,57 @@ def test_a_side_file_places_a_plain_tiff(tmp_path):
     assert not (tmp_path / "a-large.tif.aux.xml").exists()
 
 
+RPC_LINES = ("LINE_OFF: 11.5", "SAMP_OFF: 14.5", "LINE_SCALE: 12", "SAMP_SCALE: 15")
+RPC_LINES += tuple(f"{a}_{b}: 2" for a in ("LAT", "LONG", "HEIGHT") for b in ("OFF", "SCALE"))
+RPC_LINES += tuple(
+    f"{a}_{b}_COEFF_{n}: {int(n == 1)}"
+    for a in ("LINE", "SAMP")
+    for b in ("NUM", "DEN")
+    for n in range(1, 21)
+)
+
+
+@pytest.mark.parametrize("name", ["a_RPC.TXT", "a_rpc.txt"])
+def test_rpc_beside_a_plain_tiff_are_not_dropped(name, tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, scene()[0])
+    (tmp_path / name).write_text("no coefficients")
+    assert media.of(path) is None
+    (tmp_path / name).write_text("\n".join(RPC_LINES) + "\n")
+    target, _ = enlarge(path)
+    with rasterio.open(target) as large:
+        assert (large.rpcs.line_off, large.rpcs.samp_off) == (23.5, 29.5)
+
+
+def test_a_table_of_mapinfo_places_a_plain_tiff(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, scene()[0])
+    corners = ((500000, 4600000, 0, 0), (500300, 4600000, 30, 0), (500000, 4599760, 0, 24))
+    points = ",\n".join(f'({x},{y}) ({c},{r}) Label "p"' for x, y, c, r in corners)
+    (tmp_path / "a.tab").write_text(
+        "!table\n!version 300\n!charset WindowsLatin1\n\nDefinition Table\n"
+        f'File "a.tif"\nType "RASTER"\n{points}\n'
+        'CoordSys Earth Projection 8, 104, "m", 15, 0, 0.9996, 500000, 0\nUnits "m"\n'
+    )
+    target, _ = enlarge(path)
+    with rasterio.open(target) as large:
+        assert tuple(large.bounds) == (500000, 4599760, 500300, 4600000)
+        assert large.crs is not None
+
+
+def test_the_grid_that_a_jpeg_2000_says_in_gml_is_not_that_of_the_result(tmp_path):
+    path = tmp_path / "a.jp2"
+    save(tmp_path / "a.tif", scene(1, 64, 64))
+    rasterio.shutil.copy(
+        tmp_path / "a.tif", path, driver="JP2OpenJPEG", QUALITY=100, REVERSIBLE="YES"
+    )
+    with rasterio.open(path) as source:
+        assert "xml:gml.root-instance" in source.tag_namespaces()
+    target, _ = enlarge(path)
+    with rasterio.open(target) as large:
+        assert "xml:gml.root-instance" not in large.tag_namespaces()
+
+
 def test_jpeg_2000_becomes_a_geotiff(tmp_path):
     path = tmp_path / "a.jp2"
     save(tmp_path / "a.tif", scene(1, 64, 64))

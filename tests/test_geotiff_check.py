@@ -201,3 +201,22 @@ def test_names_of_classes_and_tables_are_kept_and_missed(tmp_path, layout):
     assert "names of classes" in finding
     side.write_text("<PAMDataset><PAMRaster")
     assert not any("holds classes" in note for note in enlarge(path)[1])
+
+
+def test_halves_are_compared_by_their_own_steps(tmp_path):
+    pixels = (smooth(dtype="float32") / 10).astype(np.float16).astype(np.float32)
+    path = save(tmp_path / "a.tif", pixels, nbits=16)
+    rough = pixels + np.float32(0.05)
+    large = doubled(path, pixels=rough.repeat(2, 1).repeat(2, 2), nbits=16)
+    (channel,) = found(path, large).channels
+    assert channel.level == np.spacing(np.float16(pixels.max()))
+    assert channel.largest <= 1
+
+
+def test_a_result_saved_with_loss_may_leave_the_range(tmp_path):
+    path = save(tmp_path / "a.tif", np.full((3, 32, 32), 100, np.uint8), photometric="RGB")
+    large = np.full((3, 64, 64), 102, np.uint8)
+    for packing, beyond in (("jpeg", False), ("deflate", True)):
+        made = doubled(path, pixels=large, compress=packing, photometric="RGB")
+        found_beyond = any("beyond the range" in word for word in found(path, made).findings)
+        assert found_beyond == beyond

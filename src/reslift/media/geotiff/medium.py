@@ -9,6 +9,7 @@ Memory is that of a cell and of the tiles begun, whatever the size of the raster
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,13 +33,20 @@ MOST_BANDS = 1000
 GEO_TAGS = {33550, 33922, 34264, 34735, 42112, 42113, 50844}
 SAMPLES, EXTRA_SAMPLES = 277, 338
 WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld")
+PLACING = {
+    **dict.fromkeys(("_RPC.TXT", "_rpc.txt"), b"LINE_OFF"),
+    **dict.fromkeys((".RPB", ".rpb"), b"lineOffset"),
+    **dict.fromkeys((".tab", ".TAB"), b"RASTER"),
+}
+"""Ends of the names of files beside a TIFF that GDAL reads a place from; a word that is in them."""
+SIDE_BYTES = 2**16
 
 
 class GeoTiff(Medium):
     """Rasters on a map: GeoTIFF and COG in and out, JPEG 2000 in.
 
-    A TIFF is one of them where it has a tag of GeoTIFF or GDAL, more bands than a picture, or a
-    world file or a georeferencing ``.aux.xml`` beside it.
+    A TIFF is one of them where it has a tag of GeoTIFF or GDAL, more bands than a picture, or
+    beside it a world file, a georeferencing ``.aux.xml``, RPC or a table of MapInfo.
     """
 
     name = "geotiff"
@@ -132,4 +140,12 @@ def world_file(path: Path) -> Path | None:
 
 
 def _has_side_file(path: Path) -> bool:
-    return world_file(path) is not None or world.is_told_aside(path)
+    return world_file(path) is not None or world.is_told_aside(path) or _is_placed(path)
+
+
+def _is_placed(path: Path) -> bool:
+    for ending, word in PLACING.items():
+        with contextlib.suppress(OSError), path.with_name(path.stem + ending).open("rb") as file:
+            if word in file.read(SIDE_BYTES):
+                return True
+    return False
