@@ -35,8 +35,8 @@ PAIRS = (
 )
 """Spacings between rows, then between columns."""
 # Measured along a row.
-LENGTHS = ("RadiusOfCircularShutter", "RadiusOfCircularCollimator")
-PARTS = ("Shutter", "Collimator")
+PARTS = ("Shutter", "Collimator", "ExposureControlSensingRegion")
+LENGTHS = tuple(f"RadiusOfCircular{part}" for part in PARTS)
 # Counted from 1, a column and a row: the first pixel of a block, the last one; a row and a column
 # in turn: its middle.
 FIRST_OF_1 = ("LeftVerticalEdge", "UpperHorizontalEdge")
@@ -46,9 +46,12 @@ MEASURED = (
     *("PixelMeasuresSequence", "FramePixelDataPropertiesSequence"),
     "ProjectionPixelCalibrationSequence",
 )
-OUTLINED = ("FrameDisplayShutterSequence", "CollimatorShapeSequence")
+OUTLINED = (
+    *("FrameDisplayShutterSequence", "CollimatorShapeSequence"),
+    "ExposureControlSensingRegionsSequence",
+)
 SHIFTED = ("FramePixelShiftSequence",)
-"""Of functional groups: those with spacings, with shutters and collimators, with shifted masks."""
+"""Of functional groups: those with spacings, with outlines, with shifted masks."""
 REGION_MIDDLE = ("TMLinePosition{}0", "TMLinePosition{}1", "DopplerSampleVolume{}Position")
 FINEST = 1000
 OVERLAYS = range(0x6000, 0x6020, 2)
