@@ -21,6 +21,7 @@ OF_ITS_OWN = frozenset(
     (
         *identity.STALE,
         *identity.EXTREMES,
+        *identity.CONCATENATED,
         *("SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "ImageType", "FrameType"),
         *("DerivationDescription", "DerivationCodeSequence", "SourceImageSequence"),
         *("ContributingEquipmentSequence", "LossyImageCompression", "LossyImageCompressionMethod"),

@@ -36,6 +36,8 @@ STALE = (
     "ExtendedOffsetTableLengths",
 )
 EXTREMES = ("SmallestImagePixelValue", "LargestImagePixelValue")
+CONCATENATED = ("ConcatenationUID", "SOPInstanceUIDOfConcatenationSource")
+"""What the files of one image that was cut into several have in common."""
 LOSSY = {
     "1.2.840.10008.1.2.4.50": "ISO_10918_1",
     "1.2.840.10008.1.2.4.51": "ISO_10918_1",
@@ -87,10 +89,11 @@ def make_derived(
     name_source(elements, kind, source)
     elements.SOPInstanceUID = uid_of(source, recipe, pixels)
     elements.SeriesInstanceUID = uid_of(series, recipe)
+    rename_whole(elements, recipe)
     elements.file_meta.MediaStorageSOPInstanceUID = elements.SOPInstanceUID
     if kind:
         elements.file_meta.MediaStorageSOPClassUID = UID(kind)
-    for dataset in elements, *_frame_types(elements):
+    for dataset in elements, *frame_types(elements):
         _mark_derived(dataset)
     _describe(elements, card, grid, record)
     _keep_loss(elements, syntax)
@@ -105,7 +108,15 @@ def make_derived(
             elements.add_new(elements[keyword].tag, "SS" if signed else "US", value)
 
 
-def _frame_types(elements: Dataset) -> list[Dataset]:
+def rename_whole(elements: Dataset, *recipe: str) -> None:
+    """Give the image that `elements` is a part of, if it is, a name that all parts get alike."""
+    for keyword in CONCATENATED:
+        if elements.get(keyword):
+            setattr(elements, keyword, uid_of(str(elements.get(keyword)), *recipe))
+
+
+def frame_types(elements: Dataset) -> list[Dataset]:
+    """What functional groups say of the kind of frames."""
     groups = list(elements.get("SharedFunctionalGroupsSequence") or ())
     groups += list(elements.get("PerFrameFunctionalGroupsSequence") or ())
     return [
