@@ -15,7 +15,7 @@ from reslift.errors import InputError, LimitError, OutputError, ResliftError, Us
 from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, is_meant, of
 from reslift.media.base import Extent
-from reslift.media.dicom import geometry
+from reslift.media.dicom import geometry, halves
 from reslift.pixels.regrid import Regrid
 from reslift.sizes import Size
 from small_models import bicubic_lift, saved
@@ -269,13 +269,17 @@ def test_what_the_frames_of_an_angiogram_say_of_pixels_is_brought_over():
         ProjectionPixelCalibrationSequence=[item(ObjectPixelSpacingInCenterOfBeam=[0.25, 0.5])],
         FrameDisplayShutterSequence=[item(**{f"Shutter{e}": n for e, n in edges.items()})],
         CollimatorShapeSequence=[item(**{f"Collimator{e}": n for e, n in edges.items()})],
+        ExposureControlSensingRegionsSequence=[
+            item(**{f"ExposureControlSensingRegion{e}": n for e, n in edges.items()})
+        ],
         FramePixelShiftSequence=[item(MaskSubPixelShift=[1.5, -2.0])],
     )
     elements = item(Rows=24, Columns=20, PerFrameFunctionalGroupsSequence=[frame])
     geometry.enlarge_geometry(elements, Regrid(20, 24, 40, 72))
     calibrated = frame.ProjectionPixelCalibrationSequence[0]
     assert calibrated.ObjectPixelSpacingInCenterOfBeam == [0.25 / 3, 0.25]
-    for part in (frame.FrameDisplayShutterSequence[0], frame.CollimatorShapeSequence[0]):
+    outlined = ("FrameDisplayShutter", "CollimatorShape", "ExposureControlSensingRegions")
+    for part in (frame[f"{name}Sequence"].value[0] for name in outlined):
         assert [int(element.value) for element in part] == [5, 30, 60]
     assert frame.FramePixelShiftSequence[0].MaskSubPixelShift == [4.5, -4.0]
 
@@ -356,6 +360,23 @@ def test_the_same_bytes_again_and_one_series_for_all(tmp_path):
     assert other.SeriesInstanceUID != results[0].SeriesInstanceUID
     assert other.SOPInstanceUID != results[0].SOPInstanceUID
     assert [result.InstanceNumber for result in results] == [1, 2]
+
+
+def test_parts_of_one_image_stay_parts_of_one_image_with_another_name(tmp_path):
+    made = []
+    for number in (1, 2):
+        whole = {"ConcatenationUID": "1.2.8", "SOPInstanceUIDOfConcatenationSource": "1.2.9"}
+        source = dicom(
+            tmp_path / f"{number}.dcm",
+            waves(high=1000 * number).astype(np.int16),
+            InConcatenationNumber=number,
+            **whole,
+        )
+        made.append(enlarged(source, tmp_path / f"{number}-large.dcm"))
+        assert DICOM.verify(source, tmp_path / f"{number}-large.dcm") == ()
+    names = [[part[keyword].value for keyword in whole] for part in made]
+    assert names[0] == names[1]
+    assert not {*whole.values()} & {*names[0]}
 
 
 def test_not_for_diagnosis_is_burned_in_only_where_asked(tmp_path):
@@ -686,3 +707,28 @@ def test_bytes_behind_the_frames_that_are_no_frames_are_padding(behind, tmp_path
     dataset.PixelData += bytes(behind + behind % 2)
     dataset.save_as(source)
     assert DICOM.peek(source, DEFAULT).frames == 1
+
+
+def test_the_map_is_shown_as_the_gray_that_it_is(tmp_path):
+    colours = {
+        f"{colour}PaletteColorLookupTable{part}": value
+        for colour in ("Red", "Green", "Blue")
+        for part, value in (("Descriptor", [2, 0, 16]), ("Data", bytes(4)))
+    }
+    source = dicom(
+        tmp_path / "a.dcm",
+        waves(low=0).astype(np.uint16),
+        PhotometricInterpretation="MONOCHROME1",
+        PresentationLUTShape="INVERSE",
+        PixelPresentation="COLOR",
+        ConcatenationUID="1.2.8",
+        **colours,
+    )
+    large = enlarged(source, tmp_path / "b.dcm")
+    assert (large.PresentationLUTShape, large.PixelPresentation) == ("INVERSE", "COLOR")
+    whole, data = np.ones((1, 4, 4), np.uint16), SimpleNamespace(data="pictures")
+    shown = halves.describe(large, whole, 1.0, data)
+    assert shown.PhotometricInterpretation == "MONOCHROME2"
+    assert (shown.PresentationLUTShape, shown.PixelPresentation) == ("IDENTITY", "MONOCHROME")
+    assert not set(colours) & set(shown.dir())
+    assert shown.ConcatenationUID not in ("1.2.8", large.ConcatenationUID)

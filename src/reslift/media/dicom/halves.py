@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reslift.media.dicom import identity
+from reslift.media.dicom import identity, palette
 from reslift.media.dicom.geometry import OVERLAYS
 
 if TYPE_CHECKING:
@@ -29,9 +29,13 @@ UNTRUE = (
         "PixelPaddingRangeLimit",
         "ICCProfile",
         "PlanarConfiguration",
+        "PresentationLUTSequence",
+        "StoredValueColorRangeSequence",
     ),
     *identity.EXTREMES,
 )
+SHOWN = {"PresentationLUTShape": "IDENTITY", "PixelPresentation": "MONOCHROME"}
+"""How gray is shown that is light where it is high and has no colours beside it."""
 UNTRUE_OF_FRAMES = ("FrameVOILUTSequence", "RealWorldValueMappingSequence")
 
 
@@ -64,6 +68,12 @@ def describe(
     # Their tags alone: looking at all elements would decode what is to stay as it is (`palette`).
     for tag in [tag for tag in elements.keys() if tag.group in OVERLAYS]:  # noqa: SIM118
         del elements[tag]
+    for tag in palette.tags_of(elements):
+        del elements[tag]
+    for dataset in elements, *identity.frame_types(elements):
+        for keyword, value in SHOWN.items():
+            if dataset.get(keyword):
+                setattr(dataset, keyword, value)
     elements.PhotometricInterpretation, elements.SamplesPerPixel = "MONOCHROME2", 1
     elements.BitsAllocated = elements.BitsStored = 16
     elements.HighBit, elements.PixelRepresentation = 15, 0
@@ -73,6 +83,7 @@ def describe(
     elements.SOPInstanceUID = identity.uid_of(source, NAME, _digest(whole))
     elements.file_meta.MediaStorageSOPInstanceUID = elements.SOPInstanceUID
     elements.SeriesInstanceUID = identity.uid_of(str(result.SeriesInstanceUID), NAME)
+    identity.rename_whole(elements, NAME)
     longest = identity.LONGEST_LINE - len(NAME)
     elements.SeriesDescription = str(result.get("SeriesDescription") or "")[:longest] + NAME
     what = (
