@@ -361,3 +361,26 @@ def test_what_holds_no_intensities_is_refused(intent, tmp_path):
     source = volume(tmp_path / "a.nii", voxels(), intent_code=intent)
     with pytest.raises(InputError, match="not intensities"):
         NIFTI.peek(source, DEFAULT)
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+def test_when_slices_were_taken_is_kept_for_those_slices_only(axis, tmp_path):
+    times = {"slice_end": 6, "slice_code": 1, "slice_duration": 0.5}
+    source = volume(tmp_path / "a.nii", voxels(), dim_info=0b110000, **times)
+    enlarger, target = Cubic(2), tmp_path / "b.nii"
+    notes = NIFTI.upscale(enlarger, source, target, Wishes(axis=axis))
+    header = nibabel.load(target).header
+    assert [float(header[field]) for field in times] == [n * (axis is None) for n in (6, 1, 0.5)]
+    assert any("when its slices were taken" in note for note in notes) == (axis is not None)
+    assert NIFTI.verify(source, target) == ()
+    raw = bytearray(target.read_bytes())
+    raw[122] = 2  # slice_code
+    target.write_bytes(raw)
+    assert NIFTI.verify(source, target) != ()
+
+
+@pytest.mark.parametrize(("dtype", "levels"), [("u1", 1), ("f4", 7), ("i2", 900)])
+def test_a_volume_that_may_hold_labels_is_said_to(dtype, levels, tmp_path):
+    source = volume(tmp_path / "a.nii", voxels((40, 40, 7), 0, levels).astype(dtype))
+    notes = NIFTI.upscale(Cubic(2), source, tmp_path / "b.nii", Wishes())
+    assert any("labels" in note for note in notes) == (levels < 32)

@@ -34,6 +34,7 @@ Bounds = tuple[float, float]
 TAIL = 0.001
 SQUEEZED = 4.0
 SAMPLE = 2**20
+FEW, MANY = 32, 10_000
 RINGS = 32
 REACH = 2
 LEVEL = 0.9
@@ -103,6 +104,12 @@ class Census:
         self.least = min(self.least, float(kept.min()))
         self.most = max(self.most, float(kept.max()))
         self._sample.append(kept[:: max(1, -(-self.expected // SAMPLE))].astype(np.float64))
+
+    @property
+    def is_stepped(self) -> bool:
+        """Whether 2 to 32 different values make up all of many, as with labels."""
+        sample = np.concatenate(self._sample) if self._sample else np.empty(0)
+        return sample.size >= MANY and 2 <= np.unique(sample).size <= FEW
 
     def window(self, wanted: Bounds | None = None) -> Window:
         """The window that was asked for, else one that outliers do not squeeze.

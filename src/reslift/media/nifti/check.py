@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslift.limits import Limits
-from reslift.media.nifti.volume import Volume, opened
+from reslift.media.nifti.volume import TIMES, Volume, opened
 from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
 from reslift.pixels.regrid import Regrid
 
@@ -84,7 +84,12 @@ def _missing(source: Volume, result: Volume) -> Iterator[str]:
 
 def _header(source: Volume, result: Volume) -> Iterator[str]:
     before, after = source.header, result.header
+    for field in TIMES if source.loses_times else ():
+        if float(after[field]):
+            yield f"{field} is that of slices across another axis"
     for field in (*SAME, *SAME_FLOATS):
+        if field in TIMES and source.loses_times:
+            continue
         was, now = (np.asarray(header[field]).item() for header in (before, after))
         if was != now and not (was != was and now != now):
             yield f"{field} {was} became {now}"

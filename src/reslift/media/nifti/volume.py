@@ -34,6 +34,7 @@ NAMES |= {1792: "complex128", 2048: "complex256", 2304: "RGBA"}
 NOT_INTENSITIES = {*range(1002, 1011), *range(2002, 2005), *range(2006, 2010), 2016, 2017}
 NOT_INTENSITIES |= {*range(3000, 3100)}
 """Labels to quaternions, lists of nodes and colours, FSL's warps and their coefficients, CIFTI."""
+TIMES = ("slice_start", "slice_end", "slice_code", "slice_duration")
 NEARLY = 1.01
 CHUNK = 2**20
 NO_EXTENSION = b"\0\0\0\0"
@@ -93,6 +94,17 @@ class Volume:
         """The axes along the rows and along the columns of a slice."""
         across, down = (axis for axis in range(3) if axis != self.axis)
         return across, down
+
+    @property
+    def named(self) -> int:
+        """The axis that is said to be that of the slices of the scan; -1 where none is."""
+        return (int(self.header["dim_info"]) >> 4 & 3) - 1
+
+    @property
+    def loses_times(self) -> bool:
+        """Whether it says when each slice was taken, and enlarged has others in their place."""
+        told = any(float(self.header[field]) for field in TIMES)
+        return told and self.named in self.in_plane
 
     def extent(self) -> Extent:
         """Of the slices in their plane."""
@@ -248,9 +260,8 @@ def _coarsest(volume: Volume) -> int:
         return max(axis for axis in range(3) if volume.sides[axis] == 1)
     spacing = [abs(float(step)) for step in volume.header["pixdim"][1:4]]
     most = max(spacing)
-    named = (int(volume.header["dim_info"]) >> 4 & 3) - 1
     equal = [axis for axis in range(3) if not spacing[axis] * NEARLY < most]
-    return named if named in equal else max(equal, default=2)
+    return volume.named if volume.named in equal else max(equal, default=2)
 
 
 def _fill(file: Any, stored: NDArray[Any]) -> bool:

@@ -18,7 +18,7 @@ from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.intensities import Bounds, Census, Mask, Window, enlarge, half_widths
 from reslift.media.nifti import halves
 from reslift.media.nifti.extension import with_comment
-from reslift.media.nifti.volume import Volume, damage_named
+from reslift.media.nifti.volume import TIMES, Volume, damage_named
 from reslift.media.recorded import told
 from reslift.pixels.regrid import Regrid
 
@@ -51,7 +51,8 @@ def enlarge_volume(
         canvas(shape, volume.dtype, target.parent) as out,
         canvas(shape[:4] if wishes.uncertainty else (0,) * 4, np.float32, target.parent) as wide,
     ):
-        seen, halves_of = survey(volume, stored, wishes.window), volume.planes(wide)
+        census, halves_of = _census(volume, stored), volume.planes(wide)
+        seen = _window(volume, census, wishes.window)
         for before, after in zip(volume.planes(stored), volume.planes(out), strict=True):
             after[...] = enlarge(enlarger, before, seen, _no_numbers(before))
             if wishes.uncertainty:
@@ -70,7 +71,9 @@ def enlarge_volume(
                 file.write(header.binaryblock + prefix)
                 for part in out:
                     file.write(np.ascontiguousarray(part).data)
-            notes = (NO_PLACE,) if record is not None and prefix == volume.prefix else ()
+            notes = tuple(_lost(volume, census))
+            if record is not None and prefix == volume.prefix:
+                notes = (*notes, NO_PLACE)
             if wishes.uncertainty:  # once all of the result has found room
                 notes = (*notes, _write_map(enlarger, header, target, wide, wishes))
     return notes
@@ -91,12 +94,33 @@ def _write_map(
 
 def survey(volume: Volume, stored: NDArray[Any], wanted: tuple[float, float] | None) -> Window:
     """What the network is to see: the range of all slices, or a window in scaled values."""
+    return _window(volume, _census(volume, stored), wanted)
+
+
+def _census(volume: Volume, stored: NDArray[Any]) -> Census | None:
+    """Of the values of all slices; None for colours."""
     if volume.in_colour:
-        return COLOURS
+        return None
     census = Census(stored.size)
     for plane in volume.planes(stored):
         census.add(plane, _no_numbers(plane))
+    return census
+
+
+def _window(volume: Volume, census: Census | None, wanted: tuple[float, float] | None) -> Window:
+    if census is None:
+        return COLOURS
     return census.window(_stored_bounds(volume.header, wanted) if wanted else None)
+
+
+def _lost(volume: Volume, census: Census | None) -> Iterator[str]:
+    """What is not kept or may not be meant, a sentence each."""
+    if census is not None and census.is_stepped:
+        yield (
+            "it takes few different values; if they are labels, enlarge it with nearest neighbour"
+        )
+    if volume.loses_times:
+        yield "when its slices were taken is not kept: the axis of the slices was enlarged"
 
 
 def _stored_bounds(header: Any, wanted: tuple[float, float]) -> Bounds:
@@ -141,6 +165,9 @@ def enlarged_header(volume: Volume, grid: Regrid, model: str) -> Any:
     for axis, side, ratio in zip(axes, sides, ratios, strict=True):
         header["dim"][axis + 1] = side
         header["pixdim"][axis + 1] /= ratio
+    if volume.loses_times:
+        for field in TIMES:
+            header[field] = 0
     header["dim"][0] = max(int(header["dim"][0]), 2)
     note = f"reslift {__version__} {grid.label} {model}".encode()
     before = bytes(header["descrip"].tobytes()).rstrip(b"\0")
