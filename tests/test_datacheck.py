@@ -383,3 +383,13 @@ def test_the_answer_does_not_depend_on_the_number_of_processes(tmp_path: Path) -
     for number in range(6):
         save(photo(PHOTOS[number % 3]).resize((100 + number, 100)), tmp_path / f"{number}.png")
     assert check_data(tmp_path, workers=2) == check_data(tmp_path, workers=1)
+
+
+def test_a_folder_of_other_files_and_a_file_are_said_to_be_such(tmp_path, capsys):
+    (tmp_path / "a").write_bytes(bytes(128) + b"DICM" + bytes(400))
+    assert main(["data", "check", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "no still picture in this folder, but a DICOM file" in told
+    assert "which `reslift upscale` takes" in told
+    assert main(["data", "check", str(tmp_path / "a")]) == 1
+    assert "it is a file; name the folder that holds it" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import struct
@@ -167,6 +168,20 @@ def test_what_is_no_picture(tmp_path):
     refused(odd, r"line\\nbreak")
     with pytest.raises(InputError):
         formats.read("nul\0byte.png")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_medical_files_are_known_where_only_pictures_are_taken(packed, tmp_path):
+    path = tmp_path / "a"
+    if not packed:
+        path.write_bytes(bytes(128) + b"DICM" + bytes(400))
+        refused(path, "it is a DICOM file, which `reslift upscale` and the recipe medical take")
+    for at, magic in ((344, b"n+1\0"), (4, b"n+2\0")):
+        head = (bytes(at) + magic).ljust(540, b"\1")
+        path.write_bytes(gzip.compress(head) if packed else head)
+        refused(path, "it is a NIfTI volume, which `reslift upscale`")
+    path.write_bytes(gzip.compress(b"text" * 300))
+    refused(path, "unknown content")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX files")

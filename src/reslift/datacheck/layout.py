@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reslift import formats
+from reslift.datasets.absent import no_folder, no_picture
 from reslift.datasets.pairs import HR_FOLDERS, find_test_set
-from reslift.errors import InputError, one_line
+from reslift.errors import InputError
 from reslift.inputs import find
 
 SCALES = (2, 3, 4, 8)
@@ -43,11 +44,11 @@ def lay_out(folder: Path) -> Layout:
         InputError: the folder is absent or holds no picture.
     """
     if not folder.is_dir():
-        raise InputError(f"{one_line(folder)}: there is no such folder; name one with pictures")
+        raise no_folder(folder, "; name one with pictures")
     found = find([str(folder)], formats.readable_suffixes())
     paths = [source.path for source in found.sources]
     if not paths:
-        raise InputError(f"{one_line(folder)}: no picture in this folder")
+        raise no_picture(folder)
     pairs = [pair for root in _roots(folder, paths) for pair in _pairs(root)]
     partners = {pair.lr for pair in pairs} | _lr_folders_files(pairs, paths)
     return Layout(tuple(path for path in paths if path not in partners), tuple(pairs))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reslift import formats
+from reslift.datasets.absent import no_folder, no_picture
 from reslift.datasets.base import ImageSet, Splits, divide
 from reslift.datasets.decode import decode, decoded
 from reslift.errors import InputError, one_line
@@ -23,7 +24,7 @@ def find_images(folder: Path, exclude: tuple[str, ...] = ()) -> list[Path]:
         InputError: the folder is absent or holds no picture.
     """
     if not folder.is_dir():
-        raise InputError(f"{one_line(folder)}: there is no such folder of training pictures")
+        raise no_folder(folder, " of training pictures")
     suffixes = formats.readable_suffixes()
     found = [
         path
@@ -33,7 +34,7 @@ def find_images(folder: Path, exclude: tuple[str, ...] = ()) -> list[Path]:
         and not _excluded(path.relative_to(folder), exclude)
     ]
     if not found:
-        raise InputError(f"{one_line(folder)}: no picture in this folder")
+        raise no_picture(folder)
     return found
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from reslift import formats
+from reslift.datasets.absent import no_folder, no_picture
 from reslift.datasets.decode import to_square
 from reslift.degradations import Degradation
 from reslift.errors import InputError, one_line
@@ -91,13 +92,13 @@ def find_test_set(data: Path, scale: int, lr: Path | None = None, *, made: bool 
         InputError: no such folder, or no picture in it.
     """
     if not data.is_dir():
-        raise InputError(f"{one_line(data)}: there is no such folder; name one with pictures")
+        raise no_folder(data, "; name one with pictures")
     if lr is not None and not lr.is_dir():
         raise InputError(f"{one_line(lr)}: there is no such folder of LR pictures")
     hr_folder = _hr_folder(data)
     found = _pictures(hr_folder) or _pictures(hr_folder, deep=True)
     if not found:
-        raise InputError(f"{one_line(hr_folder)}: no picture in this folder")
+        raise no_picture(hr_folder)
     name = _set_name(data, hr_folder)
     split = [path for path in found if re.search(r"_HR$", path.stem)]
     if lr is None and split and len(split) < len(found):

@@ -28,7 +28,7 @@ from reslift.errors import (
 )
 from reslift.files import atomic_write
 from reslift.formats import exif as exif_block
-from reslift.formats import fit
+from reslift.formats import fit, foreign
 from reslift.formats.avif import Avif
 from reslift.formats.base import Facts, Format, Header, Kind, Picture, causes
 from reslift.formats.bmp import Bmp
@@ -70,26 +70,6 @@ FORMATS: dict[str, Format] = {
     "avif": Avif(),
 }
 READ_ONLY: dict[str, Format] = {"heic": Heic(), "jxl": Jxl()}
-AS_MKV = "whose streams have to be put into MKV first"
-FOREIGN = {
-    b"%PDF": "a PDF",
-    b"%!PS": "PostScript",
-    b"<?xm": "XML or SVG",
-    b"<svg": "SVG",
-    b"8BPS": "a Photoshop file",
-    b"\0\0\1\0": "an icon",
-    b"\0\0\0\x0cjP  ": "a JPEG 2000",
-    b"SIMP": "FITS",
-    b"v/1\x01": "OpenEXR",
-    b"PK\3\4": "a zip archive",
-    b"G@": f"MPEG-TS, {AS_MKV}",
-    b"\0\0\1\xba": f"an MPEG programme stream, {AS_MKV}",
-    b"FLV\1": f"a Flash video, {AS_MKV}",
-    b"0&\xb2u": f"Windows Media, {AS_MKV}",
-    b"\6\x0e+4": f"MXF, {AS_MKV}",
-    b"OggS": f"Ogg, {AS_MKV}",
-}
-HEIF_BRANDS = (b"mif1", b"msf1", b"miaf")
 SPECIAL = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -239,9 +219,7 @@ def _recognised(file: BinaryIO) -> Format:
     for format in readable:
         if format.recognises(head):
             return format
-    kind = next((name for magic, name in FOREIGN.items() if head.startswith(magic)), None)
-    if head[4:8] == b"ftyp":
-        kind = "HEIF of another kind" if head[8:12] in HEIF_BRANDS else "a video"
+    kind = foreign.kind_of(head + file.read(foreign.HEAD - len(head)))
     labels = ", ".join(format.label for format in readable)
     raise InputError(f"{f'it is {kind}' if kind else 'unknown content'}; readable are {labels}")
 

@@ -1,0 +1,53 @@
+"""Files that are no still picture and are known all the same, by how they begin."""
+
+from __future__ import annotations
+
+import zlib
+
+AS_MKV = "whose streams have to be put into MKV first"
+FOREIGN = {
+    b"%PDF": "a PDF",
+    b"%!PS": "PostScript",
+    b"<?xm": "XML or SVG",
+    b"<svg": "SVG",
+    b"8BPS": "a Photoshop file",
+    b"\0\0\1\0": "an icon",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000",
+    b"SIMP": "FITS",
+    b"v/1\x01": "OpenEXR",
+    b"PK\3\4": "a zip archive",
+    b"G@": f"MPEG-TS, {AS_MKV}",
+    b"\0\0\1\xba": f"an MPEG programme stream, {AS_MKV}",
+    b"FLV\1": f"a Flash video, {AS_MKV}",
+    b"0&\xb2u": f"Windows Media, {AS_MKV}",
+    b"\6\x0e+4": f"MXF, {AS_MKV}",
+    b"OggS": f"Ogg, {AS_MKV}",
+}
+HEIF_BRANDS = (b"mif1", b"msf1", b"miaf")
+HEAD = 512
+GZIP = b"\x1f\x8b"
+DICOM = slice(128, 132)
+NIFTI = {344: (b"n+1\0", b"ni1\0"), 4: (b"n+2\0", b"ni2\0")}
+MEASURED = "which `reslift upscale` and the recipe medical take"
+
+
+def kind_of(head: bytes) -> str | None:
+    """What a file is that begins so, for people; None where it is not known.
+
+    head: its first `HEAD` bytes.
+    """
+    if head[4:8] == b"ftyp":
+        return "HEIF of another kind" if head[8:12] in HEIF_BRANDS else "a video"
+    if head[DICOM] == b"DICM":
+        return f"a DICOM file, {MEASURED}"
+    plain = _unpacked(head) if head.startswith(GZIP) else head
+    if any(plain[at : at + 4] in magics for at, magics in NIFTI.items()):
+        return f"a NIfTI volume, {MEASURED}"
+    return next((name for magic, name in FOREIGN.items() if head.startswith(magic)), None)
+
+
+def _unpacked(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD)
+    except zlib.error:
+        return b""
