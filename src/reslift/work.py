@@ -18,7 +18,8 @@ from reslift.canvas import IN_MEMORY, canvas
 from reslift.errors import InputError, OutputError, UsageError, one_line
 from reslift.files import atomic_write, check_target
 from reslift.finish import Finish, Runs
-from reslift.formats import world
+from reslift.formats import place as places
+from reslift.formats.place import Place
 from reslift.media import Enlarger, Extent, Medium, Wishes
 from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
@@ -117,7 +118,7 @@ class StillWork(Work):
 
     picture: Picture
     finish: Finish
-    place: world.Numbers | None = None
+    place: Place = Place()
 
     def read(self) -> None:
         self._seen = _state(self.source)
@@ -126,9 +127,8 @@ class StillWork(Work):
         formats.check_fits(self._into, width, height, picture)
         make_folder(self.target.parent)
         check_target(self.target, overwrite=self.wishes.overwrite)
-        self.place = world.read(self.source)
-        if self.place is not None:
-            world.target(self.target, overwrite=self.wishes.overwrite)
+        self.place = places.of(self.source)
+        self.place.check(self.target, overwrite=self.wishes.overwrite)
         self._check_record()
         if self.wishes.uncertainty:
             self._check_maps(picture)
@@ -192,26 +192,11 @@ class StillWork(Work):
         return (*picture.notes, *self._disagreement(), *notes, *written)
 
     def _write_place(self) -> tuple[str, ...]:
-        """A world file beside the result where there is one beside the source."""
-        aside: tuple[str, ...] = ()
-        if world.is_told_aside(self.source):
-            name = one_line(self.source.name + world.ASIDE)
-            aside = (f"the georeference in {name} is not kept; a GeoTIFF's is",)
-        if self.place is None:
-            return aside
+        """The files beside the source that say where it lies on a map, for the result."""
         height, width = self.image.pixels.shape[:2]
-        corner = (0, 0)
-        if self.upscaler.size.crop:
-            if not float(self.upscaler.size.scale or 0.5).is_integer():
-                left = "its world file is left: a crop at this size is not on whole pixels"
-                return (left, *aside)
-            box = self.upscaler.size.box(width, height)
-            corner, width, height = (box.left, box.top), box.width, box.height
         wanted = self.picture.width, self.picture.height
-        numbers = world.scaled(self.place, (width, height), wanted, corner)
-        side = world.target(self.target, overwrite=self.wishes.overwrite)
-        world.write(side, numbers, overwrite=self.wishes.overwrite)
-        return (f"its place on a map is in {side.name}", *aside)
+        size, overwrite = self.upscaler.size, self.wishes.overwrite
+        return self.place.write(self.target, size, (width, height), wanted, overwrite=overwrite)
 
     def _maps(self) -> tuple[str, ...]:
         if not self.wishes.uncertainty:

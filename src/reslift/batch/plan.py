@@ -13,7 +13,7 @@ from pathlib import Path
 from reslift import formats, inputs, media, provenance
 from reslift.batch.naming import Naming, identity, place, readable_suffixes
 from reslift.errors import OutputExists, ResliftError, UsageError, one_line
-from reslift.formats import world
+from reslift.formats import place as places
 from reslift.inputs import Failure, Found, Source
 from reslift.limits import DEFAULT, Limits
 from reslift.media.base import PLAIN
@@ -138,16 +138,13 @@ def _job(source: Source, request: Request, one_file: bool) -> Job:
             f"{naming.output_format}; leave one of them out"
         )
     formats.check_fits(naming.output_format or formats.format_of(target), *wanted, header)
-    found = world.beside(source.path)
+    placing, placed = places.files(source.path, target)
     beside = _recorded(target, request.wishes)
     if request.wishes.uncertainty:
         from reslift.uncertainty import beside as maps
 
         beside += maps.names(target)
-    if found is None:
-        return Job(source.path, target, given, wanted, beside=beside)
-    beside += (world.names(target)[0],)
-    return Job(source.path, target, given, wanted, beside=beside, known=(found[0],))
+    return Job(source.path, target, given, wanted, beside=beside + placed, known=placing)
 
 
 def _recorded(target: Path, wishes: media.Wishes) -> tuple[Path, ...]:
