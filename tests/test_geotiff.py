@@ -773,3 +773,10 @@ def test_what_a_kill_leaves_of_a_cog_is_swept(tmp_path, monkeypatch):
         part.touch()
     files.sweep(tmp_path, os.getpid())
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("space", "bands"), [("CMYK", 4), ("CIELAB", 3)])
+def test_colours_that_are_read_as_others_are_said_to_be(space, bands, tmp_path):
+    path = save(tmp_path / "a.tif", scene(bands, dtype="uint8", high=200), photometric=space)
+    _, notes = enlarge(path)
+    assert f"{space} is read as RGB, which the result is" in notes

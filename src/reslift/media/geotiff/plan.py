@@ -22,6 +22,8 @@ from reslift.sizes import Size
 TOGETHER = 8
 WINDOW = 2048
 SAMPLED = 2**20
+TURNED = ("CMYK", "CIELAB")
+"""Colours of which GDAL makes others when it reads them."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,9 @@ def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -
         )
     elif len({str(value) for value in raster.dataset.nodatavals}) > 1:
         yield "the bands have different nodata values; the file holds that of the first"
+    space = raster.dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE")
+    if space in TURNED:
+        yield f"{space} is read as RGB, which the result is"
     pages = [name for name in raster.dataset.subdatasets if "GTIFF_DIR" in name]
     if len(pages) > 1:
         yield f"{len(pages)} pages: only the first is used"
