@@ -39,6 +39,7 @@ from reslift.datasets.patches import FINE, PatchBank
 from reslift.datasets.stock import Stock, grids, load_stock, stock_up
 from reslift.degradations import Bicubic, ResizeBack
 from reslift.errors import InputError, OutputError, OutputExists, RecipeError, ResliftError
+from reslift.files import alone, part_name
 from reslift.losses import LOSSES, agreement
 from reslift.metrics import psnr_y
 from reslift.models import Lift
@@ -886,6 +887,31 @@ def test_a_folder_in_use_is_not_trained_over(pictures: Path, tmp_path: Path) -> 
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(OutputExists, match="--resume"):
         start(tmp_path, recipe())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks for folders")
+def test_one_training_at_a_time_has_a_run_folder(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Started twice at once, two recipes and two logs would mix in one folder."""
+    path, out = tmp_path / "tiny.toml", tmp_path / "run"
+    path.write_text(to_toml(recipe()))
+    new = ["train", str(path), "--data", str(pictures), "--out", str(out), "--minutes", "0"]
+    with alone(out, "training"):
+        for words in (new, ["train", "--resume", str(out)]):
+            if words is not new:
+                start(out, recipe())
+            before = sorted(out.iterdir())
+            assert main(words) == 1
+            said = capsys.readouterr().err.splitlines()[-1]
+            assert "another process is training there" in said
+            assert sorted(out.iterdir()) == before
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    left = part_name(".pt").replace(f"-{os.getpid()}-", f"-{killed.pid}-")
+    (out / left).write_bytes(b"half a state")
+    assert main(new) == 0
+    assert not (out / left).exists()
 
 
 def test_command_line_trains_resumes_and_refuses(

@@ -124,6 +124,51 @@ def sweep(folder: Path, process: int | None = None) -> None:
                 path.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(folder: Path, doing: str) -> Iterator[None]:
+    """Make the folder, and keep other processes of this machine that ask so out of it meanwhile.
+
+    What killed ones left of files is removed. A lock goes with its process, however that ends;
+    where the system has none for folders (Windows, some network disks) nobody is kept out.
+
+    Raises OutputError if the folder cannot be made, or another process is ``doing`` it there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _locked(folder)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"{one_line(folder)}: another process is {doing} there; wait for it, or name another "
+            "folder"
+        ) from error
+    except OSError as error:
+        why = one_line(error.strerror or error)
+        raise OutputError(f"cannot make {one_line(folder)}: {why}") from error
+    try:
+        sweep(folder)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked(folder: Path) -> int | None:
+    """A handle on the folder that holds its lock; None where there are no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return handle
+
+
 def _is_over(owner: int, process: int | None) -> bool:
     if process is not None:
         return owner == process

@@ -65,26 +65,30 @@ def _go(
     minutes: float | None,
     quiet: bool,
 ) -> int:
+    from reslift.files import alone
     from reslift.parallel import fit_on
     from reslift.run import Run
 
     if recipe is None:
-        run = Run.open(folder)
-        recipe = run.recipe()
-        root = data or Path(run.facts().get("data_root", "."))
-    else:
-        root = data or Path()
-        facts = {"data_root": str(root.resolve()), "command": ["reslift", *sys.argv[1:]]}
-        run = Run.create(folder, recipe, facts)
-    watcher = None if quiet else show_progress(bars=devices == 1)
-    try:
-        done = fit_on(devices, recipe, run, root, device, minutes, watcher)
-    except KeyboardInterrupt:
-        say(f"stopped; continue with: reslift train --resume {folder}")
-        raise
-    finally:
-        if watcher is not None:
-            watcher.close()
+        Run.open(folder)  # nothing is made where there is no run
+    with alone(folder, "training"):
+        if recipe is None:
+            run = Run.open(folder)
+            recipe = run.recipe()
+            root = data or Path(run.facts().get("data_root", "."))
+        else:
+            root = data or Path()
+            facts = {"data_root": str(root.resolve()), "command": ["reslift", *sys.argv[1:]]}
+            run = Run.create(folder, recipe, facts)
+        watcher = None if quiet else show_progress(bars=devices == 1)
+        try:
+            done = fit_on(devices, recipe, run, root, device, minutes, watcher)
+        except KeyboardInterrupt:
+            say(f"stopped; continue with: reslift train --resume {folder}")
+            raise
+        finally:
+            if watcher is not None:
+                watcher.close()
     if not quiet:
         for line in verdicts(run):
             say(line)
