@@ -157,6 +157,9 @@ def test_what_is_no_picture(tmp_path):
         (b"%!PS-Adobe", "PostScript"),
         (b"\0\0\0\x18ftypmif1", "HEIF of another kind"),
         (b"\0\0\0\x18ftypisom", "a video"),
+        (b"\1\2\3\4G@\x11\x10", "MPEG-TS, whose streams have to be put into MKV first"),
+        (b"\0\0\0\1g", "a bare H.264 or H.265 stream, whose"),
+        (b"YUV4MPEG2 W", "YUV4MPEG2, whose"),
         (b"G@\x11\x10", "MPEG-TS, whose streams have to be put into MKV first"),
     ):
         path.write_bytes(data)

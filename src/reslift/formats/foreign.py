@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 AS_MKV = "whose streams have to be put into MKV first"
+TS = b"G@"
 FOREIGN = {
     b"%PDF": "a PDF",
     b"%!PS": "PostScript",
@@ -16,7 +17,10 @@ FOREIGN = {
     b"SIMP": "FITS",
     b"v/1\x01": "OpenEXR",
     b"PK\3\4": "a zip archive",
-    b"G@": f"MPEG-TS, {AS_MKV}",
+    TS: f"MPEG-TS, {AS_MKV}",
+    b"\0\0\1\xb3": f"a bare MPEG stream, {AS_MKV}",
+    b"\0\0\0\1": f"a bare H.264 or H.265 stream, {AS_MKV}",
+    b"YUV4MPEG2 ": f"YUV4MPEG2, {AS_MKV}",
     b"\0\0\1\xba": f"an MPEG programme stream, {AS_MKV}",
     b"FLV\1": f"a Flash video, {AS_MKV}",
     b"0&\xb2u": f"Windows Media, {AS_MKV}",
@@ -43,7 +47,8 @@ def kind_of(head: bytes) -> str | None:
     plain = _unpacked(head) if head.startswith(GZIP) else head
     if any(plain[at : at + 4] in magics for at, magics in NIFTI.items()):
         return f"a NIfTI volume, {MEASURED}"
-    return next((name for magic, name in FOREIGN.items() if head.startswith(magic)), None)
+    named = head[4:] if head[4:6] == TS else head  # .m2ts has a clock before each packet of TS
+    return next((name for magic, name in FOREIGN.items() if named.startswith(magic)), None)
 
 
 def _unpacked(head: bytes) -> bytes:
