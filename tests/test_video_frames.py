@@ -135,3 +135,30 @@ def test_verify_reads_matrices_that_ffmpeg_does_not_convert(matrix, upscaler, tm
     source = write(tmp_path / "a.mkv", format="yuv444p", times=(0, 40), colors=(1, 1, 1, matrix))
     enlarge(upscaler, source, tmp_path / "b.mkv", Wishes())
     assert compare(source, tmp_path / "b.mkv") == ()
+
+
+def standing(path, first):
+    """The clip whose last packet lasts three seconds."""
+    with av.open(str(first)) as old, av.open(str(path), "w") as new:
+        made = new.add_stream_from_template(old.streams.video[0])
+        packets = [packet for packet in old.demux(video=0) if packet.size]
+        packets[-1].duration = round(3 / packets[-1].time_base)
+        for packet in packets:
+            packet.stream = made
+            new.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("names", [("a.mp4", "b.mp4"), ("a.mp4", "b.mkv"), ("a.mkv", "b.mkv")])
+@pytest.mark.parametrize("later", [0, 2])
+def test_the_last_picture_stays_as_long(names, later, upscaler, tmp_path):
+    """MP4 counts lengths in the order of decoding: with B-frames another packet has that one's."""
+    options = {"bf": str(later), "x264-params": "b-adapt=0"}
+    source = standing(tmp_path / names[0], write(tmp_path / "first.mp4", options=options))
+    target = tmp_path / names[1]
+    enlarge(upscaler, source, target, Wishes())
+    if later and source.suffix == ".mkv":
+        return  # there a length is that of its own picture
+    with av.open(str(source)) as wanted, av.open(str(target)) as found:
+        assert wanted.duration > 3_000_000
+        assert found.duration == pytest.approx(wanted.duration, abs=1000)

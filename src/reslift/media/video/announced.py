@@ -7,17 +7,20 @@ is missing that none of these explains.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reslift.errors import InputError, one_line
 from reslift.media.video.boxes import demuxer
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
+    from reslift.media.video.frames import Shot
     from reslift.media.video.probe import Clip
 
 PART = 10
@@ -29,13 +32,23 @@ ADVICE = "; add --allow-truncated for what is there"
 
 @dataclass
 class Met:
-    """What was met: packets and frames of the picture stream, times in ticks."""
+    """What was met: packets and frames of the picture stream, times in ticks.
+
+    end: when the packet that lasts longest has been shown.
+    """
 
     packets: int = 0
     frames: int = 0
     first: int | None = None
     last: int = 0
     longest: int = 0
+    end: int = 0
+
+    def take(self, packet: Packet[Any]) -> None:
+        """Note a packet."""
+        self.packets += bool(packet.size)
+        if packet.pts is not None:
+            self.end = max(self.end, packet.pts + (packet.duration or 0))
 
     def at(self, pts: int) -> None:
         """Note the time of the next frame."""
@@ -44,6 +57,25 @@ class Met:
         else:
             self.longest = max(self.longest, pts - self.last)
         self.last = pts
+
+
+def until_the_end(shots: Iterable[Shot], stream: VideoStream, met: Met) -> Iterator[Shot]:
+    """The same shots, the last of which stays as long as the file says.
+
+    MP4 counts lengths in the order of decoding, so that with B-frames the length of the last
+    picture is at another one.
+    """
+    last: Shot | None = None
+    for shot in shots:
+        if last is not None:
+            yield last
+        last = shot
+    if last is None:
+        return
+    if stream.duration:
+        end = min(met.end, (stream.start_time or 0) + stream.duration)
+        last = replace(last, duration=max(last.duration, end - last.pts))
+    yield last
 
 
 def too_few_decoded(clip: Clip, missing: int, met: Met) -> InputError | None:
@@ -75,7 +107,7 @@ def too_few_there(
     if end is None or met.first is None or met.frames < 2:
         return None
     tick = clip.time_base
-    tail, longest = end - met.last * tick, max(met.longest * tick, 1 / clip.rate)
+    tail, longest = end - max(met.last, met.end) * tick, max(met.longest * tick, 1 / clip.rate)
     if TAIL * tail <= end or tail <= longest * Fraction(LONGER):
         return None
     return InputError(

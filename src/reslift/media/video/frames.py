@@ -13,7 +13,7 @@ import numpy as np
 
 from reslift.errors import InputError, one_line
 from reslift.limits import Limits
-from reslift.media.video.announced import Met, too_few_decoded, too_few_there
+from reslift.media.video.announced import Met, too_few_decoded, too_few_there, until_the_end
 from reslift.media.video.color import Conversion, Words
 from reslift.media.video.probe import (
     UNNAMED,
@@ -151,7 +151,9 @@ class Frames:
         with opened(self._clip.path) as container, boundary(self._clip.path):
             stream = picture_stream(container, self._clip.path)
             shots = (self._shot(frame) for frame in self._timed(container, stream))
-            yield from self._wanted(steadied(shots) if self._selection.steady else shots)
+            wanted = self._wanted(steadied(shots) if self._selection.steady else shots)
+            cut = self._selection.end is not None
+            yield from wanted if cut else until_the_end(wanted, stream, self._met)
             if self._selection.whole and not self._selection.allow_truncated:
                 error = too_few_there(self._clip, container, stream, self._met)
                 if error is not None:
@@ -183,7 +185,7 @@ class Frames:
         context, tally, met = decoder(stream), self.tally, self._met
         kept, stamps = 0, Stamps(container.format.name, self._clip.codec)
         for packet in whole_packets(container, [stream], self._clip.path):
-            met.packets += bool(packet.size)
+            met.take(packet)
             kept += bool(packet.size) and not packet.is_discard
             stamps.push(packet)
             try:

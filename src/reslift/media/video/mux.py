@@ -80,7 +80,7 @@ def join(
         shift = first if cut.start is not None else 0
         output.set_chapters(_chapters(source, stretch))
         copied = _copied(clip.path, source, copies, stretch)
-        filled = _interleave(output, _pictures(parts, video, clip.time_base, shift), copied)
+        filled = _interleave(output, _pictures(parts, video, muxer, clip.time_base, shift), copied)
         output.close()
     given, empty = streams.without_empty(given, filled, muxer, whole=stretch == Stretch())
     notes += empty
@@ -218,7 +218,7 @@ def _chapters(source: InputContainer, stretch: Stretch) -> list[Any]:
 
 
 def _pictures(
-    parts: list[Part], video: Stream, tick: Fraction, shift: int
+    parts: list[Part], video: Stream, muxer: str, tick: Fraction, shift: int
 ) -> Iterator[tuple[Fraction, Packet[Any]]]:
     times = [time for part in parts for time in part.times]
     stamps = [pts for pts, _ in times]
@@ -239,6 +239,9 @@ def _pictures(
                 packet.duration = (
                     times[place][1] if following is None else following - stamps[place]
                 )
+                if position + 1 == len(stamps) and muxer not in COARSE:
+                    # MP4 ends where the packet ends that is decoded last.
+                    packet.duration = max(packet.duration, sum(times[-1]) - stamps[place])
                 joined: Any = packet
                 joined.stream = video
                 position += 1
