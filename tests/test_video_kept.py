@@ -282,3 +282,34 @@ def test_verify_sees_frames_in_another_order(tmp_path):
     order[1], order[3] = order[3], order[1]
     assert f"2 of 4 {words} 1" in " ".join(compare(source, clip("swapped.mkv", order)))
     assert f"1 of 4 {words} 1" in " ".join(compare(source, clip("held.mkv", [0, 0, 2, 3])))
+
+
+def box(name, *parts):
+    data = b"".join(parts)
+    return (8 + len(data)).to_bytes(4, "big") + name + data
+
+
+def all_around(path):
+    """The MP4 marked as a picture all around, as Spherical Video V2 has it."""
+    whole = bytes(4)
+    projection = box(b"proj", box(b"prhd", whole, bytes(12)), box(b"equi", whole, bytes(16)))
+    mark = box(b"sv3d", box(b"svhd", whole, b"test\0"), projection)
+    data = bytearray(path.read_bytes())
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        place = data.rindex(name) - 4
+        size = int.from_bytes(data[place : place + 4], "big")
+        data[place : place + 4] = (size + len(mark)).to_bytes(4, "big")
+    data[place + size : place + size] = mark
+    path.write_bytes(data)
+    return path
+
+
+def test_marks_that_cannot_be_written_are_told(upscaler, tmp_path):
+    packed = {"x264-params": "frame-packing=3"}
+    clips = {
+        "look all around": all_around(write(tmp_path / "a.mp4")),
+        "a picture for each eye": write(tmp_path / "b.mp4", options=packed),
+    }
+    for words, source in clips.items():
+        (note,) = enlarge(upscaler, source, tmp_path / f"large-{source.name}", Wishes()).notes
+        assert words in note and "cannot be kept" in note

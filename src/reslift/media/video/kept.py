@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from reslift.errors import one_line
@@ -13,6 +13,12 @@ EMPTY = {("language", "und"), ("creation_time", "1970-01-01T00:00:00.000000Z")}
 UNTOLD = {"handler_name", "vendor_id", "duration", "mimetype", "filename"}
 DEFAULT_TRACK = 1
 LANGUAGE = "language"
+MARKS = {
+    "SPHERICAL": "pictures that look all around (360°)",
+    "STEREO3D": "a picture for each eye",
+}
+STEREO_TAG = "stereo_mode"
+"""Matroska's own way of telling, which is kept or told of as any tag is."""
 
 
 def lacking(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -45,3 +51,13 @@ def unplaced(name: str, was: Said, now: Said, muxer: str) -> Iterator[str]:
 
         words = ", ".join(use.name or "" for use in Disposition(uses)).replace("_", " ")
         yield f"{name} is no longer marked as {words}: {muxer} has no place for it"
+
+
+def unmarked(kinds: Collection[str], tags: Mapping[str, str]) -> Iterator[str]:
+    """Sentences on what a clip's pictures are marked as, which PyAV has no means to write.
+
+    kinds: side data of its first frame. tags: of its picture stream.
+    """
+    for kind, words in MARKS.items():
+        if kind in kinds and not (kind == "STEREO3D" and STEREO_TAG in tags):
+            yield f"the mark of {words} cannot be kept; players show the result as a flat picture"

@@ -20,7 +20,7 @@ from reslift.files import CANNOT_WRITE
 from reslift.media.video import streams, timecode
 from reslift.media.video.cut import Cut, Stretch
 from reslift.media.video.encode import FORMATS, Encoding
-from reslift.media.video.kept import Said, unplaced
+from reslift.media.video.kept import Said, unmarked, unplaced
 from reslift.media.video.parts import Part
 from reslift.media.video.probe import Clip, opened, picture_stream, whole_packets
 
@@ -59,6 +59,7 @@ def join(
         picture = picture_stream(source, clip.path)
         others, notes = streams.copyable(source, picture, muxer)
         notes += streams.unspeakable([picture, *others], muxer)
+        notes += unmarked(clip.kinds, picture.metadata)
         tags = {} if strip else streams.file_tags(source)
         notes += streams.tell(tags, record, muxer)
         ticks = [clip.time_base, *(stream.time_base for stream in others)]
