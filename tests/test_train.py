@@ -175,6 +175,39 @@ def test_a_damaged_run_is_one_line_and_stays_as_it_is(
     assert before == {path: path.read_bytes() for path in run.folder.iterdir()}
 
 
+@pytest.mark.parametrize("steps", [2, 12])
+def test_a_run_whose_state_is_gone_is_not_started_anew(
+    steps: int, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would begin at step 0 and replace best and last by those of the first steps."""
+    run = start(tmp_path / "run", recipe())
+    with pytest.raises(KeyboardInterrupt):
+        fit(recipe(), run, data=pictures, watcher=Stopper(steps))
+    (run.folder / "state.pt").unlink()
+    before = {path: path.read_bytes() for path in run.folder.iterdir()}
+    words = ["train", "--resume", str(run.folder), "--data", str(pictures), "--device", "cpu"]
+    assert main(words) == 1
+    assert "state.pt is not there" in capsys.readouterr().err.splitlines()[-1]
+    assert before == {path: path.read_bytes() for path in run.folder.iterdir()}
+
+
+def test_a_run_that_is_killed_after_a_validation_has_a_state(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Run, rows: list[dict[str, object]]) -> None:
+        raise MemoryError
+
+    run = start(tmp_path / "run", recipe())
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Run, "log", killed)
+        fit(recipe(), run, data=pictures)
+    assert not (run.folder / "log.jsonl").exists()
+    assert fit(recipe(), run, data=pictures)
+    whole = start(tmp_path / "whole", recipe())
+    fit(recipe(), whole, data=pictures)
+    assert weights(run, "best") == weights(whole, "best") and weights(run) == weights(whole)
+
+
 def test_a_state_that_finds_no_room_is_told_and_the_old_one_stays(tmp_path: Path) -> None:
     run, cpu = start(tmp_path / "run", recipe()), torch.device("cpu")
     old = {**dict.fromkeys(IN_STATE, 0), "step": 7}

@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 
-from reslift.checkpoint import Card
+from reslift.checkpoint import SUFFIX, Card
 from reslift.errors import CheckpointError, OutputError, OutputExists, one_line
 from reslift.files import atomic_write
 from reslift.models import SRModel
@@ -167,14 +167,24 @@ class Run:
         with atomic_write(self.folder / STATE, overwrite=True) as temporary:
             temporary.write_bytes(whole.getbuffer())
 
+    @property
+    def has_state(self) -> bool:
+        """Whether there is something to continue from."""
+        return (self.folder / STATE).exists()
+
     def load_state(self, device: torch.device) -> dict[str, Any] | None:
         """The last saved state, or None when the run had not saved one yet.
 
         Raises:
-            CheckpointError: the file is damaged.
+            CheckpointError: the file is damaged, or gone from a run that had one.
         """
         path = self.folder / STATE
-        if not path.exists():
+        if not self.has_state:
+            if (self.folder / LOG).exists() or (self.folder / f"last{SUFFIX}").exists():
+                raise CheckpointError(
+                    f"{one_line(path)} is not there, and without it the run would start anew over "
+                    "its own results: bring it back, or train into another folder with --out"
+                )
             return None
         try:
             state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)

@@ -298,6 +298,8 @@ class Session:
         if self._leads:
             if better or not (self.run.folder / f"best{checkpoint.SUFFIX}").exists():
                 self._save_weights("best", score)
+            if not self.run.has_state:
+                self._save_state()  # a log without a state is a loss
             self.run.log(self.rows)
             self._tell(self.reporter.update(self.rows, self.step, self.finished, score))
             if self._events:
@@ -360,10 +362,8 @@ class Session:
 
     def _save_weights(self, stem: str, score: Score | None) -> None:
         path = self.run.folder / f"{stem}{checkpoint.SUFFIX}"
-        part, model = self.recipe.data, self.stepper.average
-        seen = (
-            f"{len(self.bank.stock.names)} pictures, {len(self.bank.stock.hr) / 1e6:.1f} MP, from "
-        )
+        part, model, stock = self.recipe.data, self.stepper.average, self.bank.stock
+        seen = f"{len(stock.names)} pictures, {len(stock.hr) / 1e6:.1f} MP, from "
         seen += ", ".join((self.root / folder).resolve().name for folder in part.train)
         seen += "".join(f", {count} {kind}" for kind, count in self.made.items() if count)
         card = card_of(self.recipe, model, seen, self.step, score, self.validator.baseline)
