@@ -10,7 +10,7 @@ from PIL import Image
 from skimage import data
 
 from reslift.media import Wishes
-from reslift.media.video.frames import Shot, steadied
+from reslift.media.video.shots import Shot, steadied
 from reslift.media.video.steady import AHEAD, Steady
 from reslift.media.video.work import enlarge
 from small_models import bicubic_lift, made

@@ -5,7 +5,7 @@
     boxes, probe ─ what a file is     frames ─ decode, time, count     color ─ YUV ↔ RGB
     steady ─ noise over time          overlap ─ three steps at once    encode, parts ─ segments
     mux, streams ─ join, copy         work ─ from end to end           verify ─ compare two files
-    shape ─ sides, pixel aspect       kept ─ tags that are lost
+    shape ─ sides, pixel aspect       kept ─ tags that are lost        shots ─ one frame, its length
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ is missing that none of these explains.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-    from reslift.media.video.frames import Shot
     from reslift.media.video.probe import Clip
 
 PART = 10
@@ -57,25 +55,6 @@ class Met:
         else:
             self.longest = max(self.longest, pts - self.last)
         self.last = pts
-
-
-def until_the_end(shots: Iterable[Shot], stream: VideoStream, met: Met) -> Iterator[Shot]:
-    """The same shots, the last of which stays as long as the file says.
-
-    MP4 counts lengths in the order of decoding, so that with B-frames the length of the last
-    picture is at another one.
-    """
-    last: Shot | None = None
-    for shot in shots:
-        if last is not None:
-            yield last
-        last = shot
-    if last is None:
-        return
-    if stream.duration:
-        end = min(met.end, (stream.start_time or 0) + stream.duration)
-        last = replace(last, duration=max(last.duration, end - last.pts))
-    yield last
 
 
 def too_few_decoded(clip: Clip, missing: int, met: Met) -> InputError | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -13,7 +12,7 @@ import numpy as np
 
 from reslift.errors import InputError, one_line
 from reslift.limits import Limits
-from reslift.media.video.announced import Met, too_few_decoded, too_few_there, until_the_end
+from reslift.media.video.announced import Met, too_few_decoded, too_few_there
 from reslift.media.video.color import Conversion, Words
 from reslift.media.video.probe import (
     UNNAMED,
@@ -31,7 +30,7 @@ from reslift.media.video.probe import (
     side_data,
     whole_packets,
 )
-from reslift.media.video.steady import AHEAD, Steady
+from reslift.media.video.shots import Shot, steadied, until_the_end
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -55,21 +54,6 @@ LOST_DATA = {
     "A53_CC": "closed captions inside the pictures",
     UNNAMED: "what goes along with the pictures and PyAV does not know (such as EXIF)",
 }
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One frame: its place in the result, its time and length in ticks, its picture.
-
-    image: (H, W, C) uint16, None where its result is there already. same: that of the one before
-    it, bit for bit.
-    """
-
-    index: int
-    pts: int
-    duration: int
-    image: Words | None
-    same: bool
 
 
 @dataclass
@@ -336,31 +320,6 @@ class Stamps:
 
 def _stamp(packet: Packet[Any]) -> int | None:
     return packet.pts if packet.pts is not None else packet.dts
-
-
-def steadied(shots: Iterable[Shot]) -> Iterator[Shot]:
-    """The same shots with steady pictures, some of them later; what repeats takes no part."""
-    steady, waiting, repeats = Steady(), deque[Shot](), 0
-    shown: Words | None = None
-
-    def release(pictures: Iterable[Words]) -> Iterator[Shot]:
-        nonlocal shown
-        for shown in pictures:
-            yield replace(waiting.popleft(), image=shown)
-            while waiting and waiting[0].same:
-                yield replace(waiting.popleft(), image=shown)
-
-    for shot in shots:
-        assert shot.image is not None
-        waiting.append(shot)
-        repeats = repeats + 1 if shot.same else 0
-        if not shot.same:
-            yield from release(steady.push(shot.image))
-        elif repeats > AHEAD:
-            yield from release(steady.flush())
-            while waiting:
-                yield replace(waiting.popleft(), image=shown)
-    yield from release(steady.flush())
 
 
 def planes_of(frame: VideoFrame, dtype: np.dtype[np.generic]) -> list[Pixels]:

@@ -27,7 +27,7 @@ from reslift.errors import OutputError, one_line
 from reslift.files import atomic_write
 from reslift.media.video.color import Words
 from reslift.media.video.encode import Encoder, Encoding
-from reslift.media.video.frames import Shot
+from reslift.media.video.shots import Shot
 
 PIXELS = 250_000_000
 FEWEST, MOST = 24, 250

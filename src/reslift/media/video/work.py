@@ -26,12 +26,13 @@ from reslift.media.recorded import told
 from reslift.media.video.color import Words
 from reslift.media.video.cut import Cut
 from reslift.media.video.encode import Encoding, choose
-from reslift.media.video.frames import Frames, Selection, Shot, Tally
+from reslift.media.video.frames import Frames, Selection, Tally
 from reslift.media.video.mux import join
 from reslift.media.video.overlap import Seconds, overlapped
 from reslift.media.video.parts import Parts, digest, segment_length
 from reslift.media.video.probe import LOSSLESS, Clip, probe, truncated
 from reslift.media.video.shape import sides_of
+from reslift.media.video.shots import Shot
 from reslift.pixels.planes import Planes
 from reslift.pixels.regrid import Regrid
 
