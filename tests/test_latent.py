@@ -301,3 +301,16 @@ def test_what_cannot_be_looked_at_is_refused(tmp_path, folder):
         latent.open_source(path, pictures(tmp_path / "few", 1))
     with pytest.raises(InputError, match="no such folder"):
         latent.open_source(path, tmp_path / "absent")
+
+
+def test_a_look_that_fails_leaves_no_folder(tmp_path, capsys):
+    """Neither does an evaluation."""
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "one.png")
+    data = ["--data", str(tmp_path)]
+    look = ["latent", "lift-small", *data, "-o", str(tmp_path / "new" / "look")]
+    assert main(look) == 2
+    assert main(["evaluate", "no-such-model", *data, "--out", str(tmp_path / "new")]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
+    (tmp_path / "new").write_text("a file")
+    assert main(look) == 1
+    assert "cannot make the folder" in capsys.readouterr().err.splitlines()[-1]

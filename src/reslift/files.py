@@ -78,6 +78,28 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
         raise _exists(path)
 
 
+def make_folder(folder: Path) -> None:
+    """The folder and those above it; OutputError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {one_line(folder)}: {error.strerror or repr(error)}; "
+            "choose another place with -o"
+        ) from error
+
+
+def try_folder(folder: Path) -> None:
+    """Raise, before any work, what `make_folder` would raise; nothing new is left behind."""
+    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        make_folder(folder)
+    finally:
+        for place in new:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
 def check_not_input(target: Path, *inputs: Path | None) -> None:
     """Raise UsageError where `target` is one of `inputs`, under whatever name: they are kept."""
     for path in inputs:

@@ -26,8 +26,8 @@ from reslift import checkpoint, formats
 from reslift.backends.torch import TorchBackend
 from reslift.canvas import canvas
 from reslift.dial import AnyImage
-from reslift.errors import OutputError, UsageError, one_line
-from reslift.files import check_target
+from reslift.errors import UsageError
+from reslift.files import check_target, make_folder
 from reslift.models.variational import Variational, require_variational
 from reslift.pixels.planes import Floats, Pixels, Planes
 from reslift.pixels.tiles import Box
@@ -257,13 +257,7 @@ def _check(count: int, least: int, seed: int) -> None:
 
 
 def _prepare(folder: Path, targets: list[Path], overwrite: bool) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {one_line(folder)}: {error.strerror or repr(error)}; "
-            "choose another place with -o"
-        ) from error
+    make_folder(folder)
     for target in targets:
         check_target(target, overwrite=overwrite)
 

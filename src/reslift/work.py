@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from reslift import formats, provenance
 from reslift.canvas import IN_MEMORY, canvas
-from reslift.errors import InputError, OutputError, UsageError, one_line
-from reslift.files import atomic_write, check_target
+from reslift.errors import InputError, UsageError, one_line
+from reslift.files import atomic_write, check_target, make_folder
 from reslift.finish import Finish, Runs
 from reslift.formats import place as places
 from reslift.formats.place import Place
@@ -361,17 +361,6 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def make_folder(folder: Path) -> None:
-    """The folder and those above it; OutputError where that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {one_line(folder)}: {error.strerror or repr(error)}; "
-            "choose another place with -o"
-        ) from error
 
 
 def _write_beside(target: Path, record: Record, overwrite: bool) -> None:

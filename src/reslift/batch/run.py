@@ -15,7 +15,6 @@ from reslift.batch.overlap import Overlap, Stages
 from reslift.batch.plan import Job, Plan
 from reslift.errors import OutputError, OutputExists
 from reslift.media import Wishes
-from reslift.work import make_folder
 
 if TYPE_CHECKING:
     from reslift.upscale import Upscaler
@@ -100,7 +99,7 @@ class Batch:
                 return
             if self._journal.is_ours(job):
                 wishes = replace(wishes, overwrite=True)
-            make_folder(job.target.parent)
+            files.make_folder(job.target.parent)
             self._journal.begin(job)
         outcome.work = self.upscaler.work(job.source, job.target, wishes)
         outcome.work.read()

@@ -10,28 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from reslift import report
-from reslift.errors import OutputError, OutputExists, one_line
+from reslift.errors import OutputExists, one_line
 from reslift.evaluate.gallery import Subject
 from reslift.evaluate.page import render
 from reslift.evaluate.results import BASELINE, Evaluation
 from reslift.evaluate.trust import TRUST
-from reslift.files import atomic_write
+from reslift.files import atomic_write, make_folder, try_folder
 from reslift.metrics import shown
 
 JSON, CSV, PAGE = "results.json", "results.csv", "report.html"
 
 
 def prepare(folder: Path, *, overwrite: bool) -> None:
-    """Make the folder before the work starts, and refuse what would be overwritten.
+    """Refuse, before the work starts, what would be overwritten or cannot be made.
 
     Raises:
         OutputExists: a result is there and ``overwrite`` is False.
         OutputError: the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {one_line(folder)}: {one_line(error.strerror)}") from error
+    try_folder(folder)
     for name in (JSON, CSV, PAGE):
         if (folder / name).exists() and not overwrite:
             raise OutputExists(
@@ -47,11 +44,12 @@ def save(
     *,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write the three files and return their paths.
+    """Make the folder, write the three files and return their paths.
 
     Raises:
         OutputExists, OutputError: a file exists or cannot be written.
     """
+    make_folder(folder)
     now = datetime.now().astimezone()
     texts = {
         JSON: json.dumps(

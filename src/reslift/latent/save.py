@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reslift.errors import OutputError, OutputExists, one_line
-from reslift.files import atomic_write
+from reslift.errors import OutputExists, one_line
+from reslift.files import atomic_write, make_folder, try_folder
 from reslift.latent.drawing import draw_map
 from reslift.latent.explore import Exploration
 from reslift.latent.page import columns, joined, render
@@ -23,27 +23,25 @@ FILES = (PAGE, CSV, BETWEEN, THROUGH, "map-pca.png", "map-tsne.png", "map-umap.p
 
 
 def prepare(folder: Path, *, overwrite: bool) -> None:
-    """Make the folder before the work starts, and refuse what would be overwritten.
+    """Refuse, before the work starts, what would be overwritten or cannot be made.
 
     Raises:
         OutputExists: a result is there and ``overwrite`` is False.
         OutputError: the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {one_line(folder)}: {one_line(error.strerror)}") from error
+    try_folder(folder)
     there = next((folder / name for name in FILES if (folder / name).exists()), None)
     if there is not None and not overwrite:
         raise OutputExists(f"{one_line(there)} exists; name another --out or add --overwrite")
 
 
 def save(folder: Path, found: Exploration, command: str, *, overwrite: bool = False) -> list[Path]:
-    """Write all files and return their paths, the page first.
+    """Make the folder, write all files and return their paths, the page first.
 
     Raises:
         OutputExists, OutputError: a file exists or cannot be written.
     """
+    make_folder(folder)
     made = f"{datetime.now().astimezone():%Y-%m-%d %H:%M}"
     paths = []
     for name, text in {PAGE: render(found, command, made), CSV: table(found)}.items():
