@@ -136,10 +136,12 @@ def test_orientation_is_applied_to_both(tmp_path, pair, photo):
 
 def test_the_command_says_it_and_ends_with_4(pair, photo, tmp_path, capsys):
     assert main(["verify", *map(str, pair)]) == 0
-    assert "holds: no difference over 1" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith(": holds: largest difference 0, limit 1 level\n")
     dark = save(tmp_path / "dark.png", photo // 2)
     assert main(["verify", str(pair[0]), str(dark)]) == 4
-    assert "does not hold" in capsys.readouterr().out
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    found = verify(pair[0], dark)
+    assert verdict == f"{dark}: does not hold: largest difference {found.largest:g}, limit 1 level"
     assert main(["verify", str(pair[0]), str(dark), "--json", "--tolerance", "255"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["holds"]

@@ -68,6 +68,16 @@ def _print(found: Verification) -> None:
             level = "" if found.bits else f" {one.level:>10.4g}"
             numbers = f" {one.largest:>9.5g} {one.mean:>10.4f} {one.unrounded:>10.3f}"
             tell(f"{one.name:<{wide}}{numbers}{level}")
-    verdict = "holds" if found.holds else "does not hold"
-    limit = f": no difference over {found.tolerance:g}" if found.channels else ""
-    tell(f"{escaped(found.result)}: {verdict}{limit}")
+    tell(f"{escaped(found.result)}: {_verdict(found)}")
+
+
+def _verdict(found: Verification) -> str:
+    """Whether it holds, and the two numbers and the findings that decide it."""
+    reasons = []
+    if found.channels:
+        limit = "1 level" if found.tolerance == 1 else f"{found.tolerance:g} levels"
+        reasons.append(f"largest difference {found.largest:.5g}, limit {limit}")
+    if found.findings:
+        reasons.append("see what differs above")
+    why = f": {'; '.join(reasons)}" if reasons else ""
+    return f"{'holds' if found.holds else 'does not hold'}{why}"
