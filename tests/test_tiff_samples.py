@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from formats_samples import noise
 from reslift import formats, media
@@ -162,6 +163,19 @@ def test_the_depth_of_a_palette_image_is_told(bits, tmp_path):
     picture = formats.read(tmp_path / "a.tif")
     assert picture.bits == bits
     assert picture.notes == (f"palette image becomes {bits}-bit RGB",)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_palette_of_grays_is_read(bits, tmp_path):
+    """libvips hands out one band of it, and it was refused as another content than announced."""
+    shades = np.linspace(255, 0, 2**bits).astype(np.uint8)
+    pixels = noise(9, 11) >> (8 - bits)
+    image = Image.fromarray(pixels).convert("P")
+    image.putpalette([*shades.repeat(3)])
+    image.save(tmp_path / "a.tif", bits=bits)
+    picture = formats.read(tmp_path / "a.tif")
+    assert picture.space == "rgb"
+    assert np.array_equal(picture.pixels, shades[pixels].reshape(9, 11, 1).repeat(3, 2))
 
 
 def test_complex_numbers_are_refused(tmp_path):

@@ -161,6 +161,7 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
         "bits": min(bits),
         "sample": min(kinds),
         "photometric": photometric,
+        "palette": photometric == PALETTE,
         "compression": one(COMPRESSION, 1),
         "separate": separate,
         "foreign": tiff_samples.is_foreign(

@@ -78,11 +78,13 @@ def decode(
     facts: Facts,
     limits: Limits,
     fail_on: str = "warning",
+    palette: bool = False,
     **options: Any,
 ) -> np.ndarray:
     """The pixels that `loader` (a source loader of libvips) finds, in its own sample type.
 
     fail_on: what libvips must not pass over. Below "warning" it shows garbage for damaged TIFF.
+    palette: gray is RGB whose colours are all gray, of which libvips hands out one band.
 
     Raises InputError where the size is not the one in `facts`, LimitError where decoding takes
     longer than `limits.decode_seconds`, and whatever pyvips raises for damaged content.
@@ -90,6 +92,8 @@ def decode(
     load = getattr(library().Image, loader)
     source = _source(file)
     image = aside(lambda: load(source, access="sequential", fail_on=fail_on, **options))
+    if palette and image.bands < facts.bands == image.bands + 2:
+        image = image[0].bandjoin([image[0], *image])
     if (image.width, image.height, image.bands) != (facts.width, facts.height, facts.bands):
         raise damaged(
             f"the header says {facts.width}×{facts.height} with {facts.bands} bands, the content "
@@ -105,7 +109,8 @@ def decode(
 
 def decode_tiff(file: BinaryIO, facts: Facts, limits: Limits, page: int = 0) -> np.ndarray:
     """The pixels of a page of a TIFF; as `decode`."""
-    return decode("tiffload_source", file, facts, limits, unlimited=True, page=page)
+    options = {"unlimited": True, "page": page, "palette": facts.private["palette"]}
+    return decode("tiffload_source", file, facts, limits, **options)
 
 
 def opened_tiff(file: BinaryIO, access: str) -> Any:
