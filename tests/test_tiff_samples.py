@@ -178,6 +178,57 @@ def test_a_palette_of_grays_is_read(bits, tmp_path):
     assert np.array_equal(picture.pixels, shades[pixels].reshape(9, 11, 1).repeat(3, 2))
 
 
+def unnamed(path, pixels, photometric):
+    """A TIFF that does not say what its further samples are, as old programs write it."""
+    tifffile.imwrite(path, pixels, photometric=photometric, planarconfig="contig", metadata=None)
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as opened:
+        tag = opened.pages[0].tags["ExtraSamples"]
+    data[tag.offset : tag.offset + 2] = (65000).to_bytes(2, "little")
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("samples", "photometric"), [(2, "minisblack"), (4, "rgb"), (5, "separated")]
+)
+def test_a_further_channel_that_no_tag_names_is_alpha(samples, photometric, tmp_path):
+    pixels = noise(9, 11, samples)
+    picture = formats.read(unnamed(tmp_path / "a.tif", pixels, photometric))
+    assert picture.alpha
+    assert np.array_equal(picture.pixels, pixels)
+    assert picture.notes == ("the unnamed extra channel is taken for alpha",)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(("samples", "photometric"), [(5, "rgb"), (3, "minisblack")])
+def test_further_channels_are_carried_over(samples, photometric, named, tmp_path):
+    path, pixels = tmp_path / "a.tif", np.sort(noise(12, 14, samples), axis=0)
+    if named:
+        tifffile.imwrite(path, pixels, photometric=photometric, planarconfig="contig")
+    else:
+        unnamed(path, pixels, photometric)
+    made(bicubic_lift()).upscale_file(path, tmp_path / "b.tif")
+    large = tifffile.imread(tmp_path / "b.tif")
+    assert large.shape == (24, 28, samples)
+    small = large.reshape(12, 2, 14, 2, samples).mean((1, 3))
+    assert np.abs(small - pixels).mean() < 8
+
+
+@pytest.mark.parametrize(("bits", "samples"), [(4, 3), (2, 4), (1, 2)])
+def test_several_samples_in_a_byte_are_refused_by_the_header(bits, samples, tmp_path):
+    pixels = noise(8, 8, samples)
+    kind = "rgb" if samples > 2 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=kind, planarconfig="contig")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as opened:
+        at = opened.pages[0].tags["BitsPerSample"].valueoffset
+    data[at : at + 2 * samples] = bits.to_bytes(2, "little") * samples
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match=f"{samples} samples of {bits} bits a sample"):
+        formats.peek(tmp_path / "a.tif")
+
+
 def test_complex_numbers_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.ones((9, 9), np.complex64))
     with pytest.raises(InputError, match="complex numbers"):

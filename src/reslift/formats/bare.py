@@ -22,13 +22,16 @@ from typing import BinaryIO, cast
 
 from reslift.formats import vips
 from reslift.formats.base import damaged
-from reslift.formats.ifd import Structure
+from reslift.formats.ifd import Entry, Structure
 
 LAYOUT = {
     *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324),
     *(325, 332, 338, 339, 347, *range(512, 522), 529, 530, 531, 532, 50674),
 }
 """Sides, depth, compression and its tables, kind of colour, strips, tiles, planes, extra bands."""
+PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES = 262, 277, 338
+COLOURS = {2: 3, 5: 4, 6: 3}
+SHORT = 3
 
 
 @contextmanager
@@ -39,10 +42,14 @@ def page_alone(file: BinaryIO, number: int) -> Iterator[BinaryIO]:
     """
     structure = Structure(file)
     tags, _ = structure.directory(_directories(structure)[number])
-    records = []
-    for tag in sorted(LAYOUT & tags.keys()):
+    records = {}
+    for tag in LAYOUT & tags.keys():
         file.seek(tags[tag].record)
-        records.append(file.read(20 if structure.big else 12))
+        records[tag] = file.read(20 if structure.big else 12)
+    if EXTRA_SAMPLES not in tags and _has_one_more(structure, tags):
+        # Without a word on it libtiff complains, as of odd tags.
+        form = structure.order + ("HHQHxxxxxx" if structure.big else "HHIHxx")
+        records[EXTRA_SAMPLES] = struct.pack(form, EXTRA_SAMPLES, SHORT, 1, 0)
     wide, link, place = ("Q", "Q", 8) if structure.big else ("H", "I", 4)
     with tempfile.TemporaryFile() as opened:
         copy = cast(BinaryIO, opened)
@@ -50,12 +57,21 @@ def page_alone(file: BinaryIO, number: int) -> Iterator[BinaryIO]:
         shutil.copyfileobj(file, copy)
         copy.write(bytes(copy.tell() % 2))
         at = copy.tell()
-        copy.write(struct.pack(structure.order + wide, len(records)) + b"".join(records))
+        copy.write(struct.pack(structure.order + wide, len(records)))
+        copy.write(b"".join(record for _, record in sorted(records.items())))
         copy.write(struct.pack(structure.order + link, 0))
         copy.seek(place)
         copy.write(struct.pack(structure.order + link, at))
         copy.flush()
         yield copy
+
+
+def _has_one_more(structure: Structure, tags: dict[int, Entry]) -> bool:
+    """Whether there is one sample more than colours."""
+    kind, samples = (
+        (structure.integers(tags.get(tag)) or (1,))[0] for tag in (PHOTOMETRIC, SAMPLES)
+    )
+    return samples == COLOURS.get(kind, 1) + 1
 
 
 def _directories(structure: Structure) -> list[int]:

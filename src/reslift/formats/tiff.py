@@ -142,11 +142,12 @@ def _layout(structure: Structure, tags: dict[int, Entry]) -> dict[str, Any]:
     if len(bits) != 1 or len(kinds) != 1 or extra not in (0, 1):
         raise damaged(
             f"TIFF with {samples} samples of {sorted(bits)} bits as {space} is not supported; "
-            "wanted: gray, RGB or CMYK, with one alpha channel at most, all of one depth"
+            "save it as gray, RGB or CMYK, with one alpha channel at most, all of one depth"
         )
-    if not bits <= DEPTHS:
+    if not bits <= DEPTHS or (samples > 1 and min(bits) < 8):
+        several = f"{samples} samples of " if samples > 1 else ""
         raise damaged(
-            f"TIFF of {min(bits)} bits a sample is not supported; save it with 8 or 16 bits"
+            f"TIFF of {several}{min(bits)} bits a sample is not supported; save it with 8 or 16"
         )
     if kinds & COMPLEX:
         raise damaged("TIFF of complex numbers is not supported; save their parts as pages")

@@ -88,7 +88,8 @@ def library(path: Path) -> Any:
         import rasterio
     except ImportError as error:
         raise InputError(
-            f"cannot use {one_line(path)}: rasters with georeference need rasterio: {GET}"
+            f"cannot use {one_line(path)}: rasters on a map, and of more channels than colours and "
+            f"alpha, need rasterio: {GET}"
         ) from error
     logging.getLogger("rasterio").addHandler(logging.NullHandler())
     return rasterio

@@ -31,7 +31,9 @@ from reslift.provenance import Record
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_BANDS = 1000
 GEO_TAGS = {33550, 33922, 34264, 34735, 42112, 42113, 50844}
-SAMPLES, EXTRA_SAMPLES = 277, 338
+PHOTOMETRIC, SAMPLES = 262, 277
+COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}
+"""Samples of a pixel by its photometric kind, further ones apart."""
 WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld")
 PLACING = {
     **dict.fromkeys(("_RPC.TXT", "_rpc.txt"), b"LINE_OFF"),
@@ -69,10 +71,11 @@ class GeoTiff(Medium):
                 structure = Structure(file)
                 tags, _ = structure.directory(structure.first)
                 samples = (structure.integers(tags.get(SAMPLES)) or (1,))[0]
+                kind = (structure.integers(tags.get(PHOTOMETRIC)) or (-1,))[0]
         except (InputError, OSError, ValueError, OverflowError):
             return False
-        extra = tags[EXTRA_SAMPLES].count if EXTRA_SAMPLES in tags else 0
-        many = samples > 5 or (extra > 1 and samples > 2)
+        # Counted, since many files do not say what their further samples are.
+        many = samples > 5 or (kind in COLOURS and samples > COLOURS[kind] + 1)
         return bool(GEO_TAGS & tags.keys()) or many or _has_side_file(path)
 
     def peek(self, path: Path, limits: Limits, wishes: Wishes = PLAIN) -> Extent:
