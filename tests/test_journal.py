@@ -133,6 +133,18 @@ def test_it_stays_where_something_is_missing_but_not_for_nothing():
     assert not Path(f"new/{NAME}").exists()
 
 
+@pytest.mark.parametrize("all_done", [True, False])
+def test_what_a_run_beside_it_has_begun_stays(all_done):
+    first, second = Journal("s"), Journal("s")
+    made(first, job("a"))
+    made(second, job("b"))
+    second.begin(job("c"))
+    first.close([job("a")], all_done=all_done)
+    job("c").target.write_bytes(b"whole")
+    assert Journal("s").is_done(job("b")) and Journal("s").is_done(job("c"))
+    assert Journal("s").is_done(job("a")) is not all_done
+
+
 def test_odd_names():
     odd = Job(Path("a.png"), Path(os.fsdecode(b"n\n\xff.png")), (1, 1), (1, 1))
     odd.source.write_bytes(b"x")

@@ -94,16 +94,12 @@ class Journal:
         """
         stays = False
         for folder in {job.target.parent for job in jobs}:
-            entries = self._entries(folder)
             ours = {job.target.name for job in jobs if job.target.parent == folder}
-            kept = {
-                name: entry
-                for name, entry in entries.items()
-                if (entry.after or entry.own) and not (all_done and name in ours)
-            }
+            # What is not known was begun by a run beside this one.
+            known = {*self._entries(folder), *ours}
+            gone = ours if all_done else set[str]()
             with contextlib.suppress(OSError, OutputError):
-                _rewrite(folder / NAME, kept)
-            stays = stays or any(name in ours for name in kept)
+                stays = bool(ours & _rewrite(folder / NAME, gone, known)) or stays
         return stays
 
     def _made_of(self, job: Job) -> str:
@@ -127,7 +123,7 @@ class Journal:
         line = json.dumps({"name": job.target.name, **asdict(entry)}).encode() + b"\n"
         path = job.target.parent / NAME
         try:
-            with self._lock, path.open("ab") as file, _alone(file):
+            with self._lock, _locked(path, "ab") as file:
                 # What a kill left of a line is closed, so that it spoils no other.
                 file.write(line if _ends_a_line(path) else b"\n" + line)
                 file.flush()
@@ -167,25 +163,45 @@ def _ends_a_line(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _rewrite(path: Path, entries: dict[str, Entry]) -> None:
+def _rewrite(path: Path, gone: set[str], known: set[str]) -> set[str]:
+    """Leave what is not gone, of what is known only results; gives the names that stay."""
     if not path.exists():
-        return
-    if not entries:
-        path.unlink()
-        return
-    with atomic_write(path, overwrite=True) as temporary:
-        lines = [json.dumps({"name": name, **asdict(entry)}) for name, entry in entries.items()]
-        temporary.write_text("\n".join(lines) + "\n", encoding="ascii")
+        return set()
+    # Windows neither has such locks nor replaces a file that is open.
+    with contextlib.nullcontext() if os.name == "nt" else _locked(path, "rb"):
+        entries = {
+            name: entry
+            for name, entry in dict(_lines(path)).items()
+            if name not in gone and (entry.after or entry.own or name not in known)
+        }
+        if not entries:
+            path.unlink()
+            return set()
+        with atomic_write(path, overwrite=True) as temporary:
+            lines = [json.dumps({"name": name, **asdict(one)}) for name, one in entries.items()]
+            temporary.write_text("\n".join(lines) + "\n", encoding="ascii")
+        return set(entries)
 
 
 @contextlib.contextmanager
-def _alone(file: IO[bytes]) -> Iterator[None]:
-    """While no other process writes to the file, where the system can tell."""
+def _locked(path: Path, mode: str) -> Iterator[IO[Any]]:
+    """The open file, while no other process reads or writes it, where the system can tell."""
+    while True:
+        with path.open(mode) as file:
+            if _is_alone(file, path):
+                yield file
+                return
+
+
+def _is_alone(file: IO[Any], path: Path) -> bool:
+    """Waits for others; whether the file still is the one of that name, and not replaced by one."""
     try:
         import fcntl
     except ImportError:
-        yield
-        return
+        return True
     with contextlib.suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_EX)
-    yield
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
