@@ -46,6 +46,7 @@ command = command_of(UpscaleOptions, upscale)
 
 def _upscale(pipes: Piped) -> int:
     from reslift import batch, checkpoint
+    from reslift.batch.claim import claimed
     from reslift.batch.journal import Journal
 
     options = pipes.options
@@ -80,7 +81,8 @@ def _upscale(pipes: Piped) -> int:
             _ = upscaler.judge  # refuses a model that is not calibrated, once for all files
         return upscaler
 
-    return Run(plan, options, pipes).go(prepare)
+    with claimed(plan.jobs):
+        return Run(plan, options, pipes).go(prepare)
 
 
 @dataclass

@@ -1,0 +1,104 @@
+"""Keeping runs apart: no two of them make the same result at the same time.
+
+::
+
+    run ──► a file in each folder of results that names them, locked while the run lasts
+                 └── what a killed process leaves of it is not locked, and so claims nothing
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+from reslift.batch.naming import place
+from reslift.batch.plan import Job
+from reslift.errors import UsageError, one_line
+from reslift.files import part_name
+
+ENDING = ".claim"
+
+
+@contextmanager
+def claimed(jobs: Sequence[Job]) -> Iterator[None]:
+    """Nobody else makes the results of `jobs` meanwhile, where the system has locks to tell.
+
+    Raises UsageError, before any work, where another run is making one of them.
+    """
+    folders: dict[Path, dict[str, Path]] = {}
+    for job in jobs:
+        names = folders.setdefault(Path(os.path.realpath(job.target.parent)), {})
+        names.update({place(path): path for path in job.written})
+    with ExitStack() as held:
+        for folder, names in folders.items():
+            with contextlib.suppress(OSError):  # Work itself says what is wrong with the folder.
+                _claim(folder, names, held)
+        yield
+
+
+def _claim(folder: Path, names: dict[str, Path], held: ExitStack) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        return
+    _make(folder, held)
+    looking = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(looking, fcntl.LOCK_EX)  # Of two that begin at once, one looks first.
+        for path in folder.glob(f".reslift-*.part{ENDING}"):
+            _refuse(names, _taken(path), path)
+        own = folder / part_name(ENDING)
+        file = held.enter_context(own.open("x", encoding="ascii"))
+        held.callback(own.unlink, missing_ok=True)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(json.dumps(list(names)))
+        file.flush()
+    finally:
+        os.close(looking)
+
+
+def _make(folder: Path, held: ExitStack) -> None:
+    """The folder and those above it; what is still empty at the end goes again."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def remove() -> None:
+        with contextlib.suppress(OSError):
+            for path in missing:
+                path.rmdir()
+
+    held.callback(remove)
+
+
+def _taken(path: Path) -> list[str]:
+    """What the claim in this file is on; nothing, and the file goes, where its run is over."""
+    with contextlib.suppress(OSError, ValueError), path.open(encoding="ascii") as file:
+        if not _is_over(file):
+            return [str(name) for name in json.load(file)]
+        path.unlink(missing_ok=True)
+    return []
+
+
+def _is_over(file: IO[str]) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _refuse(names: dict[str, Path], taken: Sequence[str], claim: Path) -> None:
+    common = [names[name] for name in taken if name in names]
+    if common:
+        more = f" (and {len(common) - 1} more of the results)" if len(common) > 1 else ""
+        raise UsageError(
+            f"another run, process {claim.name.split('-')[2]}, is making {one_line(common[0])}"
+            f"{more}; nothing was done; wait for its end, or choose another place with -o"
+        )
