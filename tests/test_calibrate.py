@@ -269,6 +269,20 @@ def test_the_maps_beside_a_result(calibrated, tmp_path, mode):
     assert np.abs(values / 65535 - half).max() < 1e-4
 
 
+def test_a_result_whose_map_finds_no_room_is_absent_too(calibrated, tmp_path):
+    Image.fromarray(data.astronaut()[60:130, 60:150]).save(tmp_path / "a.png")
+    upscaler, wishes = load(calibrated), Wishes(uncertainty=True, quality=30)
+    upscaler.upscale_file(tmp_path / "a.png", tmp_path / "b.jpg", wishes)
+    picture, whole = (
+        (tmp_path / name).stat().st_size for name in ("b.jpg", "b.jpg.uncertainty.tif")
+    )
+    assert picture < whole - 1
+    with room(whole - 1), pytest.raises(OutputError, match=r"c\.jpg\.uncertainty"):
+        upscaler.upscale_file(tmp_path / "a.png", tmp_path / "c.jpg", wishes)
+    assert not [path.name for path in tmp_path.iterdir() if "c.jpg" in path.name]
+    upscaler.upscale_file(tmp_path / "a.png", tmp_path / "c.jpg", wishes)
+
+
 @pytest.mark.parametrize("bands", [1, 3])
 def test_half_widths_beside_a_geotiff(calibrated, tmp_path, bands):
     rasterio = pytest.importorskip("rasterio")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from kill_points import room
-from reslift import files, formats, provenance, work
+from reslift import files, formats, provenance
 from reslift.backends.torch import TorchBackend
 from reslift.cli import main
 from reslift.errors import OutputError
@@ -291,31 +291,68 @@ def test_a_vanished_input_and_a_full_disk_are_one_line_each(run, monkeypatch):
 
 
 def record_meets(monkeypatch, accident):
-    """The record beside b.png meets an accident once its picture is there."""
-    write = work._write_beside
+    """The record beside b.png meets an accident before it is written."""
+    write = provenance.write_beside
 
-    def meets(target, *rest):
+    def meets(target, *rest, **options):
         if target.name == "b.png":
             accident(provenance.side_file(target))
-        write(target, *rest)
+        write(target, *rest, **options)
 
-    monkeypatch.setattr("reslift.work._write_beside", meets)
+    monkeypatch.setattr("reslift.provenance.write_beside", meets)
 
 
 def full(path):
     raise OutputError(f"cannot write {path}: No space left on device")
 
 
-def test_a_result_whose_record_found_no_room_is_made_again(run, monkeypatch):
+@pytest.mark.parametrize("lone", [True, False])
+def test_a_result_whose_record_found_no_room_is_made_again(run, monkeypatch, lone):
     picture("in/a.png"), picture("in/b.png")
-    words = ("in", "-o", "out", "--provenance-file")
+    words = ("in/b.png" if lone else "in", "-o", "out", "--provenance-file")
     with monkeypatch.context() as patch:
         record_meets(patch, full)
         code, out, _ = run(*words)
-    assert (code, out) == (3, ["out/a.png"]) and Path("out/b.png").exists()
+    assert (code, out) == ((1, []) if lone else (3, ["out/a.png"]))
+    assert not Path("out/b.png").exists()
     code, out, err = run(*words)
-    assert (code, out) == (0, ["out/b.png"]) and "1 already there" in err[-1]
+    assert (code, out) == (0, ["out/b.png"]) and ("1 already there" in err[-1]) is not lone
     assert Path("out/b.png.provenance.json").exists() and not Path("out", JOURNAL).exists()
+
+
+@pytest.mark.parametrize("lone", [True, False])
+def test_the_room_for_a_record_is_taken_before_pages_are_made(run, lone):
+    picture("in/a.tif", save_all=True, append_images=[Image.new("L", (9, 9))])
+    picture("in/b.tif", save_all=True, append_images=[Image.new("L", (9, 9))])
+    words = ("in/a.tif" if lone else "in", "-o", "out", "--provenance-file")
+    with room(12_000):
+        code, _, err = run(*words)
+    assert code == 1 and "out/a.tif.provenance.json: File too large" in err[0]
+    assert not [path for path in Path("out").glob("*") if path.name != JOURNAL]
+    assert run(*words)[0] == 0
+    record = json.loads(Path("out/a.tif.provenance.json").read_text())
+    assert record["weights"]
+
+
+def test_a_record_that_appeared_beside_pages_is_not_lost_when_run_again(run, monkeypatch):
+    for name in "ab":
+        picture(f"in/{name}.tif", save_all=True, append_images=[Image.new("L", (9, 9))])
+    from reslift.media.tiff_pages import TiffPages
+
+    upscale = TiffPages.upscale
+
+    def meets(medium, enlarger, source, target, *rest):
+        notes = upscale(medium, enlarger, source, target, *rest)
+        if target.name == "b.tif":
+            provenance.side_file(target).write_bytes(b"mine")
+        return notes
+
+    words = ("in", "-o", "out", "--provenance-file")
+    with monkeypatch.context() as patch:
+        patch.setattr(TiffPages, "upscale", meets)
+        assert run(*words)[0] == 3
+    assert run(*words)[0] in (2, 3)
+    assert Path("out/b.tif.provenance.json").read_bytes() == b"mine"
 
 
 def test_a_record_that_appeared_meanwhile_is_not_lost_when_run_again(run, monkeypatch):
@@ -325,8 +362,9 @@ def test_a_record_that_appeared_meanwhile_is_not_lost_when_run_again(run, monkey
         record_meets(patch, lambda path: path.write_bytes(b"mine"))
         assert run(*words)[0] == 3
     code, _, err = run(*words)
-    assert code == 2 and "out/b.png exists" in err[0]
+    assert code == 3 and "out/b.png.provenance.json exists" in err[0]
     assert Path("out/b.png.provenance.json").read_bytes() == b"mine"
+    assert not Path("out/b.png").exists()
 
 
 @pytest.mark.parametrize("names", [("a.png",), ("a.png", "c.png")])

@@ -14,7 +14,7 @@ import pytest
 from kill_points import NEW, Points, write
 from reslift import files
 from reslift.errors import InputError, OutputError, OutputExists
-from reslift.files import atomic_write, recipes_folder
+from reslift.files import atomic_write, recipes_folder, together
 
 OLD = b"old " * 500
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and links")
@@ -70,6 +70,38 @@ def test_failure_while_writing_leaves_things_as_they_were(tmp_path, raised, over
             temporary.write_bytes(NEW[:7])
             raise raised
     assert content(tmp_path) == before
+
+
+def test_several_appear_together_once_all_are_whole(tmp_path):
+    with together() as placed:
+        for name in ("a.png", "b.png"):
+            write(tmp_path / name)
+        assert not [name for name in content(tmp_path) if name[0] != "."]
+        assert not placed
+    assert content(tmp_path) == {"a.png": NEW, "b.png": NEW}
+    assert placed == [tmp_path / "a.png", tmp_path / "b.png"]
+    write(tmp_path / "c.png")
+    assert (tmp_path / "c.png").exists()
+
+
+@pytest.mark.parametrize("raised", [OutputError, KeyboardInterrupt])
+def test_of_several_none_appears_where_one_fails(tmp_path, raised):
+    (tmp_path / "a.png").write_bytes(OLD)
+    with pytest.raises(raised), together():
+        write(tmp_path / "a.png", overwrite=True)
+        write(tmp_path / "b.png")
+        with atomic_write(tmp_path / "c.png"):
+            raise raised("no room")
+    assert content(tmp_path) == {"a.png": OLD}
+
+
+def test_of_several_the_first_stays_where_another_name_was_taken_meanwhile(tmp_path):
+    with pytest.raises(OutputExists), together() as placed:
+        write(tmp_path / "a.png")
+        write(tmp_path / "b.png")
+        (tmp_path / "b.png").write_bytes(OLD)
+    assert content(tmp_path) == {"a.png": NEW, "b.png": OLD}
+    assert placed == [tmp_path / "a.png"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EFBIG])

@@ -13,6 +13,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from reslift.errors import InputError, OutputError, OutputExists, UsageError, one_line
@@ -20,6 +21,8 @@ from reslift.errors import InputError, OutputError, OutputExists, UsageError, on
 CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF}
+_GROUP: ContextVar[list[tuple[Path, Path, bool]] | None] = ContextVar("_GROUP", default=None)
+"""Whole files that wait for others before they get their names: temporary, name, overwrite."""
 
 
 @contextmanager
@@ -36,7 +39,8 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     check_target(path, overwrite=overwrite)
-    temporary = path.with_name(part_name(path.suffix))
+    temporary, group = path.with_name(part_name(path.suffix)), _GROUP.get()
+    waits = False
     try:
         with _own_errors(path):
             _create(temporary, like=path)
@@ -48,14 +52,39 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             raise
         with _own_errors(path):
             _flush(temporary)
-            if overwrite:
-                os.replace(temporary, path)
-            else:
-                _rename_exclusively(temporary, path)
-            _flush_folder(path.parent)
+        if group is None:
+            _place(temporary, path, overwrite)
+        else:
+            group.append((temporary, path, overwrite))
+            waits = True
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        if not waits:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+@contextmanager
+def together() -> Iterator[list[Path]]:
+    """What `atomic_write` writes in here appears at the end only, once all of it is whole.
+
+    In the order in which it was written; on any exception none appears that has not yet. Yields
+    the paths that have appeared. Raises what `atomic_write` raises for each.
+    """
+    group: list[tuple[Path, Path, bool]] = []
+    placed: list[Path] = []
+    token = _GROUP.set(group)
+    try:
+        try:
+            yield placed
+        finally:
+            _GROUP.reset(token)
+        for temporary, path, overwrite in group:
+            _place(temporary, path, overwrite)
+            placed.append(path)
+    finally:
+        for temporary, _, _ in group:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def part_name(suffix: str) -> str:
@@ -213,6 +242,15 @@ def _create(temporary: Path, like: Path) -> None:
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     if like.exists():
         temporary.chmod(stat.S_IMODE(like.stat().st_mode) | stat.S_IWUSR)
+
+
+def _place(temporary: Path, path: Path, overwrite: bool) -> None:
+    with _own_errors(path):
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _rename_exclusively(temporary, path)
+        _flush_folder(path.parent)
 
 
 def _flush(temporary: Path) -> None:

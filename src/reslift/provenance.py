@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ from xml.sax.saxutils import escape, unescape
 
 from reslift import __version__
 from reslift.errors import InputError, UsageError, one_line
+from reslift.files import atomic_write
 from reslift.sizes import Size
 
 NAMESPACE = "urn:reslift:provenance:1#"
@@ -34,6 +36,8 @@ PLAIN_SOURCES |= {"minorHumanEdits", "humanEdits", "softwareImage", ENHANCED}
 PACKAGES = ("numpy", "torch", "openvino", "onnxruntime", "pyvips-binary")
 LONGEST = 65_000
 SUFFIX = ".provenance.json"
+ROOM = 16384
+"""Bytes that are taken for a record before it is known; it has about 2,000."""
 OURS = re.compile(
     rb"<rdf:Description [^<>]*xmlns:reslift=\"" + re.escape(NAMESPACE.encode()) + rb"\"[^<>]*>"
     rb".*?</rdf:Description>\s*",
@@ -197,3 +201,27 @@ def from_xmp(xmp: bytes | None) -> Record | None:
 def side_file(path: Path) -> Path:
     """Where the record beside a result is: ``large.png.provenance.json``."""
     return path.with_name(path.name + SUFFIX)
+
+
+def write_beside(path: Path, record: Record, *, overwrite: bool) -> None:
+    """Write the record beside a result. Raises OutputExists, OutputError where that cannot be."""
+    with room_beside(path, overwrite=overwrite) as told:
+        told(record)
+
+
+@contextmanager
+def room_beside(path: Path, *, overwrite: bool) -> Iterator[Callable[[Record], None]]:
+    """Room for the record beside a result, taken before that is made; what is told goes there.
+
+    Only where the result fails does nothing stay. Raises as `write_beside`.
+    """
+    with atomic_write(side_file(path), overwrite=overwrite) as temporary:
+        temporary.write_bytes(bytes(ROOM))
+
+        def tell(record: Record) -> None:
+            # Written over, not anew: another file might take the room in between.
+            with temporary.open("r+b") as file:
+                file.write(record.as_json(indent=2).encode("ascii") + b"\n")
+                file.truncate()
+
+        yield tell

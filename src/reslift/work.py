@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from reslift import formats, provenance
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.errors import InputError, UsageError, one_line
-from reslift.files import atomic_write, check_target, make_folder
+from reslift.files import check_target, make_folder, together
 from reslift.finish import Finish, Runs
 from reslift.formats import place as places
 from reslift.formats.place import Place
@@ -178,17 +178,16 @@ class StillWork(Work):
             picture, notes = in_xmp(picture, record, self._into)
         elif not wishes.provenance:
             picture = replace(picture, xmp=provenance.without(picture.xmp))
-        written = formats.write(
-            self.target,
-            picture,
-            format=self._into,
-            quality=wishes.quality,
-            overwrite=wishes.overwrite,
-        )
-        self.placed = True
-        if record is not None and wishes.provenance_file:
-            _write_beside(self.target, record, wishes.overwrite)
-        notes += self._write_place() + self._maps()
+        options: dict[str, Any] = {"quality": wishes.quality, "overwrite": wishes.overwrite}
+        placed: list[Path] = []
+        try:
+            with together() as placed:
+                written = formats.write(self.target, picture, format=self._into, **options)
+                if record is not None and wishes.provenance_file:
+                    provenance.write_beside(self.target, record, overwrite=wishes.overwrite)
+                notes += self._write_place() + self._maps()
+        finally:
+            self.placed = self.target in placed
         return (*picture.notes, *self._disagreement(), *notes, *written)
 
     def _write_place(self) -> tuple[str, ...]:
@@ -274,19 +273,19 @@ class MediumWork(Work):
     def enlarge(self, progress: Progress | None = None) -> None:
         self.upscaler.runs = self._runs = Runs()
         seen = _state(self.source)
-        self.notes = self.medium.upscale(
-            self.upscaler, self.source, self.target, self.wishes, progress
-        )
-        self.placed = True
+        asked = (self.upscaler, self.source, self.target, self.wishes)
+        if not self.wishes.provenance_file:
+            self.notes, self.placed = self.medium.upscale(*asked, progress), True
+        else:
+            with provenance.room_beside(self.target, overwrite=self.wishes.overwrite) as told:
+                self.notes, self.placed = self.medium.upscale(*asked, progress), True
+                exact = self.medium.keeps_samples(self.source, self.target)
+                facts: dict[str, Any] = {"exact": exact, "ratios": (self._ratio,)}
+                told(record_of(self.upscaler, self.source, self.wishes, **facts))
         if _state(self.source) != seen:
             self.notes += (CHANGED,)
 
     def write(self) -> tuple[str, ...]:
-        if self.wishes.provenance_file:
-            exact = self.medium.keeps_samples(self.source, self.target)
-            facts: dict[str, Any] = {"exact": exact, "ratios": (self._ratio,)}
-            record = record_of(self.upscaler, self.source, self.wishes, **facts)
-            _write_beside(self.target, record, self.wishes.overwrite)
         return (*self.notes, *self._disagreement())
 
     def _disagreement(self) -> tuple[str, ...]:
@@ -361,8 +360,3 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _write_beside(target: Path, record: Record, overwrite: bool) -> None:
-    with atomic_write(provenance.side_file(target), overwrite=overwrite) as temporary:
-        temporary.write_text(record.as_json(indent=2) + "\n", encoding="ascii")

@@ -115,7 +115,8 @@ class Batch:
             outcome.told += pixels
             self.advance(pixels)
 
-        outcome.work.enlarge(progress)
+        with _others_kept(outcome.work):
+            outcome.work.enlarge(progress)
         outcome.seconds += time.perf_counter() - started
 
     def _write(self, outcome: Outcome) -> None:
@@ -123,12 +124,8 @@ class Batch:
             return
         started = time.perf_counter()
         stretched = () if outcome.work.keeps_shape else self._size_notes(outcome.job)
-        try:
+        with _others_kept(outcome.work):
             outcome.notes = (*outcome.work.write(), *stretched)
-        except OutputExists:
-            # Who took a name beside it meanwhile is not to be overwritten by the next run.
-            outcome.work.placed = False
-            raise
         if self._resumable:
             self._journal.finish(outcome.job)
         outcome.state = "done"
@@ -156,3 +153,13 @@ class Batch:
             with contextlib.suppress(OutputError):
                 self._journal.begin(outcome.job)
         work.close()
+
+
+@contextlib.contextmanager
+def _others_kept(work: Work) -> Iterator[None]:
+    """Who takes a name beside a result meanwhile is not to be overwritten by the next run."""
+    try:
+        yield
+    except OutputExists:
+        work.placed = False
+        raise
