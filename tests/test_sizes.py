@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from reslift.errors import InputError, UsageError
@@ -27,6 +28,32 @@ FAMILY = (2, 3, 4)
 )
 def test_sizes_and_names(size, wanted, label):
     assert size.of(100, 51) == wanted and size.label == label
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": "2"},
+        {"scale": True},
+        {"megapixels": "24"},
+        {"long_side": 1.5},
+        {"sides": (3,)},
+        {"sides": "300x90"},
+        {"sides": (300.0, 90)},
+        {"crop": (0, 0, 1)},
+        {"crop": "0,0,4,4"},
+        {"crop": 4},
+    ],
+)
+def test_values_of_other_types_are_one_line(wrong):
+    with pytest.raises(UsageError, match=f"{next(iter(wrong))} .*: give "):
+        Size(**wrong)
+
+
+def test_numbers_of_numpy_are_numbers():
+    size = Size(scale=np.float32(2), crop=tuple(np.arange(4) + 1))
+    assert size.of(100, 51) == (6, 8)
+    assert Size(sides=(np.int64(30), None)).of(10, 10) == (30, 30)
 
 
 def test_no_side_is_ever_0():

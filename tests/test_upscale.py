@@ -113,6 +113,12 @@ def test_all_kinds_give_the_same_values(upscaler):
     np.testing.assert_array_equal(tensor.permute(1, 2, 0).numpy(), sr)
 
 
+def see_through(mode):
+    image = Image.new(mode, (4, 4), 5)
+    image.info["transparency"] = 5
+    return image
+
+
 @pytest.mark.parametrize(
     ("image", "says"),
     [
@@ -134,11 +140,18 @@ def test_all_kinds_give_the_same_values(upscaler):
         (Image.new("RGB", (0, 4)), "size"),
         (torch.zeros(3, 4, 4, device="meta"), "meta device"),
         (torch.zeros(3, 4, 4).to_sparse(), "sparse"),
+        (see_through("I;16"), "transparent value"),
     ],
 )
 def test_what_is_no_image_is_refused(upscaler, image, says):
     with pytest.raises(InputError, match=says):
         upscaler(image)
+
+
+@pytest.mark.filterwarnings("ignore:.*nested tensors")
+def test_nested_tensors_are_refused(upscaler):
+    with pytest.raises(InputError, match="not nested"):
+        upscaler(torch.nested.nested_tensor([torch.zeros(3, 4, 4), torch.zeros(3, 4, 4)]))
 
 
 def test_a_pil_image_that_cannot_be_decoded_is_refused(tmp_path, upscaler):
@@ -280,6 +293,10 @@ def test_planes_of_an_array_are_named_by_their_count():
         {"limits": 3},
         {"strength": "a"},
         {"consistent": "x"},
+        {"ensemble": "no"},
+        {"wrap": 2},
+        {"backend": None},
+        {"kernel": None},
     ],
 )
 def test_values_of_other_types_are_one_line(wrong):

@@ -90,6 +90,11 @@ def _from_pil(image: Image.Image) -> tuple[list[Planes], Pack]:
             f"a PIL image of mode {one_line(mode)} and size {image.size} cannot be upscaled; "
             f"modes are 1, L, LA, P, RGB, RGBA, CMYK and I;16: use image.convert"
         )
+    if mode == "I;16" and image.has_transparency_data:
+        raise InputError(
+            "a PIL image of mode I;16 with a transparent value has no mode for its result: give an "
+            "array (H, W, 2) with alpha, or remove image.info['transparency']"
+        )
     pixels = _loaded(image)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
 
@@ -121,6 +126,8 @@ def _plain_mode(image: Image.Image) -> Image.Image:
 def _from_tensor(tensor: Tensor) -> tuple[list[Planes], Pack]:
     import torch
 
+    if tensor.is_nested:
+        raise InputError("a tensor image is one tensor, not nested ones; give them one at a time")
     if tensor.ndim not in (3, 4) or tensor.numel() == 0:
         raise InputError(f"a tensor image is (C, H, W) or (B, C, H, W), not {tuple(tensor.shape)}")
     if tensor.is_meta or tensor.layout != torch.strided:

@@ -18,6 +18,10 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "limits": ((Limits,), "a reslift.Limits"),
     "strength": ((Real,), "a number from 0 to 1"),
     "consistent": ((bool, NoneType), "True, False or None"),
+    "ensemble": ((bool,), "True or False"),
+    "wrap": ((bool,), "True or False"),
+    "backend": ((str,), "a name"),
+    "kernel": ((str,), "a name"),
 }
 
 

@@ -10,8 +10,9 @@ import math
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 
-from reslift.errors import InputError, UsageError
+from reslift.errors import InputError, UsageError, one_line
 from reslift.pixels.tiles import Box
 
 LARGEST_SCALE = 64
@@ -41,6 +42,7 @@ class Size:
 
     def __post_init__(self) -> None:
         given = (self.scale, self.sides, self.long_side, self.megapixels)
+        _check_kinds(self)
         if sum(wish is not None for wish in given) > 1:
             raise UsageError("give one of scale, size, long side and megapixels, not several")
         if self.scale is not None and not 0 < self.scale <= LARGEST_SCALE:
@@ -118,6 +120,29 @@ class Size:
         else:
             text = f"x{self.scale:g}"
         return f"-{text}" + ("-crop" if self.crop else "")
+
+
+def _check_kinds(size: Size) -> None:
+    """UsageError where a field is of a type that it cannot have; True is no number."""
+    for name, count in (("sides", 2), ("crop", 4)):
+        value = getattr(size, name)
+        if value is None:
+            continue
+        whole = isinstance(value, (tuple, list)) and all(
+            _is(part, Integral) or (part is None and name == "sides") for part in value
+        )
+        if not whole or len(value) != count:
+            raise UsageError(f"{name} {one_line(repr(value))}: give {count} whole numbers")
+    numbers = {"scale": Real, "megapixels": Real, "long_side": Integral}
+    for name, kind in numbers.items():
+        value = getattr(size, name)
+        if value is not None and not _is(value, kind):
+            what = "a whole number" if kind is Integral else "a number"
+            raise UsageError(f"{name} {one_line(repr(value))}: give {what}")
+
+
+def _is(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def parse_sides(text: str) -> tuple[int | None, int | None]:

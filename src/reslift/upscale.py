@@ -377,7 +377,8 @@ def load(
         UnknownName, CheckpointError: no such model, a damaged one. UsageError: a wrong value.
     """
     check_kinds(model=name_or_file, scale=scale, tile=tile, size=size, limits=limits)
-    check_kinds(strength=strength, consistent=consistent)
+    check_kinds(strength=strength, consistent=consistent, ensemble=ensemble, wrap=wrap)
+    check_kinds(backend=backend, kernel=kernel)
     family = checkpoint.family(name_or_file)
     size = wanted_size(family, scale, size)
     path = family[first_scale(family, size)]
