@@ -12,6 +12,7 @@ from reslift.batch.claim import claimed
 from reslift.batch.plan import Job
 from reslift.cli import main
 from reslift.errors import UsageError
+from reslift.files import alone
 from small_models import saved, small_lift
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="locks as POSIX has them")
@@ -78,3 +79,9 @@ def test_the_command_says_it_before_any_work(tmp_path, capsys):
         assert len(capsys.readouterr().err.splitlines()) == 1
     assert main(words) == 0
     assert sorted(os.listdir("out")) == ["a.png", "b.png"]
+
+
+def test_a_training_in_the_folder_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr("reslift.batch.claim.TRIES", 2)
+    with alone(Path("out"), "training"), claimed([job("a.png", "out")]):
+        assert not list(Path("out").iterdir())

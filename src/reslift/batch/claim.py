@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from reslift.errors import UsageError, one_line
 from reslift.files import part_name
 
 ENDING = ".claim"
+TRIES, PAUSE = 100, 0.02
+"""How often, and seconds apart: looking takes others some milliseconds."""
 
 
 @contextmanager
@@ -49,7 +52,7 @@ def _claim(folder: Path, names: dict[str, Path], held: ExitStack) -> None:
     _make(folder, held)
     looking = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(looking, fcntl.LOCK_EX)  # Of two that begin at once, one looks first.
+        _wait_for(looking)  # Of two that begin at once, one looks first.
         for path in folder.glob(f".reslift-*.part{ENDING}"):
             _refuse(names, _taken(path), path)
         own = folder / part_name(ENDING)
@@ -60,6 +63,17 @@ def _claim(folder: Path, names: dict[str, Path], held: ExitStack) -> None:
         file.flush()
     finally:
         os.close(looking)
+
+
+def _wait_for(folder: int) -> None:
+    """Lock an open folder; BlockingIOError where it stays locked, as that of a training does."""
+    import fcntl
+
+    for _ in range(TRIES):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(PAUSE)
+    raise BlockingIOError
 
 
 def _make(folder: Path, held: ExitStack) -> None:
