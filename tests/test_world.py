@@ -38,6 +38,26 @@ def test_corners_stay(name, suffix, tmp_path):
         assert np.allclose(at(numbers, 2 * column, 2 * row), at(NUMBERS, column, row), rtol=1e-14)
 
 
+def test_of_a_picture_that_is_turned_upright_it_is_said_to_be_left(tmp_path):
+    """GDAL counts pixels as they lie in the file, where the result has them upright."""
+    source, target = beside(tmp_path / "a.jpg", ".jgw"), tmp_path / "large.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(source) as picture:
+        picture.save(source, exif=exif)
+    source.with_name("a.jpg.aux.xml").write_text("<PAMDataset><SRS>EPSG:4326</SRS></PAMDataset>")
+    notes = made(bicubic_lift(2)).upscale_file(source, target)
+    for name in ("a.jgw", "a.jpg.aux.xml"):
+        said = f"{name} says where the picture lies before it is turned upright, and is left"
+        assert said in notes
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "a.jpg",
+        "a.jgw",
+        "a.jpg.aux.xml",
+        "large.png",
+    }
+
+
 def test_a_crop(tmp_path):
     source, target = beside(tmp_path / "a.png"), tmp_path / "large.png"
     size = Size(scale=3, crop=(4, 6, 11, 7))

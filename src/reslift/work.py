@@ -127,7 +127,7 @@ class StillWork(Work):
         formats.check_fits(self._into, width, height, picture)
         make_folder(self.target.parent)
         check_target(self.target, overwrite=self.wishes.overwrite)
-        self.place = places.of(self.source)
+        self.place = places.of(self.source, turned=picture.turned)
         self.place.check(self.target, overwrite=self.wishes.overwrite)
         self._check_record()
         if self.wishes.uncertainty:

@@ -138,7 +138,7 @@ def _job(source: Source, request: Request, one_file: bool) -> Job:
             f"{naming.output_format}; leave one of them out"
         )
     formats.check_fits(naming.output_format or formats.format_of(target), *wanted, header)
-    placing, placed = places.files(source.path, target)
+    placing, placed = places.files(source.path, target, turned=header.turned)
     beside = _recorded(target, request.wishes)
     if request.wishes.uncertainty:
         from reslift.uncertainty import beside as maps

@@ -235,7 +235,16 @@ def _facts(format: Format, file: BinaryIO, limits: Limits) -> Facts:
 def _header(format: Format, facts: Facts) -> Header:
     sides = (facts.width, facts.height)
     width, height = sides[::-1] if _sideways(facts) else sides
-    return Header(width, height, facts.bands, facts.bits, format.name, facts.space, facts.alpha)
+    return Header(
+        width,
+        height,
+        facts.bands,
+        facts.bits,
+        format.name,
+        facts.space,
+        facts.alpha,
+        turned=facts.orientation != 1,
+    )
 
 
 def _sideways(facts: Facts) -> bool:
@@ -266,6 +275,7 @@ def _picture(format: Format, facts: Facts, pixels: np.ndarray, notes: list[str])
         (*facts.notes, *notes, *fit.profile_notes(facts.icc, facts.space)),
         facts.lossless,
         facts.extra,
+        turned=facts.orientation != 1,
     )
 
 

@@ -39,6 +39,7 @@ class Header:
 
     width, height: pixels, after the orientation tag is applied. bands: 1 to 5, alpha included.
     bits: 8 or 16 a sample. format: the name of the format found in the content.
+    turned: the tag said otherwise than upright.
     """
 
     width: int
@@ -48,6 +49,7 @@ class Header:
     format: str
     space: Space
     alpha: bool
+    turned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class Picture:
     no ink. exif: a TIFF structure, without the JPEG prefix; the orientation is applied and its tag
     says 1. resolution: pixels a unit, across and down; "none" gives only their ratio. lossless: the
     file it came from kept every pixel. extra: pieces that only the same format can take back.
-    notes: what was changed on the way in, a sentence each.
+    notes: what was changed on the way in, a sentence each. turned: the tag was not upright.
     """
 
     pixels: np.ndarray
@@ -73,6 +75,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     lossless: bool = False
     extra: Extra = ()
+    turned: bool = False
 
     def __post_init__(self) -> None:
         if self.space not in get_args(Space):

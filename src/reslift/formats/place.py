@@ -13,6 +13,7 @@ from reslift.errors import one_line
 from reslift.formats import aside, world
 from reslift.sizes import Size
 
+TURNED = "{} says where the picture lies before it is turned upright, and is left"
 CROPPED = "its world file is left: a crop at this size is not on whole pixels"
 
 
@@ -68,19 +69,30 @@ class Place:
         return (*told, *self.lost)
 
 
-def of(path: Path) -> Place:
-    """What the files beside the picture at `path` say of its place."""
+def of(path: Path, *, turned: bool) -> Place:
+    """What the files beside the picture at `path` say of its place.
+
+    turned: the picture does not lie upright in its file; the files beside count pixels as they lie.
+    """
     parts = aside.read(path)
     lost: tuple[str, ...] = ()
+    if turned:
+        left, _ = files(path, path, turned=False)
+        return Place(lost=tuple(TURNED.format(one_line(side.name)) for side in left))
     if parts is None and world.is_told_aside(path):
         lost = (f"the georeference in {one_line(aside.side_of(path).name)} cannot be read",)
     return Place(world.read(path), parts, lost)
 
 
-def files(source: Path, target: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Files beside the picture `source` that say where it lies, and those beside its result."""
+def files(source: Path, target: Path, *, turned: bool) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Files beside the picture `source` that say where it lies, and those beside its result.
+
+    turned: as for `of`.
+    """
     before: tuple[Path, ...] = ()
     after: tuple[Path, ...] = ()
+    if turned:
+        return before, after
     if found := world.beside(source):
         before, after = (found[0],), (world.names(target)[0],)
     if aside.read(source) is not None:
