@@ -82,6 +82,12 @@ def test_set_refuses_what_has_no_place(change: str, tmp_path: Path) -> None:
         load_recipe(write(tmp_path, "seed = 1\n[[phases]]\nsteps = 4"), (change,))
 
 
+def test_set_says_how_places_of_a_list_are_named(tmp_path: Path) -> None:
+    """Errors name the key of any phase, as phases.patch, which --set wants with a number."""
+    with pytest.raises(RecipeError, match=r"phases\.patch=8: no such place; .*phases\.0\.steps"):
+        load_recipe(write(tmp_path, "[[phases]]\nsteps = 4"), ("phases.patch=8",))
+
+
 def test_a_number_of_too_many_digits_to_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="seed: "):
         load_recipe(write(tmp_path, ""), ("seed=" + "9" * 5000,))

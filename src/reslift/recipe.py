@@ -366,8 +366,7 @@ def _apply(tree: dict[str, Any], change: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except ValueError:
         value = text
-    *parents, last = key.strip().split(".")
-    node: Any = tree
+    node, (*parents, last) = tree, key.strip().split(".")
     try:
         if any(name[:1] == "-" for name in (*parents, last)):
             raise IndexError
@@ -375,7 +374,8 @@ def _apply(tree: dict[str, Any], change: str) -> None:
             node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
         node[int(last) if isinstance(node, list) else last] = value
     except (ValueError, IndexError, TypeError, AttributeError) as error:
-        raise RecipeError(f"--set {one_line(change)}: there is no such place") from error
+        hint = "lists count from 0, as in phases.0.steps=200"
+        raise RecipeError(f"--set {one_line(change)}: no such place; {hint}") from error
 
 
 def to_toml(recipe: Recipe) -> str:
