@@ -81,6 +81,22 @@ def test_the_command_says_it_before_any_work(tmp_path, capsys):
     assert sorted(os.listdir("out")) == ["a.png", "b.png"]
 
 
+def test_many_folders_do_not_use_up_the_open_files():
+    import resource
+
+    jobs = [job("a.png", f"out/{number}") for number in range(300)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        with claimed(jobs):
+            for number in (0, 299):
+                with pytest.raises(UsageError), claimed([job("a.png", f"out/{number}")]):
+                    pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not Path("out").exists()
+
+
 def test_a_training_in_the_folder_keeps_nobody_waiting(monkeypatch):
     monkeypatch.setattr("reslift.batch.claim.TRIES", 2)
     with alone(Path("out"), "training"), claimed([job("a.png", "out")]):

@@ -2,8 +2,9 @@
 
 ::
 
-    run ──► a file in each folder of results that names them, locked while the run lasts
-                 └── what a killed process leaves of it is not locked, and so claims nothing
+    run ──► a file in each folder of results that names them, and the first of these files,
+            which is locked while the run lasts: one lock, however many folders there are
+                 └── what a killed process leaves names one that is not locked, and claims nothing
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
 
 from reslift.batch.naming import place
 from reslift.batch.plan import Job
@@ -37,18 +37,22 @@ def claimed(jobs: Sequence[Job]) -> Iterator[None]:
     for job in jobs:
         names = folders.setdefault(Path(os.path.realpath(job.target.parent)), {})
         names.update({place(path): path for path in job.written})
+    first: Path | None = None
     with ExitStack() as held:
         for folder, names in folders.items():
             with contextlib.suppress(OSError):  # Work itself says what is wrong with the folder.
-                _claim(folder, names, held)
+                first = _claim(folder, names, first, held)
         yield
 
 
-def _claim(folder: Path, names: dict[str, Path], held: ExitStack) -> None:
+def _claim(
+    folder: Path, names: dict[str, Path], first: Path | None, held: ExitStack
+) -> Path | None:
+    """Claim the names in this folder; gives the file that is locked: `first`, or its own."""
     try:
         import fcntl
     except ImportError:
-        return
+        return None
     _make(folder, held)
     looking = os.open(folder, os.O_RDONLY)
     try:
@@ -56,11 +60,15 @@ def _claim(folder: Path, names: dict[str, Path], held: ExitStack) -> None:
         for path in folder.glob(f".reslift-*.part{ENDING}"):
             _refuse(names, _taken(path), path)
         own = folder / part_name(ENDING)
-        file = held.enter_context(own.open("x", encoding="ascii"))
-        held.callback(own.unlink, missing_ok=True)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.write(json.dumps(list(names)))
-        file.flush()
+        with ExitStack() as opened:
+            file = opened.enter_context(own.open("x", encoding="ascii"))
+            held.callback(own.unlink, missing_ok=True)
+            json.dump({"locked": str(first or own), "names": list(names)}, file)
+            file.flush()
+            if first is None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.push(opened.pop_all())
+        return first or own
     finally:
         os.close(looking)
 
@@ -91,20 +99,28 @@ def _make(folder: Path, held: ExitStack) -> None:
 
 def _taken(path: Path) -> list[str]:
     """What the claim in this file is on; nothing, and the file goes, where its run is over."""
-    with contextlib.suppress(OSError, ValueError), path.open(encoding="ascii") as file:
-        if not _is_over(file):
-            return [str(name) for name in json.load(file)]
-        path.unlink(missing_ok=True)
+    try:
+        told = json.loads(path.read_text(encoding="ascii"))
+        if not _is_over(Path(told["locked"])):
+            return [str(name) for name in told["names"]]
+    except OSError:
+        return []
+    except (ValueError, KeyError, TypeError):
+        pass  # A run that was killed while it wrote; the folder is locked while others write.
+    path.unlink(missing_ok=True)
     return []
 
 
-def _is_over(file: IO[str]) -> bool:
+def _is_over(locked: Path) -> bool:
     import fcntl
 
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # Others may look at once.
     except BlockingIOError:
         return False
+    except OSError:
+        pass
     return True
 
 
