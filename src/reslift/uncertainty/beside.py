@@ -80,5 +80,5 @@ def write(target: Path, half: Floats, calibration: Calibration, *, overwrite: bo
         formats.write(numbers, Picture(values, "gray", False), overwrite=overwrite)
     return (
         f"{LEVEL:.0%} of the samples are expected within ±{255 * total / half.size:.1f} levels of "
-        f"255 on average, by {calibration.data}; {heat.name} shows where"
+        f"255 on average (calibrated on {calibration.data}); {heat.name} shows where"
     )
