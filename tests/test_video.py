@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from reslift import media
+from reslift import inputs, media
+from reslift.batch.naming import readable_suffixes
 from reslift.errors import InputError, LimitError, OutputError, UsageError
 from reslift.limits import DEFAULT
 from reslift.media import Wishes
@@ -443,6 +444,13 @@ def test_avi_becomes_matroska(upscaler, tmp_path):
     with pytest.raises(UsageError):
         medium = media.MEDIA["video"]
         medium.check_target(tmp_path / "b.avi", medium.peek(source, DEFAULT), 2)
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".3gp", ".3g2", ".M4V"])
+def test_clips_are_found_in_folders(suffix, tmp_path):
+    clip = write(tmp_path / "a.mp4").rename(tmp_path / f"a{suffix}")
+    found = inputs.find([str(tmp_path)], readable_suffixes())
+    assert [source.path for source in found.sources] == [clip]
 
 
 def test_full_disk_leaves_nothing_under_the_name(upscaler, tmp_path, monkeypatch):

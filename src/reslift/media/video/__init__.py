@@ -28,7 +28,7 @@ class Video(Medium):
     name = "video"
     label = "a video"
     suffixes = (".mkv", ".mp4", ".mov", ".webm", ".m4v")
-    reads = (".avi",)
+    reads = (".avi", ".3gp", ".3g2")
     extra = "video"
     keeps_shape = True
     heeds = frozenset(
