@@ -583,6 +583,19 @@ def test_damaged_and_too_large_files(tmp_path):
     assert not list(tmp_path.glob(".reslift*"))
 
 
+def test_a_damaged_name_of_the_system_is_refused_by_the_file(tmp_path):
+    """rasterio passes on what GDAL finds as it reads more of the header, and not as its own."""
+    path = save(tmp_path / "a.tif", scene(3))
+    with tifffile.TiffFile(path) as file:
+        scale, words = (file.pages.first.tags[code].offset for code in (33550, 34737))
+    data = bytearray(path.read_bytes())
+    data[scale : scale + 2] = (33542).to_bytes(2, "little")
+    data[words + 2 : words + 4] = (514).to_bytes(2, "little")
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.tif: damaged"):
+        enlarge(path)
+
+
 ODD = [Size(scale=1.7), Size(sides=(77, 41)), Size(long_side=101), Size(scale=0.6), Size(scale=5)]
 
 

@@ -79,7 +79,11 @@ def opened(path: Path) -> Iterator[Opened]:
             driver = "JP2OpenJPEG" if is_jpeg else "GTiff"
             dataset = rasterio.open(path.absolute(), driver=driver)
         with dataset:
-            yield Opened(dataset, path)
+            try:
+                yield Opened(dataset, path)
+            except gdal_error():  # Some of a header is read only once it is asked for.
+                with reading(path):
+                    raise
 
 
 def library(path: Path) -> Any:
@@ -93,6 +97,14 @@ def library(path: Path) -> Any:
         ) from error
     logging.getLogger("rasterio").addHandler(logging.NullHandler())
     return rasterio
+
+
+def gdal_error() -> type[Exception]:
+    """What rasterio passes on from GDAL as it is, which is none of its own errors."""
+    from rasterio._err import CPLE_BaseError
+
+    found: type[Exception] = CPLE_BaseError
+    return found
 
 
 @contextmanager
