@@ -866,7 +866,7 @@ def test_the_same_grid_is_trained_beside_bicubic_of_the_small_picture(
     names = json.loads((run.folder / "data.json").read_text())
     assert [len(names[split]) for split in ("train", "validation", "test")] == [2, 1, 1]
     rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-    hr = decoded([Path(names["validation"][0])], chosen.data).load(0)[None]
+    hr = decoded([pictures / names["validation"][0]], chosen.data).load(0)[None]
     truth, base = hr.double() / 255, ResizeBack().baseline(hr)
     assert rows[0]["bicubic_mse"] == pytest.approx((base - truth).square().mean().item(), rel=1e-4)
     assert rows[0]["bicubic_psnr_y"] == pytest.approx(psnr_y(base, truth, 0).item(), rel=1e-4)

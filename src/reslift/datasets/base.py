@@ -55,11 +55,18 @@ class Splits:
 
     Attributes:
         test: None where the recipe keeps nothing for it.
+        notes: what should be said of how they came about, a sentence each.
     """
 
     train: ImageSet
     validation: ImageSet
     test: ImageSet | None = None
+    notes: tuple[str, ...] = ()
+
+    def sets(self) -> dict[str, ImageSet]:
+        """Those that there are, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: images for name, images in named.items() if images is not None}
 
 
 def divide(images: ImageSet, part: DataPart, seed: int) -> Splits:
