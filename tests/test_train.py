@@ -303,6 +303,22 @@ def test_training_beats_bicubic_and_leaves_a_whole_folder(pictures: Path, tmp_pa
     assert "bicubic" in (run.folder / "report.html").read_text()
 
 
+def test_names_that_are_not_utf_8_are_trained_on(pictures: Path, tmp_path: Path) -> None:
+    place = tmp_path / "photos\udce9"
+    try:
+        shutil.copytree(pictures, place)
+        for path in list(place.iterdir()):
+            path.rename(path.with_stem(f"caf\udce9{path.stem}"))
+    except OSError:
+        pytest.skip("names are Unicode on this file system")
+    chosen = recipe()
+    run = start(tmp_path / "run", chosen)
+    assert fit(chosen, run, data=place)
+    splits = run.splits(chosen, place)
+    assert all("\udce9" in name for name in splits.train.names)
+    assert "\\udce9" in (run.folder / "data.json").read_text(encoding="utf-8")
+
+
 def test_patience_stops_and_the_best_is_kept(pictures: Path, tmp_path: Path) -> None:
     chosen = recipe(
         watch={"validate_every": 2, "patience": 2, "min_delta": 50.0, "tensorboard": False},

@@ -150,7 +150,8 @@ class Run:
     def write_text(self, name: str, text: str) -> None:
         """Replace a text file of the folder, whole or not at all."""
         with atomic_write(self.folder / name, overwrite=True) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            # Names of files need not be UTF-8; what is escaped here is JSON's escape as well.
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def write_json(self, name: str, value: Any) -> None:
         """Replace a JSON file of the folder."""

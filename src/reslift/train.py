@@ -22,7 +22,7 @@ from reslift.datasets.made import made_sets
 from reslift.datasets.patches import PatchBank
 from reslift.datasets.stock import kept_stock
 from reslift.degradations import Degradation, make_degradation
-from reslift.errors import ResliftError, UsageError, one_line
+from reslift.errors import ResliftError, UsageError, escaped, one_line
 from reslift.interrupts import Flag, stop_politely
 from reslift.objective import PERCEPTUAL, Objective
 from reslift.outcome import Reporter
@@ -364,7 +364,7 @@ class Session:
         path = self.run.folder / f"{stem}{checkpoint.SUFFIX}"
         part, model, stock = self.recipe.data, self.stepper.average, self.bank.stock
         seen = f"{len(stock.names)} pictures, {len(stock.hr) / 1e6:.1f} MP, from "
-        seen += ", ".join((self.root / folder).resolve().name for folder in part.train)
+        seen += ", ".join(escaped((self.root / one).resolve().name) for one in part.train)
         seen += "".join(f", {count} {kind}" for kind, count in self.made.items() if count)
         card = card_of(self.recipe, model, seen, self.step, score, self.validator.baseline)
         checkpoint.save(path, model, card)
