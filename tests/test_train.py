@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from unittest.mock import Mock
 from xml.etree import ElementTree
 
 import numpy as np
@@ -38,7 +39,14 @@ from reslift.datasets.folder import find_images, load_folders, read_rgb
 from reslift.datasets.patches import FINE, PatchBank
 from reslift.datasets.stock import Stock, grids, load_stock, stock_up
 from reslift.degradations import Bicubic, ResizeBack
-from reslift.errors import InputError, OutputError, OutputExists, RecipeError, ResliftError
+from reslift.errors import (
+    DeviceError,
+    InputError,
+    OutputError,
+    OutputExists,
+    RecipeError,
+    ResliftError,
+)
 from reslift.files import alone, part_name
 from reslift.losses import LOSSES, agreement
 from reslift.metrics import psnr_y
@@ -930,6 +938,27 @@ def test_fft_loss_is_the_mean_absolute_spectrum() -> None:
     want = np.mean(np.stack([np.abs(spectrum.real), np.abs(spectrum.imag)]))
     got = LOSSES["fft"](torch.from_numpy(sr), torch.from_numpy(hr))
     assert got.item() == pytest.approx(want)
+
+
+def test_a_batch_that_finds_no_memory_is_one_line_and_another_try_is_free(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = recipe(watch={**TREE["watch"], "tensorboard": True})  # type: ignore[dict-item]
+    run = start(tmp_path / "run", chosen)
+    told = (
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
+    )
+    with monkeypatch.context() as patch, pytest.raises(DeviceError, match=r"lower phases\.batch"):
+        patch.setattr(Stepper, "_advance", Mock(side_effect=RuntimeError(told)))
+        fit(chosen, run, data=pictures)
+    assert fit(recipe(), start(tmp_path / "run", recipe()), data=pictures)
+
+
+def test_a_model_of_one_channel_is_refused_before_it_trains(pictures: Path, tmp_path: Path) -> None:
+    gray = {"arguments": {**TREE["model"]["arguments"], "channels": 1}}  # type: ignore[index]
+    chosen = recipe(model=gray)
+    with pytest.raises(RecipeError, match=r"takes 1 channels; .* leave out model\.arguments"):
+        fit(chosen, start(tmp_path / "run", chosen), data=pictures)
 
 
 def test_a_folder_in_use_is_not_trained_over(pictures: Path, tmp_path: Path) -> None:

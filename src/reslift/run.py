@@ -40,10 +40,11 @@ from reslift.start import complete
 from reslift.validation import Score
 
 LOG, STATE, STOCK = "log.jsonl", "state.pt", "pictures.safetensors"
-REPORT, DATA = "report.json", "data.json"
+REPORT, DATA, EVENTS = "report.json", "data.json", "tensorboard"
 IN_STATE = {"model", "average", "optimiser", "step", "best", "waited", "elapsed", "threads"}
 IN_STATE |= {"precision", "loss_sum", "loss_count", "random", "rows"}
 BEFORE_TRAINING = {"recipe.toml", "environment.json", DATA, REPORT, "report.html", STOCK}
+BEFORE_TRAINING |= {EVENTS}
 
 
 class Run:
@@ -181,7 +182,7 @@ class Run:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return None
-        folder = str(self.folder / "tensorboard")
+        folder = str(self.folder / EVENTS)
         return SummaryWriter(folder, purge_step=step + 1)
 
     def save_state(self, state: dict[str, Any]) -> None:

@@ -96,7 +96,7 @@ def read_pairs(
     """
     for number, name in enumerate(images.names):
         try:
-            hr = crop_to_multiple(images.load(number)[None].to(device), degradation.scale)
+            hr = crop_to_multiple(images.load(number)[None].to(device), degradation.scale, name)
         except ResliftError as error:
             if problems is not None:
                 problems.append(one_line(error))

@@ -93,7 +93,7 @@ def divide(images: ImageSet, part: DataPart, seed: int) -> Splits:
         asked += f" and data.test {part.test:g}" if part.test else ""
         raise RecipeError(
             f"{asked} keep {min(count, kept + tested)} of {count} pictures out of training, which "
-            f"leaves none to train on: add pictures, or name data.validation"
+            f"leaves none to train on: add pictures, lower data.hold_out or name data.validation"
         )
     train = images.part([number for number in range(count) if number not in held])
     validation, test = (images.part(sorted(numbers)) for numbers in drawn)
