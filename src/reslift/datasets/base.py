@@ -69,6 +69,18 @@ class Splits:
         return {name: images for name, images in named.items() if images is not None}
 
 
+def divide_beside(train: ImageSet, validation: ImageSet, part: DataPart, seed: int) -> Splits:
+    """The splits where the recipe names validation pictures: those of its test are drawn.
+
+    Raises:
+        RecipeError: nothing would be left to train on.
+    """
+    if not part.test:
+        return Splits(train, validation)
+    rest = divide(train, part.model_copy(update={"hold_out": part.test, "test": 0.0}), seed)
+    return Splits(rest.train, validation, rest.validation)
+
+
 def divide(images: ImageSet, part: DataPart, seed: int) -> Splits:
     """Draw the splits of a recipe from one set.
 
