@@ -75,6 +75,11 @@ def test_a_folder_that_moved_is_the_same_folder(
     folder.rename(tmp_path / "elsewhere")
     after = stems(run.splits(recipe, Path("elsewhere")))
     assert after["validation"] == before["validation"]
+    record = json.loads((run.folder / "data.json").read_text())
+    older = {split: [f"../photos/{name}" for name in names] for split, names in record.items()}
+    (run.folder / "data.json").write_text(json.dumps(older))
+    after = stems(run.splits(recipe, Path("elsewhere")))
+    assert after["validation"] == before["validation"]
 
 
 def test_another_folder_is_refused_and_a_damaged_list_is_named(

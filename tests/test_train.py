@@ -1004,6 +1004,7 @@ def test_command_line_trains_resumes_and_refuses(
     assert main(words) == 2
     assert main(["train", "--resume", str(out), "--set", "seed=3"]) == 2
     assert main(["train"]) == 2
+    assert main([*words[:-1], str(tmp_path / "nan"), "--minutes", "nan"]) == 2
     assert main([*words[:2], "--set", "sede=3"]) == 2
     assert "did you mean seed" in capsys.readouterr().err
     assert main(["train", "--resume", str(out)]) == 0

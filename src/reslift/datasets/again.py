@@ -30,15 +30,12 @@ def as_recorded(
     Raises:
         InputError: no validation picture of the run is there any more.
     """
-    names = ("train", *HELD_OUT)
-    before = {
-        name: dict.fromkeys(name_below(root, one) for one in record.get(name, ())) for name in names
-    }
     now = {name: _numbered(images, root) for name, images in drawn.sets().items()}
+    here = {key: (name, number) for name, keys in now.items() for key, number in keys.items()}
+    before = _recorded(record, root, here)
     same = all(before[name].keys() == now.get(name, {}).keys() for name in HELD_OUT)
     if same or not any(before.values()):
         return drawn
-    here = {key: (name, number) for name, keys in now.items() for key, number in keys.items()}
     if not before["validation"].keys() & here.keys():
         raise InputError(
             f"{one_line(root)}: none of the {len(before['validation'])} validation pictures that "
@@ -58,6 +55,26 @@ def as_recorded(
     train = _chosen(drawn, places["train"] + new)
     test = _chosen(drawn, places["test"]) if places["test"] else None
     return Splits(train, _chosen(drawn, places["validation"]), test, (*drawn.notes, *notes))
+
+
+def _recorded(
+    record: Mapping[str, Sequence[str]], root: Path, here: Mapping[str, object]
+) -> dict[str, dict[str, None]]:
+    """The names of each split; those of an older run begin with a folder, which is left out."""
+    names = {
+        split: [PurePath(name_below(root, name)) for name in record.get(split, ())]
+        for split in ("train", *HELD_OUT)
+    }
+    deepest = max((len(name.parts) for name in names["validation"]), default=0)
+    for above in range(deepest):
+        if any("/".join(name.parts[above:]) in here for name in names["validation"]):
+            break
+    else:
+        above = 0
+    return {
+        split: dict.fromkeys("/".join(name.parts[above:]) for name in paths)
+        for split, paths in names.items()
+    }
 
 
 def _numbered(images: ImageSet, root: Path) -> dict[str, int]:

@@ -15,7 +15,6 @@ from reslift.datasets.absent import no_folder, no_picture
 from reslift.datasets.base import ImageSet, Splits, divide, divide_beside
 from reslift.datasets.decode import decode, decoded
 from reslift.datasets.pairs import lr_files
-from reslift.errors import InputError, one_line
 from reslift.recipe import DataPart
 
 
@@ -88,9 +87,10 @@ def _found(folders: tuple[str, ...], root: Path, part: DataPart) -> tuple[ImageS
     """The pictures of these folders, and how many LR files lie among them, which are left out."""
     for name in folders:
         if not (root / name).is_dir():
-            raise InputError(
-                f"{one_line(root / name)}: there is no such folder of training pictures: name the "
-                f"folder that holds it with --data, or others with --set data.train"
+            raise no_folder(
+                root / name,
+                " of training pictures: name the folder that holds it with --data, or others with "
+                "--set data.train",
             )
     paths, small = [], 0
     for name in folders:
