@@ -175,8 +175,65 @@ def test_the_original_test_batch_can_be_the_validation(tmp_path: Path) -> None:
     batch_file(tmp_path / "cifar10/cifar-10-batches-bin/test_batch.bin", 10)
     chosen = ("cifar10/cifar-10-batches-bin/test_batch.bin",)
     splits = load(part.model_copy(update={"validation": chosen}), tmp_path)
-    assert [len(images) for images in parts_of(splits)] == [20, 10]
+    assert [len(images) for images in parts_of(splits)] == [18, 10, 2]
     assert splits.validation.names[0] == "test_batch.bin:0"
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_validation_that_a_recipe_names_is_taken_or_refused(name: str, tmp_path: Path) -> None:
+    part = lay_out(name, tmp_path)
+    (first,) = part.train
+    (tmp_path / first).rename(tmp_path / "other")
+    lay_out(name, tmp_path)
+    named = part.model_copy(update={"validation": ("other",), "test": 0.2})
+    if name == "div2k":
+        with pytest.raises(RecipeError, match=r"leave out data\.validation"):
+            load(named, tmp_path)
+        return
+    splits = load(named, tmp_path)
+    assert splits.test is not None
+    whole = load(part, tmp_path)
+    assert len(splits.validation) == sum(map(len, parts_of(whole)))
+    assert len(splits.train) + len(splits.test) == len(splits.validation)
+    if name != "cifar10":
+        assert all("other" in Path(held).parts for held in splits.validation.names)
+    with pytest.raises(InputError, match="no such folder"):
+        load(part.model_copy(update={"validation": ("gone",)}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "place", ["lfw-deepfunneled/lfw-deepfunneled", "lfw_home/lfw_funneled", "lfw", "."]
+)
+def test_faces_are_found_where_archives_unpack_to(place: str, tmp_path: Path) -> None:
+    class_folders(tmp_path / place, PERSONS, 20, "jpg")
+    (tmp_path / "pairs.txt").write_text("10\t300\n")
+    splits = load(DataPart(name="lfw", train=("lfw",), hold_out=0.2), tmp_path)
+    assert len(splits.train) + len(splits.validation) == sum(PERSONS.values())
+    assert splits.train.personal
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr"),
+    [
+        ("HR/a", "LRx4/a"),
+        ("Set/HR/a", "Set/LRx2/a"),
+        ("X_HR/a", "X_LR_bicubic/X4/ax4"),
+        ("a", "x3/a"),
+        ("a_SRF_4_HR", "a_SRF_4_LR"),
+    ],
+)
+def test_lr_files_beside_their_hr_are_not_trained_on(hr: str, lr: str, tmp_path: Path) -> None:
+    for stem in (hr, lr, hr.replace("a", "b"), lr.replace("a", "b"), "more/lonely_LR"):
+        (tmp_path / stem).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(crops(1, 16)[0]).save(tmp_path / f"{stem}.png")
+    splits = load(DataPart(hold_out=1), tmp_path)
+    names = {Path(n).relative_to(tmp_path).with_suffix("").as_posix() for n in splits.train.names}
+    names |= {Path(splits.validation.names[0]).relative_to(tmp_path).with_suffix("").as_posix()}
+    assert names == {hr, hr.replace("a", "b"), "more/lonely_LR"}
+    assert splits.notes == ("2 LR files are left out: LR is made from the HR files beside them",)
+    if "/" in lr:  # named by itself, such a folder is taken as it is
+        alone = DataPart(train=(str(Path(lr).parent),), hold_out=1)
+        assert len(load(alone, tmp_path).train) == 1
 
 
 def test_split_shares_are_80_10_10() -> None:

@@ -297,7 +297,7 @@ def test_what_cannot_be_looked_at_is_refused(tmp_path, folder):
         latent.open_source(path, folder, split="test")
     with pytest.raises(UsageError, match="unknown data set"):
         latent.open_source(path, folder, dataset="cifar")
-    with pytest.raises(UsageError, match="3 or more"):
+    with pytest.raises(InputError, match="too few for a map"):
         latent.open_source(path, pictures(tmp_path / "few", 1))
     with pytest.raises(InputError, match="no such folder"):
         latent.open_source(path, tmp_path / "absent")
@@ -308,7 +308,7 @@ def test_a_look_that_fails_leaves_no_folder(tmp_path, capsys):
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "one.png")
     data = ["--data", str(tmp_path)]
     look = ["latent", "lift-small", *data, "-o", str(tmp_path / "new" / "look")]
-    assert main(look) == 2
+    assert main(look) == 1
     assert main(["evaluate", "no-such-model", *data, "--out", str(tmp_path / "new")]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
     (tmp_path / "new").write_text("a file")

@@ -68,14 +68,14 @@ def report(run: Run) -> dict:  # type: ignore[type-arg]
     return json.loads((run.folder / "report.json").read_text())  # type: ignore[no-any-return]
 
 
-def test_the_table_is_what_the_best_weights_do(run: Run) -> None:
+def test_the_table_is_what_the_best_weights_do(run: Run, pictures: Path) -> None:
     model, _ = checkpoint.load(run.folder / "best.safetensors")
     names = json.loads((run.folder / "data.json").read_text())
     record = report(run)
     for split, count in (("validation", 9), ("test", 8)):
         gains, likeness = [], []
         for name in names[split]:
-            hr = read_rgb(Path(name))[None]
+            hr = read_rgb(pictures / name)[None]
             truth, lr = hr.double() / 255, ResizeBack()(hr).float() / 255
             base = psnr_y(ResizeBack().baseline(hr), truth, 0).item()
             sr = model(lr).double()
@@ -114,11 +114,13 @@ def test_the_page_is_whole_and_small(run: Run) -> None:
     assert len(text) < 3e6
 
 
-def test_the_log_has_training_pictures_and_the_loss_of_held_out_ones(run: Run) -> None:
+def test_the_log_has_training_pictures_and_the_loss_of_held_out_ones(
+    run: Run, pictures: Path
+) -> None:
     names = json.loads((run.folder / "data.json").read_text())
     base = []
     for name in names["train"]:
-        hr = read_rgb(Path(name))[None]
+        hr = read_rgb(pictures / name)[None]
         base.append(psnr_y(ResizeBack().baseline(hr), hr.double() / 255, 0).item())
     rows = run.rows()
     assert [row["step"] for row in rows] == [3, 6]
@@ -260,7 +262,7 @@ def test_the_crop_of_training_is_what_is_judged(pictures: Path, tmp_path: Path) 
     names = json.loads((run.folder / "data.json").read_text())["validation"]
     base = []
     for name in names:
-        hr = read_rgb(Path(name))[None]
+        hr = read_rgb(pictures / name)[None]
         whole = ResizeBack().baseline(hr)
         _, small, truth = centre(hr, 1, 16, whole, hr)
         base.append(psnr_y(small, truth.double() / 255, 0).item())

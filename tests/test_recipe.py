@@ -46,6 +46,18 @@ def test_every_bundled_recipe_reads_and_survives_being_written(name: str, tmp_pa
         ("engine.threads = 10000", r"engine\.threads: .* 1024, given 10000$"),
         ("grow = true", r"r\.toml: recipe: grow needs init, the smaller model to start from$"),
         ("[[phases]]\nbatch = 4", r"phases\.0\.steps: Field required$"),
+        ("data.train = 'photos'", r'data\.train: wanted a list, as in \["a", "b"\], given photos$'),
+        ("[[phases]]\nsteps = 4\nloss = 'l1'", r"phases\.0\.loss: wanted a table, .* given l1$"),
+        ("model = 'lift'", r"model: wanted a table, .* given lift$"),
+        ("[phases]\nsteps = 4", r"phases: wanted \[\[phases\]\]"),
+        (
+            "model.arguments.width = nan",
+            r"model\.arguments\.width: .* finite number, .* given nan$",
+        ),
+        ("model.arguments.width = [1, 2]", r"model\.arguments\.width: .* given \[1, 2\]$"),
+        ("optimiser.betas = [1.0, 2.0]", r"optimiser\.betas\.0: .* less than 1, given 1\.0$"),
+        ("a = " + 2000 * "[" + 2000 * "]", "not TOML: maximum recursion"),
+        ("seed = " + 5000 * "9", "not TOML: "),
     ],
 )
 def test_what_does_not_fit_is_one_line_with_its_place(
@@ -55,6 +67,17 @@ def test_what_does_not_fit_is_one_line_with_its_place(
         load_recipe(write(tmp_path, text))
     assert "r.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_editors_leave_in_a_file_is_no_fault(tmp_path: Path) -> None:
+    """The mark of UTF-8 and the line ends of Windows; a DEL that TOML wants escaped."""
+    path = tmp_path / "notepad.toml"
+    path.write_bytes(b'\xef\xbb\xbfsummary = "a\\u007fb"\r\n[data]\r\nhold_out = 3\r\n')
+    recipe = load_recipe(path)
+    assert (recipe.summary, recipe.data.hold_out) == ("a\x7fb", 3)
+    again = tmp_path / "again.toml"
+    again.write_text(to_toml(recipe), encoding="utf-8")
+    assert load_recipe(again) == recipe
 
 
 def test_set_changes_values_of_every_type(tmp_path: Path) -> None:
@@ -70,6 +93,7 @@ def test_set_changes_values_of_every_type(tmp_path: Path) -> None:
     "change",
     [
         "seed",
+        "summary=\udcff",
         "phases.3.steps=1",
         "seed.deep=1",
         "phases.x=1",

@@ -62,6 +62,7 @@ LAYERS = {
         "limits",
         "machine",
         "recipe",
+        "recipe_errors",
         "errors",
         "canvas",
         "interrupts",

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from unittest.mock import Mock
 from xml.etree import ElementTree
 
 import numpy as np
@@ -38,7 +39,14 @@ from reslift.datasets.folder import find_images, load_folders, read_rgb
 from reslift.datasets.patches import FINE, PatchBank
 from reslift.datasets.stock import Stock, grids, load_stock, stock_up
 from reslift.degradations import Bicubic, ResizeBack
-from reslift.errors import InputError, OutputError, OutputExists, RecipeError, ResliftError
+from reslift.errors import (
+    DeviceError,
+    InputError,
+    OutputError,
+    OutputExists,
+    RecipeError,
+    ResliftError,
+)
 from reslift.files import alone, part_name
 from reslift.losses import LOSSES, agreement
 from reslift.metrics import psnr_y
@@ -301,6 +309,22 @@ def test_training_beats_bicubic_and_leaves_a_whole_folder(pictures: Path, tmp_pa
     for picture in ("psnr.svg", "loss.svg"):
         ElementTree.parse(run.folder / picture)
     assert "bicubic" in (run.folder / "report.html").read_text()
+
+
+def test_names_that_are_not_utf_8_are_trained_on(pictures: Path, tmp_path: Path) -> None:
+    place = tmp_path / "photos\udce9"
+    try:
+        shutil.copytree(pictures, place)
+        for path in list(place.iterdir()):
+            path.rename(path.with_stem(f"caf\udce9{path.stem}"))
+    except OSError:
+        pytest.skip("names are Unicode on this file system")
+    chosen = recipe()
+    run = start(tmp_path / "run", chosen)
+    assert fit(chosen, run, data=place)
+    splits = run.splits(chosen, place)
+    assert all("\udce9" in name for name in splits.train.names)
+    assert "\\udce9" in (run.folder / "data.json").read_text(encoding="utf-8")
 
 
 def test_patience_stops_and_the_best_is_kept(pictures: Path, tmp_path: Path) -> None:
@@ -866,7 +890,7 @@ def test_the_same_grid_is_trained_beside_bicubic_of_the_small_picture(
     names = json.loads((run.folder / "data.json").read_text())
     assert [len(names[split]) for split in ("train", "validation", "test")] == [2, 1, 1]
     rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-    hr = decoded([Path(names["validation"][0])], chosen.data).load(0)[None]
+    hr = decoded([pictures / names["validation"][0]], chosen.data).load(0)[None]
     truth, base = hr.double() / 255, ResizeBack().baseline(hr)
     assert rows[0]["bicubic_mse"] == pytest.approx((base - truth).square().mean().item(), rel=1e-4)
     assert rows[0]["bicubic_psnr_y"] == pytest.approx(psnr_y(base, truth, 0).item(), rel=1e-4)
@@ -916,6 +940,27 @@ def test_fft_loss_is_the_mean_absolute_spectrum() -> None:
     assert got.item() == pytest.approx(want)
 
 
+def test_a_batch_that_finds_no_memory_is_one_line_and_another_try_is_free(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = recipe(watch={**TREE["watch"], "tensorboard": True})  # type: ignore[dict-item]
+    run = start(tmp_path / "run", chosen)
+    told = (
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
+    )
+    with monkeypatch.context() as patch, pytest.raises(DeviceError, match=r"lower phases\.batch"):
+        patch.setattr(Stepper, "_advance", Mock(side_effect=RuntimeError(told)))
+        fit(chosen, run, data=pictures)
+    assert fit(recipe(), start(tmp_path / "run", recipe()), data=pictures)
+
+
+def test_a_model_of_one_channel_is_refused_before_it_trains(pictures: Path, tmp_path: Path) -> None:
+    gray = {"arguments": {**TREE["model"]["arguments"], "channels": 1}}  # type: ignore[index]
+    chosen = recipe(model=gray)
+    with pytest.raises(RecipeError, match=r"takes 1 channels; .* leave out model\.arguments"):
+        fit(chosen, start(tmp_path / "run", chosen), data=pictures)
+
+
 def test_a_folder_in_use_is_not_trained_over(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(OutputExists, match="--resume"):
@@ -959,6 +1004,7 @@ def test_command_line_trains_resumes_and_refuses(
     assert main(words) == 2
     assert main(["train", "--resume", str(out), "--set", "seed=3"]) == 2
     assert main(["train"]) == 2
+    assert main([*words[:-1], str(tmp_path / "nan"), "--minutes", "nan"]) == 2
     assert main([*words[:2], "--set", "sede=3"]) == 2
     assert "did you mean seed" in capsys.readouterr().err
     assert main(["train", "--resume", str(out)]) == 0

@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path, PureWindowsPath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from reslift.errors import RecipeError, look_up, one_line, unknown
+from reslift.errors import RecipeError, look_up, one_line
 from reslift.files import recipes_folder
+from reslift.recipe_errors import explain
 
 Value = bool | int | float | str | tuple[str, ...]
 Weight = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 MOST_THREADS = 1024
 LARGEST_SEED = 2**23 - 1  # ``stepper.noise_seeds`` stay in 64 bits with it
@@ -202,7 +204,7 @@ class OptimiserPart(Part):
     """
 
     name: str = "adam"
-    betas: tuple[float, float] = (0.9, 0.99)
+    betas: tuple[Share, Share] = (0.9, 0.99)
     weight_decay: float = Field(0.0, ge=0)
     l1_penalty: float = Field(0.0, ge=0)
     centre: bool = False
@@ -322,10 +324,11 @@ def load_recipe(name: str | Path, sets: tuple[str, ...] = ()) -> Recipe:
     if path.suffix != ".toml" and not path.is_file():
         path = look_up(str(name), recipes(), "recipe")
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors of Windows begin UTF-8 with a mark, which is no part of TOML.
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RecipeError(f"{one_line(path)}: {one_line(error.strerror)}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"{one_line(path)}: not TOML: {one_line(error)}") from error
     tree.setdefault("name", path.stem)
     for change in sets:
@@ -338,33 +341,18 @@ def parse(tree: dict[str, Any], origin: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        raise RecipeError(f"{origin}: {_explain(error)}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    if first["type"] != "extra_forbidden":
-        message = one_line(first["msg"]).removeprefix("Value error, ")
-        if not place or first["type"] == "missing":
-            return f"{place or 'recipe'}: {message}"
-        return f"{place}: {message}, given {one_line(first['input'])}"
-    part: Any = Recipe
-    for key in first["loc"][:-1]:
-        if isinstance(key, str):
-            kind = part.model_fields[key].annotation
-            part = next((k for k in (kind, *get_args(kind)) if hasattr(k, "model_fields")), part)
-    where = ".".join(map(str, first["loc"][:-1])) or "the recipe"
-    return unknown(str(first["loc"][-1]), part.model_fields, f"key in {where}")
+        raise RecipeError(f"{origin}: {explain(error, Recipe)}") from error
 
 
 def _apply(tree: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
     if not equals:
         raise RecipeError(f"--set wants key=value, not {one_line(change)!r}")
+    if any("\ud800" <= letter <= "\udfff" for letter in change):
+        raise RecipeError(f"--set {one_line(change)}: not UTF-8, as TOML has to be")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     node, (*parents, last) = tree, key.strip().split(".")
     try:
@@ -397,4 +385,4 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML's rule alone

@@ -22,7 +22,7 @@ import math
 import os
 import platform
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ from typing import Any
 import torch
 
 from reslift.checkpoint import SUFFIX, Card
-from reslift.errors import CheckpointError, OutputError, OutputExists, one_line
+from reslift.datasets import DATASETS, Splits
+from reslift.datasets.again import as_recorded, name_below
+from reslift.errors import CheckpointError, OutputError, OutputExists, look_up, one_line
 from reslift.files import atomic_write
 from reslift.models import SRModel
 from reslift.recipe import Recipe, load_recipe, to_toml
@@ -38,10 +40,11 @@ from reslift.start import complete
 from reslift.validation import Score
 
 LOG, STATE, STOCK = "log.jsonl", "state.pt", "pictures.safetensors"
-REPORT = "report.json"
+REPORT, DATA, EVENTS = "report.json", "data.json", "tensorboard"
 IN_STATE = {"model", "average", "optimiser", "step", "best", "waited", "elapsed", "threads"}
 IN_STATE |= {"precision", "loss_sum", "loss_count", "random", "rows"}
-BEFORE_TRAINING = {"recipe.toml", "environment.json", "data.json", REPORT, "report.html", STOCK}
+BEFORE_TRAINING = {"recipe.toml", "environment.json", DATA, REPORT, "report.html", STOCK}
+BEFORE_TRAINING |= {EVENTS}
 
 
 class Run:
@@ -101,6 +104,28 @@ class Run:
         (facts,) = self._parsed("environment.json", [self._read("environment.json")])
         return facts
 
+    def splits(self, recipe: Recipe, root: Path) -> Splits:
+        """The pictures of the recipe; those that the run once held out are held out for good.
+
+        Raises:
+            ResliftError: pictures are gone, or too few, or the list of them is damaged.
+        """
+        part = recipe.data
+        drawn = look_up(part.name, DATASETS, "data set")(part, root, recipe.seed)
+        if not (self.folder / DATA).exists():
+            return drawn
+        (record,) = self._parsed(DATA, [self._read(DATA)])
+        for names in record.values():
+            if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+                raise self._damaged(DATA, "not lists of pictures")
+        return as_recorded(drawn, record, root, whole=part.split_by == "label")
+
+    def note_pictures(self, splits: Splits, read: Sequence[str], root: Path) -> None:
+        """Write ``data.json``; `read` are the training pictures that could be."""
+        sets = {name: images.names for name, images in splits.sets().items()} | {"train": read}
+        below = {key: [name_below(root, name) for name in names] for key, names in sets.items()}
+        self.write_json(DATA, below)
+
     def _read(self, name: str) -> str:
         try:
             return (self.folder / name).read_text(encoding="utf-8")
@@ -126,7 +151,8 @@ class Run:
     def write_text(self, name: str, text: str) -> None:
         """Replace a text file of the folder, whole or not at all."""
         with atomic_write(self.folder / name, overwrite=True) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            # Names of files need not be UTF-8; what is escaped here is JSON's escape as well.
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def write_json(self, name: str, value: Any) -> None:
         """Replace a JSON file of the folder."""
@@ -156,7 +182,7 @@ class Run:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return None
-        folder = str(self.folder / "tensorboard")
+        folder = str(self.folder / EVENTS)
         return SummaryWriter(folder, purge_step=step + 1)
 
     def save_state(self, state: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from reslift.models import MODELS, SRModel
 from reslift.models.grow import grow
 from reslift.recipe import ModelPart, Recipe
 
+COLOURS = 3
 WORDS = {int: "a whole number", float: "a number", str: "text"}
 
 
@@ -49,6 +50,11 @@ def start_model(recipe: Recipe, note: Callable[[str], None] = lambda _: None) ->
             f"model.arguments: model {recipe.model.name} cannot use the values "
             f"{one_line(recipe.model.arguments)}: {one_line(error)}"
         ) from error
+    if model.channels != COLOURS:
+        raise RecipeError(
+            f"model {recipe.model.name} takes {model.channels} channels; pictures have {COLOURS}, "
+            f"gray ones too, when they are trained on: leave out model.arguments.channels"
+        )
     if recipe.init:
         source, _ = checkpoint.load(checkpoint.resolve(recipe.init, recipe.scale))
         origin = f"init {one_line(recipe.init)}"

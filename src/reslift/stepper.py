@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from reslift.adversary import Adversary, check_adversaries
+from reslift.backends.base import ran_out_of_memory
 from reslift.datasets.patches import PatchBank
-from reslift.errors import RecipeError
+from reslift.errors import DeviceError, RecipeError
 from reslift.models import SRModel
 from reslift.models.variational import Learner, Variational
 from reslift.objective import Objective
@@ -146,8 +147,23 @@ class Stepper:
             self.adversary = Adversary(part, channels, seed, self.device, start, bicubic)
 
     def step(self, step: int) -> Tensor:
-        """Do one step; gives the loss, a number on the device that the next step overwrites."""
+        """Do one step; gives the loss, a number on the device that the next step overwrites.
+
+        Raises:
+            DeviceError: out of memory.
+        """
         phase, inner = self.phase_at(step)
+        try:
+            return self._step(step, phase, inner)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out_of_memory(error):
+                raise
+            raise DeviceError(
+                f"not enough memory for a step with {phase.batch:,} patches of {phase.patch} LR "
+                f"pixels: lower phases.batch or phases.patch"
+            ) from error
+
+    def _step(self, step: int, phase: Phase, inner: int) -> Tensor:
         rank, world = self.share
         seeds = noise_seeds(self.recipe.seed, step, phase.batch)
         picks = self.bank.picks(step, phase.batch, phase.patch, phase.blended)

@@ -17,13 +17,12 @@ from reslift import checkpoint
 from reslift.adversary import adversary_notes
 from reslift.advice import Advice
 from reslift.backends.torch import choose_device
-from reslift.datasets import DATASETS
 from reslift.datasets.base import Splits
 from reslift.datasets.made import made_sets
 from reslift.datasets.patches import PatchBank
 from reslift.datasets.stock import kept_stock
 from reslift.degradations import Degradation, make_degradation
-from reslift.errors import ResliftError, UsageError, look_up, one_line
+from reslift.errors import ResliftError, UsageError, escaped, one_line
 from reslift.interrupts import Flag, stop_politely
 from reslift.objective import PERCEPTUAL, Objective
 from reslift.outcome import Reporter
@@ -113,20 +112,18 @@ class Session:
         degradation = make_degradation(
             recipe.degradation.name, recipe.scale, recipe.degradation.arguments
         )
-        splits = look_up(recipe.data.name, DATASETS, "data set")(recipe.data, data, recipe.seed)
+        splits = run.splits(recipe, data)
         model = start_model(recipe, watcher.note).to(self.device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.bank = self._fill_bank(splits, degradation)
+        crop = recipe.data.validation_crop
         self.validator = Validator(
-            splits.validation,
-            degradation,
-            self.device,
-            recipe.data.validation_crop,
-            objective.features,
+            splits.validation, degradation, self.device, crop, objective.features
         )
+        self._leave_out(self.validator.unreadable)
         photos = len(set(self.bank.stock.names) & set(splits.train.names))
         few = self.bank.sample(min(SAMPLE, max(1, len(self.validator.pairs) // 2)), photos)
-        self.sample = Validator(few, degradation, self.device, recipe.data.validation_crop)
+        self.sample = Validator(few, degradation, self.device, crop)
         self.stepper = Stepper(model, self.bank, recipe, self.precision, share, objective)
         self.rows: list[Row] = []
         self.step, self.elapsed, self.best = 0, 0.0, Best(recipe.watch)
@@ -186,9 +183,12 @@ class Session:
         for patch in {phase.patch for phase in self.recipe.phases}:
             bank.spots(patch)
         self.made = {kind: len({*stock.names} & {*made[kind].names}) for kind in made}
-        for line in stock.unreadable:
-            self.watcher.note(f"left out: {line}")
+        self._leave_out(stock.unreadable)
         return bank
+
+    def _leave_out(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.watcher.note(f"left out: {line}")
 
     def _open_log(self, splits: Splits) -> None:
         facts = {
@@ -202,11 +202,11 @@ class Session:
         }
         if self._leads and self.step == 0:
             self.run.write_json("environment.json", {**self.run.facts(), **facts})
-            names = {"train": self.bank.stock.names, "validation": list(splits.validation.names)}
-            if splits.test is not None:
-                names["test"] = list(splits.test.names)
-            self.run.write_json("data.json", names)
+        if self._leads:
+            self.run.note_pictures(splits, self.bank.stock.names, self.root)
         self.watcher.started(self.recipe, self.step, facts)
+        for line in splits.notes:
+            self.watcher.note(line)
 
     @property
     def _leads(self) -> bool:
@@ -364,7 +364,7 @@ class Session:
         path = self.run.folder / f"{stem}{checkpoint.SUFFIX}"
         part, model, stock = self.recipe.data, self.stepper.average, self.bank.stock
         seen = f"{len(stock.names)} pictures, {len(stock.hr) / 1e6:.1f} MP, from "
-        seen += ", ".join((self.root / folder).resolve().name for folder in part.train)
+        seen += ", ".join(escaped((self.root / one).resolve().name) for one in part.train)
         seen += "".join(f", {count} {kind}" for kind, count in self.made.items() if count)
         card = card_of(self.recipe, model, seen, self.step, score, self.validator.baseline)
         checkpoint.save(path, model, card)

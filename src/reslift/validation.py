@@ -96,7 +96,7 @@ def read_pairs(
     """
     for number, name in enumerate(images.names):
         try:
-            hr = crop_to_multiple(images.load(number)[None].to(device), degradation.scale)
+            hr = crop_to_multiple(images.load(number)[None].to(device), degradation.scale, name)
         except ResliftError as error:
             if problems is not None:
                 problems.append(one_line(error))
@@ -118,6 +118,7 @@ class Validator:
 
     Attributes:
         pairs: the pictures.
+        unreadable: a line for each picture that could not be read.
         baseline: score of bicubic, from LR or at scale 1 from the degradation's small picture.
 
     Raises:
@@ -135,13 +136,13 @@ class Validator:
         self._features = features
         self._shave = degradation.scale if degradation.scale > 1 else 0
         self.pairs: list[Pair] = []
-        problems: list[str] = []
+        self.unreadable: list[str] = []
         scores = []
-        for pair, base in read_pairs(images, degradation, device, crop, problems):
+        for pair, base in read_pairs(images, degradation, device, crop, self.unreadable):
             self.pairs.append(pair)
             scores.append(self._score(base, pair, None))
         if not self.pairs:
-            raise InputError(f"no validation picture could be read: {problems[0]}")
+            raise InputError(f"no validation picture could be read: {self.unreadable[0]}")
         self.baseline = mean(scores)
 
     @torch.no_grad()

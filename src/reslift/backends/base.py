@@ -13,6 +13,13 @@ WORKSPACE = 128 * 2**20
 MEMORY_WORDS = ("out of memory", "not enough memory", "allocate memory", "bad_alloc", "bad alloc")
 
 
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of an engine means that memory ran out, which each says in its own words."""
+    text = str(error).lower()
+    told = isinstance(error, RuntimeError) and any(words in text for words in MEMORY_WORDS)
+    return told or isinstance(error, MemoryError)
+
+
 class Backend(ABC):
     """Runs one model on one cell at a time: the same answer whatever engine is inside.
 
@@ -43,9 +50,7 @@ class Backend(ABC):
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether `error`, raised by `run`, means that memory ran out."""
-        text = str(error).lower()
-        told = isinstance(error, RuntimeError) and any(words in text for words in MEMORY_WORDS)
-        return told or isinstance(error, MemoryError)
+        return ran_out_of_memory(error)
 
     def release(self) -> None:  # noqa: B027  (most engines keep nothing)
         """Give back memory that is only kept for speed."""

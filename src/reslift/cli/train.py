@@ -41,6 +41,8 @@ def command(
     """Train a model as a recipe says, or resume a run."""
     from reslift.errors import UsageError
 
+    if minutes is not None and not minutes >= 0:  # nan would never end
+        raise UsageError(f"--minutes {minutes:g}: it wants a number from 0 up")
     if (recipe is None) == (resume is None):
         raise UsageError("name either a recipe to start or a run folder with --resume")
     if resume is not None:

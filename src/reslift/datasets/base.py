@@ -55,11 +55,30 @@ class Splits:
 
     Attributes:
         test: None where the recipe keeps nothing for it.
+        notes: what should be said of how they came about, a sentence each.
     """
 
     train: ImageSet
     validation: ImageSet
     test: ImageSet | None = None
+    notes: tuple[str, ...] = ()
+
+    def sets(self) -> dict[str, ImageSet]:
+        """Those that there are, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: images for name, images in named.items() if images is not None}
+
+
+def divide_beside(train: ImageSet, validation: ImageSet, part: DataPart, seed: int) -> Splits:
+    """The splits where the recipe names validation pictures: those of its test are drawn.
+
+    Raises:
+        RecipeError: nothing would be left to train on.
+    """
+    if not part.test:
+        return Splits(train, validation)
+    rest = divide(train, part.model_copy(update={"hold_out": part.test, "test": 0.0}), seed)
+    return Splits(rest.train, validation, rest.validation)
 
 
 def divide(images: ImageSet, part: DataPart, seed: int) -> Splits:
@@ -86,7 +105,7 @@ def divide(images: ImageSet, part: DataPart, seed: int) -> Splits:
         asked += f" and data.test {part.test:g}" if part.test else ""
         raise RecipeError(
             f"{asked} keep {min(count, kept + tested)} of {count} pictures out of training, which "
-            f"leaves none to train on: add pictures, or name data.validation"
+            f"leaves none to train on: add pictures, lower data.hold_out or name data.validation"
         )
     train = images.part([number for number in range(count) if number not in held])
     validation, test = (images.part(sorted(numbers)) for numbers in drawn)

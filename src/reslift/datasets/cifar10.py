@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reslift.datasets.base import ImageSet, Splits, divide
+from reslift.datasets.base import ImageSet, Splits, divide, divide_beside
 from reslift.datasets.decode import decoded
-from reslift.datasets.labelled import find_labelled, place_of
+from reslift.datasets.labelled import find_labelled, place_of, wanted_place
 from reslift.errors import InputError, one_line
 from reslift.recipe import DataPart
 
@@ -45,7 +45,11 @@ def load_cifar10(part: DataPart, root: Path, seed: int) -> Splits:
     train = join([_read(name, root, part) for name in part.train])
     if not part.validation:
         return divide(train, part, seed)
-    return Splits(train, join([_read(name, root, part) for name in part.validation]))
+    for name in part.validation:
+        wanted_place(name, root)
+    return divide_beside(
+        train, join([_read(name, root, part) for name in part.validation]), part, seed
+    )
 
 
 def _read(name: str, root: Path, part: DataPart) -> ImageSet:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reslift.datasets.base import Splits, divide
+from reslift.datasets.base import Splits, divide, divide_beside
 from reslift.datasets.folder import find_images, image_set
 from reslift.datasets.labelled import place_of
-from reslift.errors import InputError, one_line
+from reslift.errors import InputError, RecipeError, one_line
 from reslift.recipe import DataPart
 
 TRAIN, VALID = "DIV2K_train_HR", "DIV2K_valid_HR"
@@ -30,7 +30,13 @@ def load_div2k(part: DataPart, root: Path, seed: int) -> Splits:
 
     Raises:
         InputError: no DIV2K_train_HR there.
+        RecipeError: other validation pictures are named.
     """
+    if part.validation or len(part.train) > 1:
+        raise RecipeError(
+            "data set div2k is one folder that holds its own validation pictures: leave out "
+            'data.validation and further folders of data.train, or say data.name = "folder"'
+        )
     place = place_of(part.train[0], root, ("DIV2K",))
     if not (place / TRAIN).is_dir():
         raise InputError(
@@ -43,4 +49,4 @@ def load_div2k(part: DataPart, root: Path, seed: int) -> Splits:
     found = find_images(place / VALID, part.exclude)
     count = min(len(found), round(part.hold_out)) if part.hold_out >= 1 else len(found)
     chosen = [found[number * len(found) // count] for number in range(count)]
-    return Splits(train, image_set(chosen, part))
+    return divide_beside(train, image_set(chosen, part), part, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from torch import Tensor
 
 from reslift import formats
 from reslift.datasets.absent import no_folder, no_picture
-from reslift.datasets.base import ImageSet, Splits, divide
+from reslift.datasets.base import ImageSet, Splits, divide, divide_beside
 from reslift.datasets.decode import decode, decoded
-from reslift.errors import InputError, one_line
+from reslift.datasets.pairs import lr_files
 from reslift.recipe import DataPart
 
 
@@ -72,22 +73,29 @@ def load_folders(part: DataPart, root: Path, seed: int) -> Splits:
         InputError: a folder is absent or empty.
         RecipeError: holding out would leave nothing to train on.
     """
-    train = _found(part.train, root, part)
-    if not part.validation:
-        return divide(train, part, seed)
-    validation = _found(part.validation, root, part)
-    if not part.test:
-        return Splits(train, validation)
-    rest = divide(train, part.model_copy(update={"hold_out": part.test, "test": 0.0}), seed)
-    return Splits(rest.train, validation, rest.validation)
+    train, small = _found(part.train, root, part)
+    if part.validation:
+        validation, more = _found(part.validation, root, part)
+        splits, small = divide_beside(train, validation, part, seed), small + more
+    else:
+        splits = divide(train, part, seed)
+    note = f"{small} LR files are left out: LR is made from the HR files beside them"
+    return replace(splits, notes=(note,)) if small else splits
 
 
-def _found(folders: tuple[str, ...], root: Path, part: DataPart) -> ImageSet:
+def _found(folders: tuple[str, ...], root: Path, part: DataPart) -> tuple[ImageSet, int]:
+    """The pictures of these folders, and how many LR files lie among them, which are left out."""
     for name in folders:
         if not (root / name).is_dir():
-            raise InputError(
-                f"{one_line(root / name)}: there is no such folder of training pictures: name the "
-                f"folder that holds it with --data, or others with --set data.train"
+            raise no_folder(
+                root / name,
+                " of training pictures: name the folder that holds it with --data, or others with "
+                "--set data.train",
             )
-    paths = [path for name in folders for path in find_images(root / name, part.exclude)]
-    return image_set(paths, part, tuple(path.parent.name for path in paths))
+    paths, small = [], 0
+    for name in folders:
+        found = find_images(root / name, part.exclude)
+        partners = lr_files(found)
+        paths += [path for path in found if path not in partners]
+        small += len(partners)
+    return image_set(paths, part, tuple(path.parent.name for path in paths)), small

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reslift.datasets.absent import no_folder
 from reslift.datasets.folder import find_images
 from reslift.errors import InputError, one_line
 from reslift.recipe import DataPart
+
+DEEPEST = 3
 
 
 def find_labelled(folder: Path, part: DataPart) -> tuple[list[Path], tuple[str, ...]]:
@@ -25,8 +28,20 @@ def place_of(name: str, root: Path, marks: tuple[str, ...]) -> Path:
     """The folder that a recipe's ``name`` stands for.
 
     It is ``root/name``; where that is absent, ``root`` itself, so that ``--data`` may also name the
-    data set's own folder. Below it the first of ``marks`` that exists is entered.
+    data set's own folder. Below it the first of ``marks`` that exists is entered, and so on, as
+    archives often lie in a folder of their own name.
     """
     place = root / name if (root / name).is_dir() else root
-    inner = next((place / mark for mark in marks if (place / mark).is_dir()), None)
-    return inner or place
+    for _ in range(DEEPEST):
+        place = next((place / mark for mark in marks if (place / mark).is_dir()), place)
+    return place
+
+
+def wanted_place(name: str, root: Path) -> None:
+    """Nothing, where a folder or file of validation pictures exists.
+
+    Raises:
+        InputError: it does not, and ``place_of`` would take the training pictures in its place.
+    """
+    if not (root / name).exists():
+        raise no_folder(root / name, " of validation pictures, which data.validation names")

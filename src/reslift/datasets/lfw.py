@@ -13,33 +13,45 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from reslift.datasets.base import Splits, divide
+from reslift.datasets.base import ImageSet, Splits, divide, divide_beside
 from reslift.datasets.folder import image_set
-from reslift.datasets.labelled import find_labelled, place_of
+from reslift.datasets.labelled import find_labelled, place_of, wanted_place
 from reslift.errors import InputError, one_line
 from reslift.recipe import DataPart
 
-EDITIONS = ("lfw", "lfw_funneled", "lfw-deepfunneled")
+PLACES = ("lfw_home", "lfw", "lfw_funneled", "lfw-deepfunneled")
 
 
 def load_lfw(part: DataPart, root: Path, seed: int) -> Splits:
     """The faces, divided at random or by person; labels are the persons.
 
     Args:
-        part: the first of ``train`` names the folder.
+        part: ``train`` and ``validation`` name folders of persons.
         root: ``--data``.
         seed: of the drawing.
 
     Raises:
         InputError: no PERSON/*.jpg there.
     """
-    place = place_of(part.train[0], root, EDITIONS)
-    try:
-        paths, persons = find_labelled(place, part)
-    except InputError as error:
-        raise InputError(
-            f"{one_line(place)}: no PERSON/*.jpg of LFW is here: name its folder with --data, or "
-            f"get it with `reslift data get lfw`"
-        ) from error
-    faces = replace(image_set(paths, part, persons), personal=True)
-    return divide(faces, part, seed)
+    train = _faces(part.train, root, part)
+    if not part.validation:
+        return divide(train, part, seed)
+    for name in part.validation:
+        wanted_place(name, root)
+    return divide_beside(train, _faces(part.validation, root, part), part, seed)
+
+
+def _faces(folders: tuple[str, ...], root: Path, part: DataPart) -> ImageSet:
+    paths: list[Path] = []
+    persons: tuple[str, ...] = ()
+    for name in folders:
+        place = place_of(name, root, PLACES)
+        try:
+            found, owners = find_labelled(place, part)
+        except InputError as error:
+            raise InputError(
+                f"{one_line(place)}: no PERSON/*.jpg of LFW is here: name its folder with --data, "
+                f"or get it with `reslift data get lfw`"
+            ) from error
+        paths, persons = paths + found, persons + owners
+    return replace(image_set(paths, part, persons), personal=True)

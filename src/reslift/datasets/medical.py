@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reslift import media
-from reslift.datasets.base import ImageSet, Splits, divide
+from reslift.datasets.base import ImageSet, Splits, divide, divide_beside
 from reslift.errors import InputError, one_line
 from reslift.limits import DEFAULT
 from reslift.media.intensities import Window
@@ -60,11 +60,7 @@ def load_medical(part: DataPart, root: Path, seed: int) -> Splits:
     train = _slices(part.train, root)
     if not part.validation:
         return divide(train, part, seed)
-    validation = _slices(part.validation, root)
-    if not part.test:
-        return Splits(train, validation)
-    rest = divide(train, part.model_copy(update={"hold_out": part.test, "test": 0.0}), seed)
-    return Splits(rest.train, validation, rest.validation)
+    return divide_beside(train, _slices(part.validation, root), part, seed)
 
 
 def _slices(folders: Iterable[str], root: Path) -> ImageSet:

@@ -13,7 +13,8 @@ A folder named with ``lr`` overrides all of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ LR_FOLDERS = (
     "LR/x{s}", "X{s}", "x{s}", "lr_x{s}", "lr/x{s}",
 )  # fmt: skip
 LR_STEMS = ("{stem}", "{stem}x{s}", "{stem}_x{s}", "{stem}X{s}", "{stem}_LR", "{stem}LR")
+SCALES = range(2, 9)
 WARN_SHIFT, WRONG_SHIFT = 0.1, 0.2
 
 
@@ -160,7 +162,28 @@ def _set_name(data: Path, hr_folder: Path) -> str:
     return name.removesuffix("_HR")
 
 
+def lr_files(paths: Iterable[Path]) -> set[Path]:
+    """Which of these pictures are LR, of any scale, of others of them, in the layouts above."""
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    for path in paths:
+        folders[path.parent].append(path)
+    found = set()
+    for folder, own in folders.items():
+        stems = {path.stem for path in own}
+        found |= {p for p in own if p.stem.endswith("_LR") and f"{p.stem[:-3]}_HR" in stems}
+        for scale in SCALES:
+            for place in folders.keys() & set(_lr_places(folder, scale)):
+                found |= {pair.lr for pair in _matched(own, place, scale) if pair.lr}
+    return found
+
+
 def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
+    places = _lr_places(hr_folder, scale)
+    return next((place for place in places if place.is_dir() and _pictures(place)), None)
+
+
+def _lr_places(hr_folder: Path, scale: int) -> list[Path]:
+    """Where the LR files of a folder of HR may lie."""
     places = [hr_folder.parent / name.format(s=scale) for name in LR_FOLDERS]
     if hr_folder.name.endswith("_HR"):
         stem = hr_folder.name.removesuffix("_HR")
@@ -170,7 +193,7 @@ def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
         ]
     elif hr_folder.name not in HR_FOLDERS:
         places = [hr_folder / name.format(s=scale) for name in LR_FOLDERS]
-    return next((place for place in places if place.is_dir() and _pictures(place)), None)
+    return places
 
 
 def _pictures(folder: Path, *, deep: bool = False) -> list[Path]:

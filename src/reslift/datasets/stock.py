@@ -216,7 +216,7 @@ def stock_up(
         try:
             if isinstance(picture, ResliftError):
                 raise picture
-            hr = crop_to_multiple(picture[None].to(device), scale)
+            hr = crop_to_multiple(picture[None].to(device), scale, images.names[number])
         except ResliftError as error:
             unreadable.append(one_line(error))
             continue
@@ -304,7 +304,7 @@ def shrunk(hr: Tensor, share: float) -> Tensor:
     return imresize(hr.float(), *sides).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def crop_to_multiple(hr: Tensor, scale: int) -> Tensor:
+def crop_to_multiple(hr: Tensor, scale: int, name: str = "a picture") -> Tensor:
     """(B, C, H, W) without the right and bottom rest that ``scale`` does not divide.
 
     Raises:
@@ -312,5 +312,6 @@ def crop_to_multiple(hr: Tensor, scale: int) -> Tensor:
     """
     height, width = hr.shape[2] // scale * scale, hr.shape[3] // scale * scale
     if not height or not width:
-        raise InputError(f"a picture of {hr.shape[3]}x{hr.shape[2]} is too small for scale {scale}")
+        size = f"{hr.shape[3]}x{hr.shape[2]}"
+        raise InputError(f"{one_line(name)}: {size} is too small for scale {scale}")
     return hr[..., :height, :width]

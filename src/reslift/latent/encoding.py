@@ -126,7 +126,7 @@ def item_of(source: Source, number: int, crop: int, name: str = "") -> Item:
         InputError: it cannot be read.
     """
     images, scale = source.images, source.model.scale
-    hr = crop_to_multiple(images.load(number)[None].to(source.device), scale)
+    hr = crop_to_multiple(images.load(number)[None].to(source.device), scale, images.names[number])
     lr, base = source.degradation(hr), source.degradation.baseline(hr)
     lr, hr, base = centre(lr, scale, crop, hr, base)
     label = images.labels[number] if images.labels else ""

@@ -21,7 +21,7 @@ from reslift.datasets.cifar10 import join
 from reslift.datasets.folder import image_set
 from reslift.datasets.pairs import find_test_set
 from reslift.degradations import Bicubic, Degradation, make_degradation
-from reslift.errors import UsageError, look_up, one_line
+from reslift.errors import InputError, UsageError, look_up, one_line
 from reslift.models import SRModel
 from reslift.recipe import DataPart, Recipe, parse
 from reslift.run import Run
@@ -90,7 +90,7 @@ def open_source(
     else:
         images, words = _of_run(Path(name), data, split, name)
     if len(images) < FEWEST:
-        raise UsageError(f"{words}: {len(images)} pictures; a map needs {FEWEST} or more")
+        raise InputError(f"{words}: too few for a map, {len(images)} of {FEWEST} pictures")
     if limit and len(images) > limit:
         words += f", {limit} of {len(images)} drawn with seed {seed}"
         images = images.part(sorted(random.Random(seed).sample(range(len(images)), limit)))
@@ -129,13 +129,13 @@ def _of_run(
     recipe = run.recipe()
     root = data or Path(run.facts().get("data_root", "."))
     part = recipe.data
-    found = look_up(part.name, DATASETS, "data set")(part, root, recipe.seed)
-    sets = {"train": found.train, "validation": found.validation, "test": found.test}
+    found = run.splits(recipe, root)
+    sets = found.sets()
     if wanted == "held-out":
         wanted = "test" if found.test is not None else "validation"
     if wanted == "all":
-        return join([one for one in sets.values() if one is not None]), "all pictures of the recipe"
-    images = sets[wanted]
+        return join(list(sets.values())), "all pictures of the recipe"
+    images = sets.get(wanted)
     if images is None:
         raise UsageError(f"{one_line(name)}: its recipe keeps no test pictures; --split validation")
     return images, f"the {wanted} split of the recipe's data ({part.name})"

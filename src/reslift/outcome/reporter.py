@@ -11,10 +11,9 @@ import torch
 from reslift import advice, checkpoint
 from reslift.advice import Advice
 from reslift.backends.torch import choose_device
-from reslift.datasets import DATASETS
 from reslift.datasets.base import ImageSet, Splits
 from reslift.degradations import Degradation, make_degradation
-from reslift.errors import CheckpointError, look_up
+from reslift.errors import CheckpointError
 from reslift.evaluate.results import BASELINE
 from reslift.features.st_lpips import STLPIPS
 from reslift.models import SRModel
@@ -57,8 +56,7 @@ class Reporter:
         self.degradation, self.test = degradation, splits.test
         self.splits = {
             name: Split(len(images), None if images.labels is None else len(set(images.labels)))
-            for name, images in vars(splits).items()
-            if images is not None
+            for name, images in splits.sets().items()
         }
         self._damage = describe(recipe, degradation, validator.pairs)
         self.warnings = advice.before(
@@ -193,7 +191,7 @@ def judge_run(
         recipe.degradation.name, recipe.scale, recipe.degradation.arguments
     )
     root = Path(run.facts().get("data_root", "."))
-    splits = look_up(recipe.data.name, DATASETS, "data set")(recipe.data, root, recipe.seed)
+    splits = run.splits(recipe, root)
     validator = Validator(splits.validation, degradation, place, recipe.data.validation_crop)
     model, _ = checkpoint.load(folder)
     model.to(place)
