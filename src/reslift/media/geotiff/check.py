@@ -10,8 +10,8 @@ import numpy as np
 
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
+from reslift.media.geotiff import opacity, tables
 from reslift.media.geotiff import plan as planning
-from reslift.media.geotiff import tables
 from reslift.media.geotiff.file import Opened
 from reslift.media.geotiff.values import Survey
 from reslift.media.recorded import is_record
@@ -37,6 +37,10 @@ def differences(source: Opened, result: Opened) -> Iterator[str]:
     if source.dataset.dtypes != result.dataset.dtypes:
         yield f"samples: {_kinds(source)} became {_kinds(result)}"
     yield from _bands(source.dataset, result.dataset)
+    before, after = (opacity.is_multiplied(raster.path) for raster in (source, result))
+    if before != after:
+        kinds = ("straight colours", "colours multiplied by their opacity")
+        yield f"{kinds[before]} became {kinds[after]}"
     yield from _tables(source, result)
     yield from _tags(source.dataset, result.dataset, grid)
     yield from _samples(source, result, grid)
@@ -149,7 +153,8 @@ def _bands(source: Any, result: Any) -> Iterator[str]:
         ("offset", source.offsets, result.offsets),
     ):
         for number, (one, other) in enumerate(zip(was, now, strict=True), 1):
-            if one != other and not (one != one and other != other) and (one or other):
+            alike = one == other or (one != one and other != other)
+            if not alike and (one or other or name == "nodata"):
                 yield f"band {number}: {name} {one} became {other}"
     for number in source.indexes:
         if files.colormap(source, number) != files.colormap(result, number):
