@@ -142,7 +142,7 @@ class Result:
         hits = [is_nodata(one, band.joint) for one, band in pairs if band.joint is not None]
         if len(hits) < len(pairs):
             return made
-        hit = np.stack([*hits, self._grid.nearest(valid.all(0), *boxes)]).all(0)
+        hit = np.stack([*hits, self._grid.nearest(np.asarray(valid.all(0)), *boxes)]).all(0)
         for i, (one, band) in enumerate(pairs):
             if hit.any() and band.spread is not None and band.survey.low < band.survey.high:
                 assert band.joint is not None
