@@ -466,9 +466,17 @@ def test_a_world_file_places_a_plain_tiff(tmp_path):
     assert media.of(path) is None
     (tmp_path / "a.tfw").write_text("10.0\n0\n0\n-10.0\n1005.0\n1995.0\n")
     assert media.of(path) is media.MEDIA["geotiff"]
+    assert media.MEDIA["geotiff"].known(path) == (tmp_path / "a.tfw",)
     target, _ = enlarge(path)
     with rasterio.open(target) as large:
         assert tuple(large.bounds) == (1000.0, 1760.0, 1300.0, 2000.0)
+
+
+def test_a_file_of_the_crs_is_said_to_be_left(tmp_path):
+    (tmp_path / "a.prj").write_text('LOCAL_CS["site grid"]')
+    _, notes = enlarge(save(tmp_path / "a.tif", scene(), crs=None))
+    assert "a.prj is not read: copy it beside the result, which has no CRS" in notes
+    assert not enlarge(save(tmp_path / "a.tif", scene()))[1]
 
 
 def test_a_side_file_places_a_plain_tiff(tmp_path):
@@ -477,6 +485,7 @@ def test_a_side_file_places_a_plain_tiff(tmp_path):
     (tmp_path / "a.tif.aux.xml").write_text(
         "<PAMDataset><SRS>EPSG:32618</SRS><GeoTransform>1,2,0,9,0,-2</GeoTransform></PAMDataset>"
     )
+    assert media.MEDIA["geotiff"].known(path) == (tmp_path / "a.tif.aux.xml",)
     target, _ = enlarge(path)
     with rasterio.open(target) as large:
         assert large.crs == UTM
@@ -501,6 +510,7 @@ def test_rpc_beside_a_plain_tiff_are_not_dropped(name, tmp_path):
     (tmp_path / name).write_text("no coefficients")
     assert media.of(path) is None
     (tmp_path / name).write_text("\n".join(RPC_LINES) + "\n")
+    assert media.MEDIA["geotiff"].known(path) == (tmp_path / name,)
     target, _ = enlarge(path)
     with rasterio.open(target) as large:
         assert (large.rpcs.line_off, large.rpcs.samp_off) == (23.5, 29.5)

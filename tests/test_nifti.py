@@ -348,6 +348,7 @@ def test_header_and_voxels_may_lie_in_two_files(kind, packed, tmp_path):
             (tmp_path / name).unlink()
     header = tmp_path / f"a.hdr{ending}"
     assert of(header) is of(tmp_path / f"a.img{ending}") is NIFTI
+    assert NIFTI.known(header) == (tmp_path / f"a.img{ending}",)
     one, other = (
         enlarged(source, tmp_path / f"{source.name[0]}-out.nii")
         for source in (header, tmp_path / "b.nii")

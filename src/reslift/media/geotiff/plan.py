@@ -224,6 +224,9 @@ def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -
     space = raster.dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE")
     if space in TURNED:
         yield f"{space} is read as RGB, which the result is"
+    crs = raster.path.with_suffix(".prj")
+    if raster.dataset.crs is None and not raster.dataset.gcps[0] and crs.is_file():
+        yield f"{one_line(crs.name)} is not read: copy it beside the result, which has no CRS"
     pages = [name for name in raster.dataset.subdatasets if "GTIFF_DIR" in name]
     if len(pages) > 1:
         yield f"{len(pages)} pages: only the first is used"
