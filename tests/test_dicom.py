@@ -734,6 +734,19 @@ def test_a_transfer_syntax_that_is_not_that_of_the_file_is_named(name, syntax, w
         DICOM.peek(source, DEFAULT)
 
 
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm"]
+)
+def test_a_single_pixel_is_a_picture(name, tmp_path):
+    dataset = read(SHIPPED / name)
+    dataset.PixelData, dataset.Rows, dataset.Columns = dataset.PixelData[:2], 1, 1
+    for keyword in ("DataSetTrailingPadding", "SmallestImagePixelValue", "LargestImagePixelValue"):
+        if keyword in dataset:
+            del dataset[keyword]
+    dataset.save_as(tmp_path / "a.dcm")
+    assert enlarged(tmp_path / "a.dcm", tmp_path / "b.dcm").pixel_array.shape == (2, 2)
+
+
 @pytest.mark.parametrize("pixels", [None, b""])
 def test_a_picture_without_pixels_is_said_to_be_one(pixels, tmp_path):
     source = dicom(tmp_path / "a.dcm", waves().astype(np.int16))

@@ -101,13 +101,13 @@ def head_of_pixels(file: BinaryIO, elements: Dataset) -> Head | None:
     """
     implicit, little = elements.original_encoding
     order, length = "<" if little else ">", 4 if implicit else 8
-    head = file.read(length + 8)
-    if len(head) < length + 8 or struct.unpack_from(f"{order}HH", head) != (PIXELS, 0x0010):
+    head, piece = file.read(length + 4), file.read(4)
+    if len(head) < length + 4 or struct.unpack_from(f"{order}HH", head) != (PIXELS, 0x0010):
         return None
     (size,) = struct.unpack_from(f"{order}L", head, length)
     if not size:
         return None
-    in_pieces = size == UNDEFINED or struct.unpack_from(f"{order}HH", head, length + 4) == PIECE
+    in_pieces = size == UNDEFINED or piece == struct.pack(f"{order}HH", *PIECE)
     return Head(0 if size == UNDEFINED else int(size), in_pieces)
 
 
