@@ -557,6 +557,15 @@ def test_jpeg_2000_becomes_a_geotiff(tmp_path):
         made(small_lift()).upscale_file(path, tmp_path / "b.jp2")
 
 
+@pytest.mark.parametrize("bands", [2, 4, 5])
+def test_bands_of_no_colour_of_a_jpeg_2000_are_those_of_the_result(tmp_path, bands):
+    pixels = scene(bands, dtype="uint8", low=0, high=250)
+    plain, path = save(tmp_path / "b.tif", pixels, photometric="minisblack"), tmp_path / "a.jp2"
+    rasterio.shutil.copy(plain, path, driver="JP2OpenJPEG", QUALITY=100, REVERSIBLE="YES")
+    target, _ = enlarge(path)
+    assert media.MEDIA["geotiff"].verify(path, target) == ()
+
+
 def test_without_the_extra_nothing_is_dropped_in_silence(tmp_path, monkeypatch):
     path = save(tmp_path / "a.tif", scene())
     real = builtins.__import__

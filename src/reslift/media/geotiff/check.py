@@ -235,8 +235,12 @@ def _named(source: Any, number: int) -> str:
 
 def _words(dataset: Any) -> list[str]:
     # To GDAL such a band is a palette or undefined, by who wrote the file.
-    from_white = files.is_from_white(dataset)
-    return ["gray from white" if from_white else color.name for color in dataset.colorinterp]
+    if files.is_from_white(dataset):
+        return ["gray from white"] * dataset.count
+    # A TIFF calls its first band gray and no other one; JPEG 2000 all of them or none.
+    return [
+        "gray" if name == "undefined" else name for name in (c.name for c in dataset.colorinterp)
+    ]
 
 
 def _sides(raster: Opened) -> str:
