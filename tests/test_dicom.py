@@ -1,6 +1,7 @@
 """DICOM in, DICOM out: values, geometry, history, and what must not be enlarged."""
 
 import hashlib
+import io
 import zlib
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, is_meant, of
 from reslift.media.base import Extent
 from reslift.media.dicom import geometry, halves
+from reslift.media.dicom.sniff import PREAMBLE
 from reslift.pixels.regrid import Regrid
 from reslift.sizes import Size
 from small_models import bicubic_lift, saved
@@ -23,13 +25,13 @@ from small_models import bicubic_lift, saved
 DICOM = MEDIA["dicom"]
 NO_IMAGE = ["rtdose.dcm", "rtplan.dcm", "rtstruct.dcm", "reportsi.dcm", "test-SR.dcm"]
 NO_IMAGE += ["liver_1frame.dcm", "waveform_ecg.dcm", "SC_rgb_rle_32bit.dcm", "badVR.dcm"]
-DAMAGED = ["MR_truncated.dcm", "SC_rgb_jpeg.dcm", "rtplan_truncated.dcm"]
+DAMAGED = ["MR_truncated.dcm", "rtplan_truncated.dcm"]
 UNKNOWN = ["JPEG-lossy.dcm", "JPGExtended.dcm", "JPEG2000-embedded-sequence-delimiter.dcm"]
 GOOD = ["693_J2KI.dcm", "CT_small.dcm", "ExplVR_BigEnd.dcm", "J2K_pixelrep_mismatch.dcm"]
 GOOD += ["JPEGLSNearLossless_16.dcm", "MR_small_RLE.dcm", "MR_small_expb.dcm", "image_dfl.dcm"]
 GOOD += ["MR_small_implicit.dcm", "MR_small_jp2klossless.dcm", "SC_rgb_rle_16bit_2frame.dcm"]
 GOOD += ["SC_rgb_dcmtk_+eb+cy+s4.dcm", "SC_ybr_full_422_uncompressed.dcm", "SC_rgb_jpeg_gdcm.dcm"]
-GOOD += ["SC_rgb_small_odd.dcm", "examples_overlay.dcm", "examples_palette.dcm"]
+GOOD += ["SC_rgb_small_odd.dcm", "examples_overlay.dcm", "examples_palette.dcm", "SC_rgb_jpeg.dcm"]
 
 
 def enlarged(source, target, scale=2, **wishes):
@@ -667,7 +669,9 @@ def test_what_lies_behind_the_pixels_is_said_to_be_left_out(name, tmp_path):
     ("keyword", "text", "count"),
     [
         *(("PixelSpacing", text, 2) for text in ("abc", "0.5", "0,5\\0,5", "nan\\1", "1\\2\\3")),
+        *(("PixelSpacing", text, 2) for text in ("0\\0", "-0.5\\0.5", "0.5\\0.0")),
         ("ImagerPixelSpacing", "xyz", 2),
+        ("ImagerPixelSpacing", "0\\0.1", 2),
         ("ImagePositionPatient", "a\\b\\c", 3),
         ("ImageOrientationPatient", "qqq", 6),
         ("NumberOfFrames", "xyz", 1),
@@ -686,6 +690,73 @@ def test_an_element_that_should_hold_numbers_is_named_before_any_work(
     with pytest.raises(InputError, match=f"{keyword} should hold {count} number") as caught:
         DICOM.peek(source, DEFAULT)
     assert text not in str(caught.value)
+
+
+def rename_syntax(path, uid):
+    """Let a file say another transfer syntax than the one that it is written in."""
+    dataset, data = read(path), path.read_bytes()
+    begin = PREAMBLE + 16 + int.from_bytes(data[PREAMBLE + 12 : PREAMBLE + 16], "little")
+    dataset.file_meta.TransferSyntaxUID = uid
+    head = io.BytesIO(bytes(PREAMBLE) + b"DICM")
+    head.seek(0, io.SEEK_END)
+    pydicom.filewriter.write_file_meta_info(head, dataset.file_meta)
+    path.write_bytes(head.getvalue() + data[begin:])
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_elements_are_read_as_they_are_written_whatever_is_said_of_them(implicit, tmp_path):
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
+    kinds = [pydicom.uid.ExplicitVRLittleEndian, pydicom.uid.ImplicitVRLittleEndian]
+    dataset = read(source)
+    dataset.file_meta.TransferSyntaxUID = kinds[implicit]
+    dataset.save_as(source, implicit_vr=implicit, little_endian=True)
+    wanted = enlarged(source, tmp_path / "b.dcm").pixel_array
+    rename_syntax(source, kinds[not implicit])
+    found = enlarged(source, tmp_path / "c.dcm")
+    assert np.array_equal(found.pixel_array, wanted)
+    assert found.file_meta.TransferSyntaxUID == kinds[implicit]
+
+
+@pytest.mark.parametrize(
+    ("name", "syntax", "words"),
+    [
+        ("CT_small.dcm", "1.2.840.10008.1.2.4.50", "is compressed, and it is not compressed"),
+        ("MR_small_RLE.dcm", "1.2.840.10008.1.2.1", "is not compressed, and it is compressed"),
+        ("CT_small.dcm", "1.2.840.10008.1.2.2", "cannot be read by its transfer syntax"),
+        ("CT_small.dcm", "1.2.840.10008.1.2.1.99", "it is deflated, and it is not"),
+    ],
+)
+def test_a_transfer_syntax_that_is_not_that_of_the_file_is_named(name, syntax, words, tmp_path):
+    source = tmp_path / "a.dcm"
+    source.write_bytes((SHIPPED / name).read_bytes())
+    rename_syntax(source, syntax)
+    with pytest.raises(InputError, match=words):
+        DICOM.peek(source, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm"]
+)
+def test_a_single_pixel_is_a_picture(name, tmp_path):
+    dataset = read(SHIPPED / name)
+    dataset.PixelData, dataset.Rows, dataset.Columns = dataset.PixelData[:2], 1, 1
+    for keyword in ("DataSetTrailingPadding", "SmallestImagePixelValue", "LargestImagePixelValue"):
+        if keyword in dataset:
+            del dataset[keyword]
+    dataset.save_as(tmp_path / "a.dcm")
+    assert enlarged(tmp_path / "a.dcm", tmp_path / "b.dcm").pixel_array.shape == (2, 2)
+
+
+@pytest.mark.parametrize("pixels", [None, b""])
+def test_a_picture_without_pixels_is_said_to_be_one(pixels, tmp_path):
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
+    dataset = read(source)
+    del dataset.PixelData
+    if pixels is not None:
+        dataset.add_new("PixelData", "OW", pixels)
+    dataset.save_as(source)
+    with pytest.raises(InputError, match="has no pixel data"):
+        DICOM.peek(source, DEFAULT)
 
 
 @pytest.mark.parametrize("said", [2, None])

@@ -161,6 +161,12 @@ def test_what_is_no_picture(tmp_path):
         (b"\0\0\0\1g", "a bare H.264 or H.265 stream, whose"),
         (b"YUV4MPEG2 W", "YUV4MPEG2, whose"),
         (b"G@\x11\x10", "MPEG-TS, whose streams have to be put into MKV first"),
+        (b'<VRTDataset rasterXSize="1">', "a VRT, of which gdal_translate makes a GeoTIFF"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5 or NetCDF, of which"),
+        (b"NRRD0004", "NRRD, which has to be put into NIfTI first"),
+        (b"\0\0\0\1\0\0\1\0", "a FreeSurfer volume, which"),
+        (gzip.compress(b"\0\0\0\1\0\0\1\0"), "a FreeSurfer volume, which"),
+        (b"\x5c\1\0\0".ljust(38, b"\0") + b"r", "the header of an Analyze volume, which"),
     ):
         path.write_bytes(data)
         refused(path, f"it is {kind}")

@@ -466,9 +466,17 @@ def test_a_world_file_places_a_plain_tiff(tmp_path):
     assert media.of(path) is None
     (tmp_path / "a.tfw").write_text("10.0\n0\n0\n-10.0\n1005.0\n1995.0\n")
     assert media.of(path) is media.MEDIA["geotiff"]
+    assert media.MEDIA["geotiff"].known(path) == (tmp_path / "a.tfw",)
     target, _ = enlarge(path)
     with rasterio.open(target) as large:
         assert tuple(large.bounds) == (1000.0, 1760.0, 1300.0, 2000.0)
+
+
+def test_a_file_of_the_crs_is_said_to_be_left(tmp_path):
+    (tmp_path / "a.prj").write_text('LOCAL_CS["site grid"]')
+    _, notes = enlarge(save(tmp_path / "a.tif", scene(), crs=None))
+    assert "a.prj is not read: copy it beside the result, which has no CRS" in notes
+    assert not enlarge(save(tmp_path / "a.tif", scene()))[1]
 
 
 def test_a_side_file_places_a_plain_tiff(tmp_path):
@@ -477,6 +485,7 @@ def test_a_side_file_places_a_plain_tiff(tmp_path):
     (tmp_path / "a.tif.aux.xml").write_text(
         "<PAMDataset><SRS>EPSG:32618</SRS><GeoTransform>1,2,0,9,0,-2</GeoTransform></PAMDataset>"
     )
+    assert media.MEDIA["geotiff"].known(path) == (tmp_path / "a.tif.aux.xml",)
     target, _ = enlarge(path)
     with rasterio.open(target) as large:
         assert large.crs == UTM
@@ -501,6 +510,7 @@ def test_rpc_beside_a_plain_tiff_are_not_dropped(name, tmp_path):
     (tmp_path / name).write_text("no coefficients")
     assert media.of(path) is None
     (tmp_path / name).write_text("\n".join(RPC_LINES) + "\n")
+    assert media.MEDIA["geotiff"].known(path) == (tmp_path / name,)
     target, _ = enlarge(path)
     with rasterio.open(target) as large:
         assert (large.rpcs.line_off, large.rpcs.samp_off) == (23.5, 29.5)
@@ -545,6 +555,15 @@ def test_jpeg_2000_becomes_a_geotiff(tmp_path):
         assert (large.bounds, large.crs) == (source.bounds, source.crs)
     with pytest.raises(UsageError, match="tif"):
         made(small_lift()).upscale_file(path, tmp_path / "b.jp2")
+
+
+@pytest.mark.parametrize("bands", [2, 4, 5])
+def test_bands_of_no_colour_of_a_jpeg_2000_are_those_of_the_result(tmp_path, bands):
+    pixels = scene(bands, dtype="uint8", low=0, high=250)
+    plain, path = save(tmp_path / "b.tif", pixels, photometric="minisblack"), tmp_path / "a.jp2"
+    rasterio.shutil.copy(plain, path, driver="JP2OpenJPEG", QUALITY=100, REVERSIBLE="YES")
+    target, _ = enlarge(path)
+    assert media.MEDIA["geotiff"].verify(path, target) == ()
 
 
 def test_without_the_extra_nothing_is_dropped_in_silence(tmp_path, monkeypatch):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from reslift.verify import verify
+from small_models import bicubic_lift
 from test_geotiff import PLACE, enlarge, quiet, save, scene  # noqa: F401
 
 FINE = PLACE @ Affine.scale(0.5)
@@ -156,18 +158,64 @@ def test_a_result_of_ours_holds(tmp_path):
     assert len(answer.channels) == 2
 
 
-def test_bands_whose_nodata_the_file_cannot_hold_keep_their_missing_pixels(tmp_path):
+@pytest.mark.parametrize("layout", ["strips", "tiles", "cog"])
+@pytest.mark.parametrize("nodata", [(-1.0, -2.0), (None, -2.0), (-1.0, None)])
+def test_each_band_keeps_its_own_nodata(nodata, layout, tmp_path):
     pixels = smooth(2)
     pixels[0, :4], pixels[1, :, :4] = -1, -2
-    path = save(tmp_path / "a.tif", pixels, nodata=-1)
-    text = '<PAMRasterBand band="2"><NoDataValue>-2</NoDataValue></PAMRasterBand>'
-    path.with_name("a.tif.aux.xml").write_text(f"<PAMDataset>{text}</PAMDataset>")
-    target, notes = enlarge(path)
-    assert any("which missing pixels of the others get" in note for note in notes)
-    with rasterio.open(target) as large:
-        gone = large.read_masks() == 0
-    assert np.array_equal(gone, (pixels < 0).repeat(2, 1).repeat(2, 2))
-    assert verify(path, target).findings == ("band 2: nodata -2.0 became -1.0",)
+    path = save(tmp_path / "a.tif", pixels)
+    bands = "".join(
+        f'<PAMRasterBand band="{number}"><NoDataValue>{value}</NoDataValue></PAMRasterBand>'
+        for number, value in enumerate(nodata, 1)
+        if value is not None
+    )
+    path.with_name("a.tif.aux.xml").write_text(f"<PAMDataset>{bands}</PAMDataset>")
+    target, notes = enlarge(path, layout=layout, overviews=True)
+    assert any("nodata values of its bands differ" in note for note in notes)
+    with rasterio.open(path) as small, rasterio.open(target) as large:
+        assert large.nodatavals == small.nodatavals == nodata
+        assert np.array_equal(large.read_masks(), small.read_masks().repeat(2, 1).repeat(2, 2))
+    assert verify(path, target).findings == ()
+
+
+def test_nodata_of_zero_that_is_lost_is_named(tmp_path):
+    path = save(tmp_path / "a.tif", smooth(), nodata=0)
+    assert found(path, doubled(path, nodata=None)).findings == ("band 1: nodata 0.0 became None",)
+
+
+def test_no_valid_pixel_takes_the_nodata_values_of_all_bands(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = (rng.random((3, 24, 30)) < 0.4).astype(np.uint8)
+    pixels[2][(pixels == 0).all(0)] = 1
+    pixels[:, :6, :6], pixels[:, 12:, 15:] = 0, 80
+    tags = {"NODATA_VALUES": "0 0 0"}
+    path = save(tmp_path / "a.tif", pixels, change=lambda d: d.update_tags(**tags))
+    target, _ = enlarge(path, bicubic_lift())
+    assert verify(path, target).findings == ()
+
+
+@pytest.mark.parametrize("bands", [2, 4, 5])
+@pytest.mark.parametrize("layout", ["strips", "tiles", "cog"])
+def test_colours_multiplied_by_their_opacity_stay_so(layout, bands, tmp_path):
+    pixels = scene(bands, dtype="uint8", low=0, high=100)
+    pixels[-1] = 200
+    path, kinds = tmp_path / "a.tif", (0,) * (bands in (5,)) + (1,)
+    colours = "rgb" if bands > 3 else "minisblack"
+    tifffile.imwrite(
+        path,
+        pixels.transpose(1, 2, 0),
+        photometric=colours,
+        planarconfig="contig",
+        extrasamples=kinds,
+        extratags=[(33550, "d", 3, (10.0, 10.0, 0.0)), (33922, "d", 6, (0.0, 0, 0, 5e5, 4e6, 0))],
+    )
+    target, _ = enlarge(path, layout=layout, overviews=True)
+    with tifffile.TiffFile(target) as large:
+        assert {page.extrasamples for page in large.pages} == {kinds}
+    assert verify(path, target).findings == ()
+    plain, _ = enlarge(save(tmp_path / "b.tif", pixels, photometric=colours, alpha="yes"))
+    became = "colours multiplied by their opacity became straight colours"
+    assert became in verify(path, plain).findings
 
 
 def test_bands_without_numbers_have_one_nodata(tmp_path):

@@ -69,6 +69,17 @@ def test_what_changes_the_bytes_invalidates():
     assert not Journal("s").is_done(job()) and Journal("s").is_ours(job())
 
 
+def test_what_the_source_is_read_with_decides_the_bytes_too():
+    place = Path("a.pgw")
+    placed = replace(job(), known=(place,))
+    place.write_text("1")
+    made(Journal("s"), placed)
+    assert Journal("s").is_done(placed)
+    assert not Journal("s").is_done(job())
+    place.write_text("2")
+    assert not Journal("s").is_done(placed) and Journal("s").is_ours(placed)
+
+
 def test_killed_while_an_own_result_is_made_again():
     made(Journal("s"), job())
     Journal("other").begin(job())

@@ -139,6 +139,31 @@ def test_type_scaling_and_extensions_are_kept(dtype, tmp_path):
     assert np.corrcoef(blocks.ravel(), stored.astype(float).ravel())[0, 1] > 0.95
 
 
+AFNI = b'<AFNI_attributes><AFNI_atr atr_name="DELTA">1 1 3</AFNI_atr></AFNI_attributes>'
+STACK = b'{"global": {}, "dcmmeta_shape": [10, 12, 7]}'
+
+
+@pytest.mark.parametrize(("code", "text", "whose"), [(4, AFNI, "AFNI"), (0, STACK, "dcmstack")])
+def test_extensions_that_say_where_voxels_lay_are_left_out(code, text, whose, tmp_path):
+    image = nibabel.Nifti1Image(voxels(), np.diag([1, 1, 3, 1]))
+    image.header.extensions.append(Nifti1Extension(code, text))
+    image.header.extensions.append(Nifti1Extension("comment", b"written by a scanner"))
+    nibabel.save(image, tmp_path / "a.nii")
+    source, target = tmp_path / "a.nii", tmp_path / "b.nii"
+    notes = NIFTI.upscale(Cubic(2), source, target, Wishes())
+    assert notes == (f"its extension of {whose} says where the voxels lay, and is left out",)
+    assert [e.get_code() for e in nibabel.load(target).header.extensions] == [6, 6]
+    assert NIFTI.verify(source, target) == ()
+    other = nibabel.load(target)
+    other.header.extensions.clear()
+    other.header.extensions.append(Nifti1Extension(code, text))
+    nibabel.save(other, tmp_path / "c.nii")
+    assert NIFTI.verify(source, tmp_path / "c.nii") == (
+        f"its extension of {whose} says where the voxels of the source lie",
+        "an extension of code 6 is lost",
+    )
+
+
 def test_times_stay_apart(tmp_path):
     data = np.stack([voxels() + 100 * n for n in range(3)], 3)
     source = volume(tmp_path / "a.nii.gz", data)
@@ -323,6 +348,7 @@ def test_header_and_voxels_may_lie_in_two_files(kind, packed, tmp_path):
             (tmp_path / name).unlink()
     header = tmp_path / f"a.hdr{ending}"
     assert of(header) is of(tmp_path / f"a.img{ending}") is NIFTI
+    assert NIFTI.known(header) == (tmp_path / f"a.img{ending}",)
     one, other = (
         enlarged(source, tmp_path / f"{source.name[0]}-out.nii")
         for source in (header, tmp_path / "b.nii")

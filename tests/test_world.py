@@ -38,6 +38,13 @@ def test_corners_stay(name, suffix, tmp_path):
         assert np.allclose(at(numbers, 2 * column, 2 * row), at(NUMBERS, column, row), rtol=1e-14)
 
 
+def test_a_file_of_the_crs_is_said_to_be_left(tmp_path):
+    source = beside(tmp_path / "a.png")
+    (tmp_path / "a.prj").write_text('LOCAL_CS["site grid"]')
+    notes = made(bicubic_lift(2)).upscale_file(source, tmp_path / "large.png")
+    assert "a.prj is not read: copy it beside the result" in notes
+
+
 def test_of_a_picture_that_is_turned_upright_it_is_said_to_be_left(tmp_path):
     """GDAL counts pixels as they lie in the file, where the result has them upright."""
     source, target = beside(tmp_path / "a.jpg", ".jgw"), tmp_path / "large.png"

@@ -31,7 +31,7 @@ class Entry:
     """One result.
 
     Attributes:
-        made_of: digest of its input and of all settings.
+        made_of: digest of its input, of what that is read with, and of all settings.
         before: size and time of what was under its name before; None for nothing.
         after: of the result; None while it is not known to be there.
         own: what was there before is a result of an unfinished run too, of other input or settings.
@@ -51,8 +51,8 @@ class Journal:
     """The journals of all folders that a batch writes to.
 
     Args:
-        settings: a digest of all that decides the bytes of a result, but its input; "" where only
-            `is_ours` is asked.
+        settings: a digest of all that decides the bytes of a result, but its input and what that
+            is read with; "" where only `is_ours` is asked.
     """
 
     def __init__(self, settings: str = "") -> None:
@@ -104,9 +104,12 @@ class Journal:
 
     def _made_of(self, job: Job) -> str:
         digest = hashlib.sha256(self._settings.encode())
-        with contextlib.suppress(OSError), job.source.open("rb") as file:
-            while piece := file.read(CHUNK):
-                digest.update(piece)
+        for path in (job.source, *job.known):
+            if path != job.source:
+                digest.update(f"\0{path.name}\0".encode(errors="surrogateescape"))
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                while piece := file.read(CHUNK):
+                    digest.update(piece)
         return digest.hexdigest()
 
     def _entry(self, job: Job) -> Entry | None:

@@ -163,7 +163,8 @@ def _medium_job(medium: media.Medium, source: Source, request: Request, one_file
     if request.wishes.uncertainty:
         beside += medium.maps(target)
     given = extent.width, extent.height
-    return Job(source.path, target, given, wanted, extent.frames, beside)
+    known = medium.known(source.path)
+    return Job(source.path, target, given, wanted, extent.frames, beside, known)
 
 
 def _refuse_shared(jobs: Sequence[Job]) -> None:

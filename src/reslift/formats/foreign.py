@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 
 AS_MKV = "whose streams have to be put into MKV first"
+AS_GEOTIFF = "of which gdal_translate makes a GeoTIFF"
+AS_NIFTI = "which has to be put into NIfTI first"
 TS = b"G@"
 FOREIGN = {
     b"%PDF": "a PDF",
@@ -19,6 +21,7 @@ FOREIGN = {
     b"PK\3\4": "a zip archive",
     TS: f"MPEG-TS, {AS_MKV}",
     b"\0\0\1\xb3": f"a bare MPEG stream, {AS_MKV}",
+    b"\0\0\0\1\0\0": f"a FreeSurfer volume, {AS_NIFTI}",
     b"\0\0\0\1": f"a bare H.264 or H.265 stream, {AS_MKV}",
     b"YUV4MPEG2 ": f"YUV4MPEG2, {AS_MKV}",
     b"\0\0\1\xba": f"an MPEG programme stream, {AS_MKV}",
@@ -26,12 +29,23 @@ FOREIGN = {
     b"0&\xb2u": f"Windows Media, {AS_MKV}",
     b"\6\x0e+4": f"MXF, {AS_MKV}",
     b"OggS": f"Ogg, {AS_MKV}",
+    b"<VRTDataset": f"a VRT, {AS_GEOTIFF}",
+    b"\x89HDF": f"HDF5 or NetCDF, {AS_GEOTIFF}",
+    b"CDF": f"NetCDF, {AS_GEOTIFF}",
+    b"\x0e\x03\x13\x01": f"HDF4, {AS_GEOTIFF}",
+    b"EHFA_HEADER_TAG": f"ERDAS Imagine, {AS_GEOTIFF}",
+    b"GRIB": f"GRIB, {AS_GEOTIFF}",
+    b"NITF": f"NITF, {AS_GEOTIFF}",
+    b"ENVI": f"the header of an ENVI raster, {AS_GEOTIFF}",
+    b"NRRD": f"NRRD, {AS_NIFTI}",
+    b"ObjectType": f"MetaImage, {AS_NIFTI}",
 }
 HEIF_BRANDS = (b"mif1", b"msf1", b"miaf")
 HEAD = 512
 GZIP = b"\x1f\x8b"
 DICOM = slice(128, 132)
 NIFTI = {344: (b"n+1\0", b"ni1\0"), 4: (b"n+2\0", b"ni2\0")}
+ANALYZE, REGULAR = (b"\x5c\x01\0\0", b"\0\0\x01\x5c"), 38
 MEASURED = "which `reslift upscale` and the recipe medical take"
 
 
@@ -47,7 +61,9 @@ def kind_of(head: bytes) -> str | None:
     plain = _unpacked(head) if head.startswith(GZIP) else head
     if any(plain[at : at + 4] in magics for at, magics in NIFTI.items()):
         return f"a NIfTI volume, {MEASURED}"
-    named = head[4:] if head[4:6] == TS else head  # .m2ts has a clock before each packet of TS
+    if plain[:4] in ANALYZE and plain[REGULAR : REGULAR + 1] == b"r":
+        return f"the header of an Analyze volume, {AS_NIFTI}"
+    named = plain[4:] if plain[4:6] == TS else plain  # .m2ts has a clock before each packet of TS
     return next((name for magic, name in FOREIGN.items() if named.startswith(magic)), None)
 
 

@@ -14,6 +14,7 @@ from reslift.formats import aside, world
 from reslift.sizes import Size
 
 TURNED = "{} says where the picture lies before it is turned upright, and is left"
+UNREAD = "{} is not read: copy it beside the result"
 CROPPED = "its world file is left: a crop at this size is not on whole pixels"
 
 
@@ -81,7 +82,10 @@ def of(path: Path, *, turned: bool) -> Place:
         return Place(lost=tuple(TURNED.format(one_line(side.name)) for side in left))
     if parts is None and world.is_told_aside(path):
         lost = (f"the georeference in {one_line(aside.side_of(path).name)} cannot be read",)
-    return Place(world.read(path), parts, lost)
+    numbers, crs = world.read(path), path.with_suffix(".prj")
+    if numbers is not None and crs.is_file():
+        lost = (*lost, UNREAD.format(one_line(crs.name)))
+    return Place(numbers, parts, lost)
 
 
 def files(source: Path, target: Path, *, turned: bool) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

@@ -253,6 +253,10 @@ class Medium(ABC):
         """Files of half-widths beside `target` (`Wishes.uncertainty`); () where there are none."""
         return ()
 
+    def known(self, source: Path) -> tuple[Path, ...]:
+        """Files beside `source` that decide its result with it. Raises as `peek`."""
+        return ()
+
     def check_target(self, target: Path, extent: Extent, wanted: tuple[int, int]) -> None:
         """Refuse, before any work, a target whose suffix or size this kind cannot be written as.
 

@@ -224,6 +224,8 @@ def _plane(oriented: Dataset | None, axes: str, measured: Dataset | None) -> Pla
     if vectors is None or spacing is None or len(vectors) != 6 or len(spacing) != 2:
         return None
     numbers = tuple(float(number) for number in vectors)
+    if not (any(numbers[:3]) and any(numbers[3:])):
+        return None
     return Plane(numbers[:3], numbers[3:], (float(spacing[0]), float(spacing[1])))
 
 

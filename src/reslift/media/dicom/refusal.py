@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reslift.errors import one_line
+from reslift.media.dicom.sniff import DEFLATED, Head
 from reslift.media.dicom.sound import unsound
 
 if TYPE_CHECKING:
@@ -33,12 +34,38 @@ def reason(elements: Dataset, syntax: str) -> str:
             f"{name_of(kind)} holds labels, not intensities; enlarge those with nearest neighbour"
         )
     if "Rows" not in elements or "Columns" not in elements or "BitsAllocated" not in elements:
+        if kind and "SOPClassUID" not in elements:
+            return (
+                f"its elements cannot be read by its transfer syntax, {name_of(syntax)}; mend its "
+                "TransferSyntaxUID"
+            )
         return f"this DICOM file holds no picture or ends before it ({name_of(kind)})"
     if syntax.startswith(VIDEO):
         return "its pixel data is a video stream, which is not enlarged"
     if "TotalPixelMatrixColumns" in elements:
         return "its frames are tiles of a whole slide, which are not enlarged"
     return _unknown_pixels(elements) or unsound(elements)
+
+
+def of_pixels(head: Head | None, syntax: str, native: bool) -> str:
+    """Why there are no pixels of this transfer syntax; empty where they begin as they should."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    try:
+        get_decoder(syntax)
+    except NotImplementedError:
+        return f"its pixel data, {name_of(syntax)}, is compressed in a way that is not read"
+    if syntax == DEFLATED:  # Its pixels are not looked at before they are unpacked.
+        return ""
+    if head is None:
+        return "it describes a picture and has no pixel data (7FE0,0010), or ends before it"
+    if head.in_pieces != native:
+        return ""
+    kinds = ("compressed", "not compressed")
+    return (
+        f"by its transfer syntax, {name_of(syntax)}, its pixel data is {kinds[native]}, and it is "
+        f"{kinds[not native]}; mend its TransferSyntaxUID"
+    )
 
 
 def _unknown_pixels(elements: Dataset) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,7 +19,7 @@ VRS = frozenset(
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 ENOUGH = 3
 PIXELS, SIGNATURES = 0x7FE0, 0xFFFA
-UNDEFINED = 0xFFFFFFFF
+UNDEFINED, PIECE = 0xFFFFFFFF, (0xFFFE, 0xE000)
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
@@ -84,18 +85,45 @@ def _bits_of_frame(elements: Dataset) -> int:
     return pixels * int(elements.get("BitsAllocated") or 8)
 
 
-def bytes_of_pixels(file: BinaryIO, elements: Dataset) -> int:
-    """How long the pixels are said to be; 0 where nothing or no length is said.
+@dataclass(frozen=True)
+class Head:
+    """How pixel data begins: bytes that it is said to have, 0 where that is not said; whether it is
+    in pieces, as only compressed pixels are."""
+
+    size: int
+    in_pieces: bool
+
+
+def head_of_pixels(file: BinaryIO, elements: Dataset) -> Head | None:
+    """How the pixel data begins; None where there is none, or nothing in it.
 
     file: stands behind `elements`, which are all before the pixels.
     """
     implicit, little = elements.original_encoding
-    order = "<" if little else ">"
-    head = file.read(12)
-    if len(head) < 12 or struct.unpack_from(f"{order}HH", head) != (PIXELS, 0x0010):
-        return 0
-    (size,) = struct.unpack_from(f"{order}L", head, 4 if implicit else 8)
-    return 0 if size == UNDEFINED else int(size)
+    order, length = "<" if little else ">", 4 if implicit else 8
+    head, piece = file.read(length + 4), file.read(4)
+    if len(head) < length + 4 or struct.unpack_from(f"{order}HH", head) != (PIXELS, 0x0010):
+        return None
+    (size,) = struct.unpack_from(f"{order}L", head, length)
+    if not size:
+        return None
+    in_pieces = size == UNDEFINED or piece == struct.pack(f"{order}HH", *PIECE)
+    return Head(0 if size == UNDEFINED else int(size), in_pieces)
+
+
+def settle_encoding(elements: Dataset) -> None:
+    """Let `elements`, just read, say how they are written, whatever their transfer syntax says.
+
+    pydicom finds out by itself, and yet hands out what should be.
+    """
+    from pydicom.dataelem import RawDataElement
+
+    for tag in elements.keys():  # noqa: SIM118
+        element: object = elements.get_item(tag)
+        if isinstance(element, RawDataElement):
+            little = elements.original_encoding[1]
+            elements.set_original_encoding(element.is_implicit_VR, little)
+            return
 
 
 def has_elements_behind(path: Path) -> bool:
@@ -107,6 +135,7 @@ def has_elements_behind(path: Path) -> bool:
         before = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         if before.file_meta.get("TransferSyntaxUID") == DEFLATED:
             return any(PIXELS < element.tag.group < SIGNATURES for element in pydicom.dcmread(path))
+        settle_encoding(before)
         # The file stands at the pixels, which are passed over without being held.
         implicit, little = before.original_encoding
         rest = data_element_generator(file, bool(implicit), bool(little), defer_size=1)

@@ -16,6 +16,7 @@ COUNTS = {
     **dict.fromkeys(geometry.PAIRS, 2),
     **dict.fromkeys(("ImagePositionPatient", "ImagePositionVolume"), 3),
 }
+ABOVE_0 = geometry.PAIRS
 READABLE = ("ImageOrientationPatient", "ImageOrientationVolume")
 """Of these only what is there must be numbers: without six a note says what is not done."""
 PLACED = tuple(
@@ -34,9 +35,10 @@ def unsound(elements: Dataset) -> str:
         for keyword in (*COUNTS, *READABLE):
             if keyword in part and not _holds_numbers(part, keyword):
                 count = COUNTS.get(keyword, 6)
+                above = " above 0" * (keyword in ABOVE_0)
                 return (
-                    f"{keyword} should hold {count} number{'s' * (count > 1)} and does not; mend "
-                    "it or take it out"
+                    f"{keyword} should hold {count} number{'s' * (count > 1)}{above} and does not; "
+                    "mend it or take it out"
                 )
     return ""
 
@@ -55,5 +57,7 @@ def _holds_numbers(part: Dataset, keyword: str) -> bool:
         many = not isinstance(value, str | int | float) and hasattr(value, "__len__")
         numbers = [float(number) for number in (value if many else [value])]
     except (ValueError, TypeError, OverflowError):
+        return False
+    if keyword in ABOVE_0 and not all(number > 0 for number in numbers):
         return False
     return all(map(math.isfinite, numbers)) and COUNTS.get(keyword, len(numbers)) == len(numbers)

@@ -28,9 +28,11 @@ from reslift.media.dicom.sniff import (
     DEFLATED,
     MAGIC,
     PREAMBLE,
-    bytes_of_pixels,
+    Head,
     frames_there,
+    head_of_pixels,
     missing_bytes,
+    settle_encoding,
 )
 
 if TYPE_CHECKING:
@@ -209,13 +211,7 @@ class Image:
             yield from self._raw()
             return
         source = self._with_pixels()
-        try:
-            available = get_decoder(self.syntax).available_plugins
-        except NotImplementedError:
-            raise InputError(
-                f"{one_line(self.path)}: its pixel data, {name_of(self.syntax)}, is compressed in "
-                "a way that is not read"
-            ) from None
+        available = get_decoder(self.syntax).available_plugins
         native = self.syntax in NATIVE
         # pylibjpeg's RLE ends the program on damaged data; pydicom's own raises an error.
         wanted = {RLE: ("pydicom",), JPEG_BASELINE: ("pillow",)}.get(self.syntax, PLUGINS)
@@ -245,13 +241,14 @@ class Image:
         """The file's name, from which frames are streamed, or all of it where that cannot be."""
         with self.path.open("rb") as file:
             whole = file.read(PREAMBLE + 4)[PREAMBLE:] == MAGIC
-        named = "TransferSyntaxUID" in self.elements.file_meta
-        if whole and named and self.syntax != DEFLATED:
+        named = str(self.elements.file_meta.get("TransferSyntaxUID", ""))
+        implicit = self.elements.original_encoding[0]
+        if whole and named and self.syntax != DEFLATED and implicit == (named == IMPLICIT):
             return str(self.path)
         import pydicom
 
         dataset = pydicom.dcmread(self.path, force=True)
-        if not named:
+        if named != self.syntax:
             dataset.file_meta = pydicom.dataset.FileMetaDataset()
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(self.syntax)
         return dataset
@@ -268,7 +265,7 @@ def opened(path: Path, limits: Limits) -> Image:
         raise InputError(f"{one_line(path)}: {MISSING}")
     with damage_named(path, "this DICOM file"):
         limits.check("file_bytes", path.stat().st_size, one_line(path))
-        elements, size = _read(path, limits)
+        elements, head = _read(path, limits)
         syntax = _syntax(elements)
         if reason := refusal.reason(elements, syntax):
             raise InputError(f"{one_line(path)}: {reason}")
@@ -278,8 +275,11 @@ def opened(path: Path, limits: Limits) -> Image:
             raise InputError(f"{one_line(path)}: {columns}x{rows} pixels in {count} frames")
         limits.check("input_pixels", rows * columns, one_line(path))
         limits.check("frames", count, one_line(path))
+        if wrong := refusal.of_pixels(head, syntax, syntax in NATIVE):
+            raise InputError(f"{one_line(path)}: {wrong}")
         if syntax in NATIVE - {DEFLATED} and (lacking := missing_bytes(elements, path)):
             raise InputError(f"{one_line(path)}: truncated, {lacking:,} bytes of pixels lack")
+        size = head.size if head else 0
         if syntax in NATIVE and (there := frames_there(elements, size)) > count:
             raise _other_count(path, count, there)
         _as_little_endian(elements)
@@ -292,8 +292,8 @@ def _other_count(path: Path, said: int, there: int) -> InputError:
     )
 
 
-def _read(path: Path, limits: Limits) -> tuple[Dataset, int]:
-    """All before the pixels, and how many bytes these are said to be (`bytes_of_pixels`)."""
+def _read(path: Path, limits: Limits) -> tuple[Dataset, Head | None]:
+    """All before the pixels, and how these begin."""
     import pydicom
     from pydicom.dataset import FileMetaDataset
 
@@ -302,17 +302,19 @@ def _read(path: Path, limits: Limits) -> tuple[Dataset, int]:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         if not len(dataset):
             raise InputError(f"{one_line(path)}: no element of DICOM can be read")
-        size = bytes_of_pixels(file, dataset)
+        settle_encoding(dataset)
+        head = head_of_pixels(file, dataset)
     if getattr(dataset, "file_meta", None) is None:
         dataset.file_meta = FileMetaDataset()
-    return dataset, size
+    return dataset, head
 
 
 def _syntax(dataset: Dataset) -> str:
     """The transfer syntax that a file names, or the one that it was found to be in."""
-    if "TransferSyntaxUID" in dataset.file_meta:
-        return str(dataset.file_meta.TransferSyntaxUID)
     implicit, little = dataset.original_encoding
+    named = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    if named and not (named in (IMPLICIT, EXPLICIT_LITTLE) and implicit != (named == IMPLICIT)):
+        return named
     if implicit:
         return IMPLICIT
     return EXPLICIT_LITTLE if little else EXPLICIT_BIG
@@ -338,7 +340,13 @@ def _refuse_bomb(path: Path, limits: Limits) -> None:
         file.seek(start)
         engine, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
         while piece := engine.unconsumed_tail or file.read(2**16):
-            size += len(engine.decompress(piece, 2**20))
+            try:
+                size += len(engine.decompress(piece, 2**20))
+            except zlib.error as error:
+                raise InputError(
+                    f"{one_line(path)}: by its transfer syntax it is deflated, and it is not, or "
+                    "it is damaged"
+                ) from error
             if size > limits.file_bytes:
                 raise LimitError(
                     f"{one_line(path)}: unpacked it is larger than the limit file_bytes of "

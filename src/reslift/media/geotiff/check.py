@@ -10,8 +10,8 @@ import numpy as np
 
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
+from reslift.media.geotiff import opacity, tables
 from reslift.media.geotiff import plan as planning
-from reslift.media.geotiff import tables
 from reslift.media.geotiff.file import Opened
 from reslift.media.geotiff.values import Survey
 from reslift.media.recorded import is_record
@@ -37,6 +37,10 @@ def differences(source: Opened, result: Opened) -> Iterator[str]:
     if source.dataset.dtypes != result.dataset.dtypes:
         yield f"samples: {_kinds(source)} became {_kinds(result)}"
     yield from _bands(source.dataset, result.dataset)
+    before, after = (opacity.is_multiplied(raster.path) for raster in (source, result))
+    if before != after:
+        kinds = ("straight colours", "colours multiplied by their opacity")
+        yield f"{kinds[before]} became {kinds[after]}"
     yield from _tables(source, result)
     yield from _tags(source.dataset, result.dataset, grid)
     yield from _samples(source, result, grid)
@@ -149,7 +153,8 @@ def _bands(source: Any, result: Any) -> Iterator[str]:
         ("offset", source.offsets, result.offsets),
     ):
         for number, (one, other) in enumerate(zip(was, now, strict=True), 1):
-            if one != other and not (one != one and other != other) and (one or other):
+            alike = one == other or (one != one and other != other)
+            if not alike and (one or other or name == "nodata"):
                 yield f"band {number}: {name} {one} became {other}"
     for number in source.indexes:
         if files.colormap(source, number) != files.colormap(result, number):
@@ -230,8 +235,12 @@ def _named(source: Any, number: int) -> str:
 
 def _words(dataset: Any) -> list[str]:
     # To GDAL such a band is a palette or undefined, by who wrote the file.
-    from_white = files.is_from_white(dataset)
-    return ["gray from white" if from_white else color.name for color in dataset.colorinterp]
+    if files.is_from_white(dataset):
+        return ["gray from white"] * dataset.count
+    # A TIFF calls its first band gray and no other one; JPEG 2000 all of them or none.
+    return [
+        "gray" if name == "undefined" else name for name in (c.name for c in dataset.colorinterp)
+    ]
 
 
 def _sides(raster: Opened) -> str:

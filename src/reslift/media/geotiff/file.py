@@ -28,6 +28,7 @@ OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_P
 GRID_OF_JPEG_2000 = "xml:gml.root-instance"
 NEIGHBOURS = 4
 RECORD = "RESLIFT"
+JOINT_NODATA = "NODATA_VALUES"
 GEOLOCATION = "GEOLOCATION"
 STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
 SIDE_FILES = (".aux.xml", ".msk", ".ovr")
@@ -46,6 +47,19 @@ class Opened:
         """The type of the samples in the file: GDAL reads halves as floats of 32 bits."""
         bits = self.dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
         return np.dtype(np.float16) if self.dtype == np.float32 and bits == "16" else self.dtype
+
+    @property
+    def nodata_differs(self) -> bool:
+        """Whether bands differ in their nodata value or in having one: a TIFF has room for one."""
+        return len({str(value) for value in self.dataset.nodatavals}) > 1
+
+    @property
+    def joint_nodata(self) -> tuple[float, ...]:
+        """Values of the bands that stand for a missing pixel where it has all of them; or none."""
+        words = self.dataset.tags().get(JOINT_NODATA, "").split()
+        with contextlib.suppress(ValueError):
+            return tuple(map(float, words)) if len(words) == self.count else ()
+        return ()
 
     def samples(self, numbers: Sequence[int], box: Box) -> NDArray[Any]:
         """The samples (bands, h, w) in a box."""

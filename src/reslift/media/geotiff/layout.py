@@ -64,11 +64,11 @@ def layout(raster: Opened, wishes: Wishes, grid: Regrid, passes: int) -> Layout:
         raise UsageError(f"--layout {one_line(kind)}: it is one of {', '.join(LAYOUTS)}")
     wide = grid.wide > WIDEST_STRIPS
     kind = kind or ("tiles" if tiled or wide or source.driver != "GTiff" else "strips")
-    from_white = kind == "cog" and is_from_white(source)
-    kind = "tiles" if from_white else kind
+    unfit = _unfit_for_cog(raster) if kind == "cog" else ""
+    kind = "tiles" if unfit else kind
     compression, notes = _compression(raster, wishes, structure, kind)
-    if from_white:
-        notes = (*notes, "GDAL writes no COG of gray whose 0 is white: the result has tiles")
+    if unfit:
+        notes = (*notes, f"GDAL writes no COG of {unfit}: the result has tiles")
     side = block[0] if tiled and block[0] == block[1] and block[0] % 16 == 0 else TILE
     strip = max(1, min(grid.high, STRIP // grid.wide))
     interleave = str(source.interleaving.value if source.interleaving else "band").lower()
@@ -92,6 +92,16 @@ def is_damaged(raster: Opened) -> bool:
     packing = structure.get("COMPRESSION", "")
     lossless = structure.get("COMPRESSION_REVERSIBILITY", "").startswith("LOSSLESS")
     return any(name in packing for name in ("JPEG", "WEBP", "JXL")) and not lossless
+
+
+def _unfit_for_cog(raster: Opened) -> str:
+    """What of a raster the COG driver would change; empty where that is nothing."""
+    if is_from_white(raster.dataset):
+        return "gray whose 0 is white"
+    nodata = raster.dataset.nodatavals
+    if nodata[0] is not None and None in nodata:
+        return "bands some of which have no nodata value"
+    return ""
 
 
 def _overviews(raster: Opened, wishes: Wishes, kind: str) -> bool:
@@ -145,7 +155,7 @@ def creation(raster: Opened, plan: Layout, grid: Regrid, quality: int) -> dict[s
         "height": grid.high,
         "count": raster.count,
         "dtype": raster.dtype.name,
-        "nodata": source.nodata,
+        "nodata": None if raster.nodata_differs else source.nodata,
         "INTERLEAVE": plan.interleave.upper(),
         "BIGTIFF": "IF_SAFER",
         "PHOTOMETRIC": _photometric(raster, plan),

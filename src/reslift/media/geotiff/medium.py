@@ -90,6 +90,11 @@ class GeoTiff(Medium):
             planning.check(raster)
         return extent
 
+    def known(self, source: Path) -> tuple[Path, ...]:
+        with files.opened(source) as raster:
+            own = (source.absolute(), Path(f"{source.absolute()}.ovr"))
+            return tuple(path for path in map(Path, raster.dataset.files) if path not in own)
+
     def maps(self, target: Path) -> tuple[Path, ...]:
         return (halves.beside(target),)
 

@@ -137,16 +137,17 @@ def _bands(
     from rasterio.enums import ColorInterp
 
     chosen = [surveys[number - 1] for number in group]
-    together = spread(chosen, raster.dtype)
+    together, joint = spread(chosen, raster.dtype), raster.joint_nodata
     found = []
     for number, seen in zip(group, chosen, strict=True):
         color = raster.dataset.colorinterp[number - 1]
         is_alpha = color is ColorInterp.alpha
         repeated = seen.is_empty or number in classes or (is_alpha and not seen.graded)
-        own = raster.dataset.nodatavals[number - 1] if other_nodata(raster, number) else None
-        kept = raster.dataset.nodata if _told_by(raster, number) == "nodata" else None
+        told = _told_by(raster, number) == "nodata"
+        kept = raster.dataset.nodatavals[number - 1] if told else None
         chosen_spread = None if repeated else together
-        found.append(Band(number, seen, chosen_spread, kept, len(group) > 1, is_alpha, own))
+        none = joint[number - 1] if joint else None
+        found.append(Band(number, seen, chosen_spread, kept, len(group) > 1, is_alpha, none))
     return found
 
 
@@ -168,13 +169,6 @@ def is_classes(raster: Opened, number: int) -> bool:
 
     is_palette = raster.dataset.colorinterp[number - 1] is ColorInterp.palette
     return is_palette and not is_from_white(raster.dataset)
-
-
-def other_nodata(raster: Opened, number: int) -> bool:
-    """Whether missing pixels of a band have another value than the one that the file can hold."""
-    first, own = raster.dataset.nodata, raster.dataset.nodatavals[number - 1]
-    told = first is not None and own is not None and _told_by(raster, number) == "nodata"
-    return told and str(first) != str(own)
 
 
 def _told_by(raster: Opened, number: int) -> str:
@@ -225,16 +219,14 @@ def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -
     masked = [n for n in range(1, raster.count + 1) if _told_by(raster, n) == "own mask"]
     if masked:
         yield f"the mask of {_named(masked)} alone is not kept; its hidden pixels are"
-    if any(other_nodata(raster, number) for number in range(1, raster.count + 1)):
-        yield (
-            "the bands have different nodata values; the file holds that of the first, which "
-            "missing pixels of the others get"
-        )
-    elif len({str(value) for value in raster.dataset.nodatavals}) > 1:
-        yield "the bands have different nodata values; the file holds that of the first"
+    if raster.nodata_differs:
+        yield "the nodata values of its bands differ; they are in .aux.xml beside the result"
     space = raster.dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE")
     if space in TURNED:
         yield f"{space} is read as RGB, which the result is"
+    crs = raster.path.with_suffix(".prj")
+    if raster.dataset.crs is None and not raster.dataset.gcps[0] and crs.is_file():
+        yield f"{one_line(crs.name)} is not read: copy it beside the result, which has no CRS"
     pages = [name for name in raster.dataset.subdatasets if "GTIFF_DIR" in name]
     if len(pages) > 1:
         yield f"{len(pages)} pages: only the first is used"

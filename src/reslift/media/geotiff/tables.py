@@ -1,10 +1,12 @@
 """What only a side file, ``.aux.xml``, says of the bands: names of classes, attribute tables.
 
-GDAL keeps them there for every GeoTIFF, and rasterio neither reads nor writes them.
+GDAL keeps them there for every GeoTIFF, and rasterio neither reads nor writes them. Nodata values
+that differ from band to band stand there too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -12,6 +14,7 @@ from xml.etree.ElementTree import Element
 ENDING = ".aux.xml"
 BAND, NUMBER = "PAMRasterBand", "band"
 NAMES, TABLE = "CategoryNames", "GDALRasterAttributeTable"
+NODATA = "NoDataValue"
 MOST_BYTES = 2**24
 
 Tables = dict[int, dict[str, Element]]
@@ -33,6 +36,16 @@ def name_classes(parts: dict[str, Element]) -> bool:
     """Whether the values of a band with these parts stand for classes."""
     table = parts.get(TABLE)
     return NAMES in parts or (table is not None and table.get("tableType") == "thematic")
+
+
+def of_nodata(values: Sequence[float | None]) -> Tables:
+    """The nodata value of each band, from the first on, where it has one."""
+    found: Tables = {}
+    for number, value in enumerate(values, 1):
+        if value is not None:
+            found[number] = {NODATA: Element(NODATA)}
+            found[number][NODATA].text = repr(float(value))
+    return found
 
 
 def add(tables: Tables, path: Path) -> None:

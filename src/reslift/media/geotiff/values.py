@@ -137,15 +137,24 @@ def whole(values: NDArray[Any], dtype: np.dtype[Any], survey: Survey) -> NDArray
     return (clipped if dtype.kind == "f" else np.rint(clipped)).astype(dtype)
 
 
+def is_nodata(samples: NDArray[Any], nodata: float) -> NDArray[np.bool_]:
+    """Where samples have the nodata value, as GDAL compares them; NaN is told by itself."""
+    is_float = samples.dtype.kind == "f"
+    hit: NDArray[np.bool_] = samples == (
+        samples.dtype.type(nodata) if is_float else float(np.trunc(nodata))
+    )
+    return hit
+
+
 def unlike(samples: NDArray[Any], nodata: float, survey: Survey) -> NDArray[Any]:
     """`samples` with those that hit the nodata value moved to the next sample of their type.
 
     Upwards, unless the valid range ends there.
     """
     kind = samples.dtype.type
+    hit = is_nodata(samples, nodata)
     if samples.dtype.kind != "f":
-        nodata = float(np.trunc(nodata))  # as GDAL compares them
-    hit = samples == (kind(nodata) if samples.dtype.kind == "f" else nodata)
+        nodata = float(np.trunc(nodata))
     if not hit.any() or survey.low == survey.high:
         return samples
     if samples.dtype.kind == "f":

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reslift.media.geotiff.values import BYTE, Spread, Survey, unlike, whole
+from reslift.media.geotiff.values import BYTE, Spread, Survey, is_nodata, unlike, whole
 from reslift.media.mosaic import Mosaic
 from reslift.pixels import alpha as transparency
 from reslift.pixels.planes import Floats, Pixels
@@ -34,7 +34,8 @@ class Band:
         survey: what it holds.
         spread: how its samples go to [0, 1]; None where pixels are only repeated.
         nodata: the value that a valid pixel must not take; None where validity is not told by one.
-        own: what missing pixels have in place of it; None where that is `nodata` too.
+        joint: the value that stands for none where every band has its own such one, which the
+            bands of a valid pixel must not take all at once; None where there are no such values.
         is_color: one of three that go through the network together.
         is_alpha: opacity, whose result keeps within its neighbours; such a band comes last.
     """
@@ -45,7 +46,7 @@ class Band:
     nodata: float | None = None
     is_color: bool = False
     is_alpha: bool = False
-    own: float | None = None
+    joint: float | None = None
 
 
 class Raster(Protocol):
@@ -131,7 +132,23 @@ class Result:
             self._made(band, next(planes) if band.spread else None, old[i], valid[i], (out, box))
             for i, band in enumerate(self._bands)
         ]
-        self._mosaic.put(out.top, out.left, np.stack(made))
+        self._mosaic.put(out.top, out.left, np.stack(self._apart(made, valid, (out, box))))
+
+    def _apart(
+        self, made: list[NDArray[Any]], valid: NDArray[np.bool_], boxes: tuple[Box, Box]
+    ) -> list[NDArray[Any]]:
+        """`made` with one band moved where a valid pixel would have the joint values of none."""
+        pairs = list(zip(made, self._bands, strict=True))
+        hits = [is_nodata(one, band.joint) for one, band in pairs if band.joint is not None]
+        if len(hits) < len(pairs):
+            return made
+        hit = np.stack([*hits, self._grid.nearest(np.asarray(valid.all(0)), *boxes)]).all(0)
+        for i, (one, band) in enumerate(pairs):
+            if hit.any() and band.spread is not None and band.survey.low < band.survey.high:
+                assert band.joint is not None
+                made[i] = np.where(hit, unlike(one, band.joint, band.survey), one)
+                break
+        return made
 
     def _steady(self, piece: Floats, out: Box) -> Floats:
         """`piece` with opacity, the last plane where there is one, kept within its neighbours."""
@@ -158,9 +175,6 @@ class Result:
         boxes: tuple[Box, Box],
     ) -> NDArray[Any]:
         """Samples of one band in the first of the boxes; the old ones (h, w) lie in the second."""
-        if band.own is not None and band.nodata is not None:
-            gone = np.isnan(old) if np.isnan(band.own) else old == band.own
-            old = np.where(gone, old.dtype.type(band.nodata), old)
         repeated = self._grid.nearest(old, *boxes)
         if plane is None or band.spread is None:
             return repeated

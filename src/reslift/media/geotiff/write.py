@@ -16,7 +16,7 @@ from reslift.files import part_name
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
-from reslift.media.geotiff import tables
+from reslift.media.geotiff import opacity, tables
 from reslift.media.geotiff.check import in_place
 from reslift.media.geotiff.plan import Work, windows
 from reslift.media.geotiff.windows import Band, Result, Source
@@ -40,7 +40,7 @@ def write(
     with files.environment(cache):
         if work.layout.kind != "cog":
             _plain(work, enlarger, path, wishes, progress)
-            _add_tables(work, path)
+            _add_unwritten(work, path)
             files.check_whole(path, work.target)
             return
         with _scratch(path) as scratch:
@@ -51,13 +51,16 @@ def write(
             with files.writing(work.target):
                 rasterio.shutil.copy(scratch, path, strict=False, **options)
         _check(work, path)
-        _add_tables(work, path)
+        _add_unwritten(work, path)
         files.check_whole(path, work.target)
 
 
-def _add_tables(work: Work, path: Path) -> None:
+def _add_unwritten(work: Work, path: Path) -> None:
+    """What the source says and GDAL does not write."""
     with files.writing(work.target):
         tables.add(tables.of(work.raster.path), path)
+        if opacity.is_multiplied(work.raster.path):
+            opacity.mark_multiplied(path)
 
 
 @contextmanager
@@ -95,6 +98,8 @@ def _plain(
     finally:
         with files.writing(work.target):
             target.close()
+        if raster.nodata_differs:  # Known before overviews are made of them.
+            tables.add(tables.of_nodata(raster.dataset.nodatavals), path)
     _check(work, path)
     if work.layout.overviews:
         with files.writing(work.target), rasterio.open(path, "r+") as target:

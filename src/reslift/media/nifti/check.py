@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslift.limits import Limits
+from reslift.media.nifti.extension import texts
 from reslift.media.nifti.volume import TIMES, Volume, opened
 from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
 from reslift.pixels.regrid import Regrid
@@ -37,6 +38,7 @@ def differences(source: Volume, result: Volume) -> tuple[str, ...]:
         findings.append(f"{source.others} volumes became {result.others}")
     if source.sides[source.axis] != result.sides[source.axis]:
         findings.append("the slices are not as many: every side of the volume changed")
+    findings += _extensions(source, result)
     return (*findings, *_misplaced(source, result), *_missing(source, result))
 
 
@@ -102,6 +104,16 @@ def _header(source: Volume, result: Volume) -> Iterator[str]:
         was, now = float(before["pixdim"][axis + 1]), float(after["pixdim"][axis + 1])
         if abs(now * ratio - was) > TOLERANCE * abs(was):
             yield f"the spacing along axis {axis} was {was:g} and is {now:g} for {ratio:g} times"
+
+
+def _extensions(source: Volume, result: Volume) -> Iterator[str]:
+    before, after = (texts(file.prefix, file.header.endianness) for file in (source, result))
+    for text in before:
+        code, _, grid = text
+        if grid and text in after:
+            yield f"its extension of {grid} says where the voxels of the source lie"
+        elif not grid and text not in after:
+            yield f"an extension of code {code} is lost"
 
 
 def affines(header: Any) -> list[NDArray[np.float64]]:

@@ -11,10 +11,15 @@ MARK = 4
 HEAD = 8
 UNIT = 16
 COMMENT = 6
+OF_A_GRID = {2: "DICOM", 4: "AFNI", 8: "XCEDE", 10: "Jim", 14: "FreeSurfer", 28: "VoxBo"}
+"""Codes of those that say themselves where voxels lie, and who writes them."""
+OF_DCMSTACK = b'"dcmmeta_shape"'
 
 
 def with_comment(prefix: bytes, record: Record | None, order: str) -> bytes:
     """The record as a comment (code 6) behind all others, in place of an earlier record.
+
+    Extensions that say where the voxels before lay are left out.
 
     Args:
         prefix: what lies between header and voxels: 4 bytes that say whether there are extensions,
@@ -28,7 +33,7 @@ def with_comment(prefix: bytes, record: Record | None, order: str) -> bytes:
     found = _extensions(prefix, order)
     if found is None:
         return prefix
-    kept = [part for part in found if not _is_ours(part, order)]
+    kept = [part for part in found if not (_is_ours(part, order) or _grid_of(part, order))]
     if record is not None:
         kept.append(_comment(record.as_json().encode(), order))
     elif len(kept) == len(found):
@@ -40,6 +45,19 @@ def comment_in(prefix: bytes, order: str) -> Record | None:
     """The record among the extensions of `prefix`, which are as in `with_comment`."""
     ours = [part for part in _extensions(prefix, order) or () if _is_ours(part, order)]
     return Record.parse(_text(ours[-1])) if ours else None
+
+
+def texts(prefix: bytes, order: str) -> list[tuple[int, str, str]]:
+    """Of each extension of `prefix` but ours: code, text, whose it is if it is of a grid."""
+    found = [part for part in _extensions(prefix, order) or () if not _is_ours(part, order)]
+    return [(_code(part, order), _text(part), _grid_of(part, order)) for part in found]
+
+
+def _grid_of(extension: bytes, order: str) -> str:
+    code = _code(extension, order)
+    if code == 0 and OF_DCMSTACK in extension:
+        return "dcmstack"
+    return OF_A_GRID.get(code, "")
 
 
 def _extensions(prefix: bytes, order: str) -> list[bytes] | None:
@@ -60,8 +78,11 @@ def _comment(text: bytes, order: str) -> bytes:
 
 
 def _is_ours(extension: bytes, order: str) -> bool:
-    (code,) = struct.unpack_from(f"{order}i", extension, MARK)
-    return code == COMMENT and is_record(_text(extension))
+    return _code(extension, order) == COMMENT and is_record(_text(extension))
+
+
+def _code(extension: bytes, order: str) -> int:
+    return int(struct.unpack_from(f"{order}i", extension, MARK)[0])
 
 
 def _text(extension: bytes) -> str:

@@ -44,6 +44,13 @@ class Nifti(Medium):
 
         return opened(path, limits, wishes.axis).extent()
 
+    def known(self, source: Path) -> tuple[Path, ...]:
+        from reslift.media.nifti.check import UNLIMITED
+        from reslift.media.nifti.volume import opened
+
+        voxels, _ = opened(source, UNLIMITED).place
+        return () if voxels == source else (voxels,)
+
     def maps(self, target: Path) -> tuple[Path, ...]:
         from reslift.media.nifti import halves
 

@@ -17,7 +17,7 @@ from reslift.files import atomic_write
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.intensities import Bounds, Census, Mask, Window, enlarge, half_widths
 from reslift.media.nifti import halves
-from reslift.media.nifti.extension import with_comment
+from reslift.media.nifti.extension import texts, with_comment
 from reslift.media.nifti.volume import TIMES, Volume, damage_named
 from reslift.media.recorded import told
 from reslift.pixels.regrid import Regrid
@@ -119,6 +119,8 @@ def _lost(volume: Volume, census: Census | None) -> Iterator[str]:
         yield (
             "it takes few different values; if they are labels, enlarge it with nearest neighbour"
         )
+    for name in {name: 0 for *_, name in texts(volume.prefix, volume.header.endianness) if name}:
+        yield f"its extension of {name} says where the voxels lay, and is left out"
     if volume.loses_times:
         yield "when its slices were taken is not kept: the axis of the slices was enlarged"
 
