@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from io import BytesIO
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -228,3 +229,30 @@ def test_long_metadata(tmp_path):
 def test_profiles_of_the_tests_are_profiles():
     for data in (GRAY, SRGB):
         assert ImageCms.ImageCmsProfile(BytesIO(data)).profile.xcolor_space in ("GRAY", "RGB ")
+
+
+BEHIND = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ xmlns:C="http://ns.google.com/photos/1.0/container/" xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/'
+ xmlns:I="http://ns.google.com/photos/1.0/container/item/" xmlns:n="http://ns.adobe.com/xmp/note/"
+ GCamera:MotionPhoto="1" n:HasExtendedXMP="FF" hdrgm:Version='1.0' GCamera:BurstID="7"><C:Directory>
+ <rdf:Seq><rdf:li rdf:parseType="Resource"><C:Item I:Semantic="MotionPhoto" I:Length="9"/></rdf:li>
+ </rdf:Seq></C:Directory><GCamera:MicroVideoOffset>9</GCamera:MicroVideoOffset>
+ <hdrgm:GainMapMax/><dc:title>kept</dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def test_xmp_does_not_claim_what_is_left_behind(tmp_path):
+    """A film, a gain map or further XMP that the result lacks; all else stays."""
+    data = make.saved(Image.fromarray(noise(8, 8, 3)), "JPEG", xmp=BEHIND.encode())
+    (tmp_path / "a.jpg").write_bytes(data + bytes(range(1, 255)))
+    picture = formats.read(tmp_path / "a.jpg")
+    formats.write(tmp_path / "b.jpg", picture)
+    with Image.open(tmp_path / "b.jpg") as image:
+        packet = image.info["xmp"]
+    named = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(packet).iter()}
+    assert named == {"xmpmeta", "RDF", "Description", "title"}
+    assert b'GCamera:BurstID="7"' in packet
+    gone = (b"hdrgm", b"container", b"MotionPhoto", b"MicroVideo", b"HasExtended")
+    assert not [word for word in gone if word in packet]
+    assert not [note for note in formats.read(tmp_path / "b.jpg").notes if "left" in note]

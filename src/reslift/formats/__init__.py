@@ -28,7 +28,7 @@ from reslift.errors import (
 )
 from reslift.files import atomic_write
 from reslift.formats import exif as exif_block
-from reslift.formats import fit, foreign
+from reslift.formats import behind, fit, foreign
 from reslift.formats.avif import Avif
 from reslift.formats.base import Facts, Format, Header, Kind, Picture, causes
 from reslift.formats.bmp import Bmp
@@ -257,6 +257,7 @@ def _picture(format: Format, facts: Facts, pixels: np.ndarray, notes: list[str])
     from reslift.formats import turn
 
     resolution, exif, xmp = facts.resolution, facts.exif, facts.xmp
+    xmp = behind.unclaimed(xmp) if xmp else None
     if facts.orientation != 1:
         pixels = turn.upright(pixels, facts.orientation)
         exif = exif_block.upright(exif) if exif else None
