@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import formats_samples as samples
 from kill_points import room
 from reslift import files, formats, provenance
 from reslift.backends.torch import TorchBackend
@@ -129,6 +130,16 @@ def test_metadata_goes_when_asked(run):
     assert run("a.jpg", "-o", "gone.jpg", "--strip-metadata")[0] == 0
     assert b"maker" in Path("kept.jpg").read_bytes()
     assert b"Exif" not in Path("gone.jpg").read_bytes()
+
+
+def test_what_colours_mean_stays_without_metadata(run):
+    picture("a.png")
+    data = Path("a.png").read_bytes()
+    means = samples.chunk(b"cICP", bytes((9, 16, 0, 1))) + samples.chunk(b"gAMA", bytes(4))
+    text = samples.chunk(b"tEXt", b"Author\0somebody")
+    Path("a.png").write_bytes(data[:33] + means + text + data[33:])
+    assert run("a.png", "-o", "b.png", "--strip-metadata")[0] == 0
+    assert means in Path("b.png").read_bytes() and text not in Path("b.png").read_bytes()
 
 
 def test_what_stands_beside_a_result_never_replaces_an_input(run):

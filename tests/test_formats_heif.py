@@ -145,3 +145,32 @@ def test_what_is_only_read_becomes_png():
             formats.format_of(f"a{format.suffixes[0]}")
         with pytest.raises(OutputError, match="is read, not written"):
             format.encode("a", None, None, 95)
+
+
+PQ = {"color_primaries": 9, "transfer_characteristics": 16, "matrix_coefficients": 9}
+
+
+def test_colours_named_by_numbers_are_kept(tmp_path):
+    """BT.2020 with PQ from HEIC, without a profile: without its numbers it would be shown pale."""
+    data = BytesIO()
+    pillow_heif.encode("RGB", (64, 48), make.smooth(3).tobytes(), data, full_range_flag=1, **PQ)
+    picture = read(tmp_path, data.getvalue())
+    formats.write(tmp_path / "b.png", picture)
+    named = make.chunk(b"cICP", bytes((9, 16, 0, 1)))
+    assert named in (tmp_path / "b.png").read_bytes()
+    assert formats.write(tmp_path / "c.avif", formats.read(tmp_path / "b.png")) == ()
+    assert b"colrnclx\0\x09\0\x10\0\x06\x80" in (tmp_path / "c.avif").read_bytes()
+    with Image.open(tmp_path / "c.avif") as image:
+        error = np.abs(np.asarray(image).astype(int) - picture.pixels)
+    assert error.mean() < 1, "the matrix that is named is the one that was used"
+    formats.write(tmp_path / "d.png", formats.read(tmp_path / "c.avif"))
+    assert named in (tmp_path / "d.png").read_bytes()
+    assert formats.write(tmp_path / "e.jpg", picture) == ("not kept in JPEG: cICP",)
+
+
+def test_a_profile_goes_before_numbers_and_srgb_needs_none(tmp_path):
+    data = heic(make.smooth(3), icc_profile=make.SRGB)
+    assert read(tmp_path, data).extra == ()
+    plain = BytesIO()
+    pillow_heif.encode("RGB", (64, 48), make.smooth(3).tobytes(), plain)
+    assert read(tmp_path, plain.getvalue()).extra == ()

@@ -27,8 +27,8 @@ from reslift.errors import (
     one_line,
 )
 from reslift.files import atomic_write
-from reslift.formats import exif as exif_block
 from reslift.formats import behind, fit, foreign
+from reslift.formats import exif as exif_block
 from reslift.formats.avif import Avif
 from reslift.formats.base import Facts, Format, Header, Kind, Picture, causes
 from reslift.formats.bmp import Bmp
