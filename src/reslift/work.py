@@ -21,6 +21,7 @@ from reslift.finish import Finish, Runs
 from reslift.formats import place as places
 from reslift.formats.base import colours_only
 from reslift.formats.place import Place
+from reslift.formats.previews import without_previews
 from reslift.media import Enlarger, Extent, Medium, Wishes
 from reslift.media.heeded import check_strip
 from reslift.media.recorded import in_xmp, record_of
@@ -171,6 +172,8 @@ class StillWork(Work):
 
     def write(self) -> tuple[str, ...]:
         picture, wishes = self.picture, self.wishes
+        if self.upscaler.size.crop is not None:
+            picture = without_previews(picture)
         if wishes.strip_metadata:
             picture = replace(picture, exif=None, xmp=None, extra=colours_only(picture.extra))
         record = self._record() if wishes.provenance or wishes.provenance_file else None

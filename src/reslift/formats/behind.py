@@ -22,13 +22,19 @@ MOST_BYTES, MOST_PREFIXES = 1 << 18, 4
 
 
 def unclaimed(xmp: bytes) -> bytes:
-    """The packet without such properties, be they attributes or elements.
+    """The packet without such claims."""
+    return without(xmp, CLAIMS)
 
-    A namespace that is no longer used goes too. A packet over 256 KiB stays as it is.
+
+def without(xmp: bytes, properties: dict[bytes, bytes]) -> bytes:
+    """The packet without these properties, be they attributes or elements.
+
+    properties: namespace → pattern of names. A namespace that is no longer used goes too. A packet
+    over 256 KiB stays as it is.
     """
     if len(xmp) > MOST_BYTES:
         return xmp
-    for namespace, names in CLAIMS.items():
+    for namespace, names in properties.items():
         told = rb"\sxmlns:(" + ANY + rb")\s*=\s*[\"']" + re.escape(namespace) + rb"[\"']"
         for prefix in list(dict.fromkeys(re.findall(told, xmp)))[:MOST_PREFIXES]:
             name = re.escape(prefix) + b":" + names

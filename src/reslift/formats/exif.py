@@ -17,6 +17,8 @@ PREFIX = b"Exif\0\0"
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY = 34665, 34853, 40965
 POINTERS = (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY)
+THUMBNAIL = ((513, 514), (273, 279))
+"""Tags of where its bytes lie and how many they are: a JPEG, or strips."""
 WIDTHS = {256, 40962}
 HEIGHTS = {257, 40963}
 UNITS: dict[int, Unit] = {1: "none", 2: "inch", 3: "cm"}
@@ -87,10 +89,36 @@ def upright(block: bytes) -> bytes:
     _put(patched, structure, directory[ORIENTATION], 1)
     if turned >= 5:
         _exchange(patched, directory.get(X_RESOLUTION), directory.get(Y_RESOLUTION))
+    _unlink(patched, structure)
+    return bytes(patched)
+
+
+def without_thumbnail(block: bytes) -> bytes:
+    """The block of a part of the picture: the thumbnail, which shows all of it, is overwritten."""
+    _, structure = _main(block)
+    if structure is None:
+        return block
+    patched = bytearray(block)
+    try:
+        _, second = structure.directory(structure.first)
+        directory, _ = structure.directory(second) if second else ({}, 0)
+        for start, length in THUMBNAIL:
+            places = structure.integers(directory.get(start))
+            lengths = structure.integers(directory.get(length))
+            for place, size in zip(places, lengths, strict=False):
+                end = min(place + size, len(block))
+                patched[place:end] = bytes(max(0, end - place))
+    except (InputError, ValueError, OSError, struct.error, OverflowError):
+        pass
+    _unlink(patched, structure)
+    return bytes(patched)
+
+
+def _unlink(block: bytearray, structure: Structure) -> None:
+    """No directory follows the main one: none tells of a thumbnail."""
     count = struct.unpack_from(structure.order + "H", block, structure.first)[0]
     link = structure.first + 2 + 12 * count
-    patched[link : link + 4] = b"\0\0\0\0"[: max(0, len(block) - link)]
-    return bytes(patched)
+    block[link : link + 4] = b"\0\0\0\0"[: max(0, len(block) - link)]
 
 
 def sized(block: bytes, width: int, height: int) -> bytes:
