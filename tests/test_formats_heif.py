@@ -15,7 +15,7 @@ from PIL import Image
 import formats_samples as make
 from reslift import formats
 from reslift.errors import InputError, OutputError, UsageError
-from reslift.formats import Picture
+from reslift.formats import Picture, boxes
 from reslift.formats.exif import orientation
 
 
@@ -174,3 +174,30 @@ def test_a_profile_goes_before_numbers_and_srgb_needs_none(tmp_path):
     plain = BytesIO()
     pillow_heif.encode("RGB", (64, 48), make.smooth(3).tobytes(), plain)
     assert read(tmp_path, plain.getvalue()).extra == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (b"urn:com:apple:photo:2020:aux:hdrgainmap", "its HDR gain map is left out"),
+        (b"urn:com:apple:photo:2018:aux:portraiteffectsmatte", "depth, mattes"),
+    ],
+)
+def test_pictures_that_belong_to_it_are_told(tmp_path, kind, told):
+    image = pillow_heif.from_pillow(Image.fromarray(make.smooth(3)))
+    image.add_from_pillow(Image.fromarray(make.smooth(1)[..., 0]))
+    buffer = BytesIO()
+    image.save(buffer)
+    assert read(tmp_path, buffer.getvalue()).notes == ("2 pictures: only the first is used",)
+
+    tops = dict(boxes._boxes(buffer.getvalue()))
+    meta = boxes._meta(tops[b"meta"])
+    meta.primary, meta.references = 2, [(b"auxl", 2, [1])]
+    property_ = b"\0\0\0\0" + kind + b"\0"
+    body = boxes._built(tops[b"meta"], meta, {}, property_, 0, 0)
+    body = boxes._built(tops[b"meta"], meta, {}, property_, len(body) - len(tops[b"meta"]), 0)
+    tops[b"meta"] = body.replace(b"colr" + property_, b"auxC" + property_)
+    film = boxes._box(b"mpvd", b"a film")
+    data = b"".join(boxes._box(name, content) for name, content in tops.items()) + film
+    notes = read(tmp_path, data).notes
+    assert told in notes[0] and notes[1:] == ("the film of a motion photo is left out",)

@@ -256,3 +256,10 @@ def test_xmp_does_not_claim_what_is_left_behind(tmp_path):
     gone = (b"hdrgm", b"container", b"MotionPhoto", b"MicroVideo", b"HasExtended")
     assert not [word for word in gone if word in packet]
     assert not [note for note in formats.read(tmp_path / "b.jpg").notes if "left" in note]
+
+
+def test_a_gain_map_of_iso_21496_is_told(tmp_path):
+    data = make.saved(Image.fromarray(noise(8, 8, 3)), "JPEG")
+    segment = b"\xff\xe2\0\x22urn:iso:std:iso:ts:21496:-1\0" + bytes(4)
+    (tmp_path / "a.jpg").write_bytes(data[:2] + segment + data[2:] + data)
+    assert "gain map" in formats.read(tmp_path / "a.jpg").notes[0]

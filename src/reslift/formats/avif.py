@@ -12,7 +12,7 @@ import numpy as np
 
 from reslift.formats import boxes, vips
 from reslift.formats import exif as exif_block
-from reslift.formats.base import CICP, Extra, Facts, Format, Holds, Picture, damaged
+from reslift.formats.base import CICP, GAIN_MAP_LOST, Extra, Facts, Format, Holds, Picture, damaged
 
 if TYPE_CHECKING:
     from reslift.limits import Limits
@@ -98,6 +98,12 @@ def facts_of(found: boxes.Heif) -> Facts:
         notes.append(f"{found.pictures} pictures: only the first is used")
     if found.moving:
         notes.append("animation: only the first picture is used")
+    if "gain map" in found.beside:
+        notes.append(GAIN_MAP_LOST)
+    if "other" in found.beside:
+        notes.append("pictures that belong to it (depth, mattes) are left out")
+    if found.film:
+        notes.append("the film of a motion photo is left out")
     if found.premultiplied and found.alpha:
         notes.append("premultiplied alpha is taken for straight")
     return Facts(

@@ -19,6 +19,7 @@ Unit = Literal["inch", "cm", "m", "none"]
 Resolution = tuple[float, float, Unit]
 Extra = tuple[tuple[str, bytes], ...]
 COLOURS: dict[Space, int] = {"gray": 1, "rgb": 3, "cmyk": 4}
+GAIN_MAP_LOST = "its HDR gain map is left out: the result is what standard screens show"
 CICP = "cICP"
 SHOWN = frozenset({CICP, "sRGB", "gAMA", "cHRM", "mDCV", "cLLI"})
 """Extras that say which colours the samples stand for. CICP, of a PNG, has the numbers of ITU-T

@@ -17,6 +17,7 @@ from reslift.errors import InputError
 from reslift.formats.base import damaged, exactly, size_of
 
 ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+GAIN = b":aux:hdrgainmap"
 MOST_META, MOST_ITEM, MOST_ITEMS = 16 * 2**20, 64 * 2**20, 65_536
 XMP_TYPE = b"application/rdf+xml"
 Box = tuple[bytes, bytes]
@@ -26,7 +27,8 @@ Box = tuple[bytes, bytes]
 class Heif:
     """The primary picture. width, height: as shown, turned; turned: it is stored another way.
 
-    coding: primaries and transfer as ITU-T H.273 numbers them, 2 where unsaid.
+    coding: primaries and transfer as ITU-T H.273 numbers them, 2 where unsaid. beside: what further
+    pictures belong to it. film: of a motion photo.
     """
 
     width: int = 0
@@ -38,6 +40,8 @@ class Heif:
     turned: bool = False
     pictures: int = 1
     moving: bool = False
+    film: bool = False
+    beside: set[str] = field(default_factory=set)
     icc: bytes | None = None
     coding: tuple[int, int] = (2, 2)
     exif: bytes | None = None
@@ -66,7 +70,7 @@ def inspect(file: BinaryIO) -> Heif:
     file.seek(place)
     meta = _meta(exactly(file, length, "the HEIF boxes"))
     _check_data(file, meta)
-    found = Heif(moving=_has(file, b"moov"))
+    found = Heif(moving=_has(file, b"moov"), film=_has(file, b"mpvd"))
     _describe(meta, found)
     for kind, source, targets in meta.references:
         if meta.primary not in targets:
@@ -79,6 +83,11 @@ def inspect(file: BinaryIO) -> Heif:
             found.xmp = _item(file, meta, source) or None
         elif kind == b"auxl" and _is_alpha(meta, source):
             found.alpha = True
+        elif kind == b"auxl":
+            gain = any(GAIN in data for _, data in _of(meta, source))
+            found.beside.add("gain map" if gain else "other")
+    if b"tmap" in meta.types.values():
+        found.beside.add("gain map")
     found.premultiplied = any(
         kind == b"prem" and source == meta.primary for kind, source, _ in meta.references
     )
