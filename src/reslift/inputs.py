@@ -31,7 +31,7 @@ class Failure:
 
 @dataclass
 class Found:
-    """What the words stand for. `lone`: they name one single file, not a folder, be it there or not."""
+    """What the words stand for. `lone`: they name a single file, which may be missing."""
 
     sources: list[Source] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
