@@ -10,10 +10,12 @@ import struct
 from io import BytesIO
 
 from reslift.errors import InputError
+from reslift.formats import ome
 from reslift.formats.base import Picture, Resolution, Unit
 from reslift.formats.ifd import Entry, Structure, Tag, directory_bytes, rational, records
 
 PREFIX = b"Exif\0\0"
+DESCRIPTION = 270
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY = 34665, 34853, 40965
 POINTERS = (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY)
@@ -93,8 +95,7 @@ def upright(block: bytes) -> bytes:
     return bytes(patched)
 
 
-def without_thumbnail(block: bytes) -> bytes:
-    """The block of a part of the picture: the thumbnail, which shows all of it, is overwritten."""
+def _without_thumbnail(block: bytes) -> bytes:
     _, structure = _main(block)
     if structure is None:
         return block
@@ -122,7 +123,7 @@ def _unlink(block: bytearray, structure: Structure) -> None:
 
 
 def sized(block: bytes, width: int, height: int) -> bytes:
-    """The block with the size tags that it has saying `width` × `height`."""
+    """The block with the sizes that it has, in tags or in OME-XML, saying `width` × `height`."""
     main, structure = _main(block)
     if structure is None:
         return block
@@ -131,7 +132,25 @@ def sized(block: bytes, width: int, height: int) -> bytes:
         for tag, entry in directory.items():
             if tag in WIDTHS | HEIGHTS:
                 _put(patched, structure, entry, width if tag in WIDTHS else height)
-    return bytes(patched)
+    return _described(bytes(patched), width, height, enlarged=True)
+
+
+def cut(block: bytes, width: int, height: int) -> bytes:
+    """The block of a part of the picture, `width` × `height`; its thumbnail is overwritten."""
+    return _described(_without_thumbnail(block), width, height, enlarged=False)
+
+
+def _described(block: bytes, width: int, height: int, *, enlarged: bool) -> bytes:
+    """The block with the sizes in a description of OME, which may be of another length then."""
+    main, structure = _main(block)
+    if structure is None or DESCRIPTION not in main:
+        return block
+    tags, below = tags_of(structure, main)
+    described = [tag for tag in tags if tag.tag == DESCRIPTION and ome.is_ome(tag.data)]
+    for tag in described:
+        text = ome.sized(tag.data, width, height, enlarged=enlarged)
+        tags[tags.index(tag)] = Tag(tag.tag, tag.kind, len(text), text)
+    return block_of(tags, below) if described else block
 
 
 def _put(block: bytearray, structure: Structure, entry: Entry, value: int) -> None:

@@ -19,11 +19,11 @@ THUMBNAILS = (1033, 1036)
 IN_XMP = {b"http://ns.adobe.com/xap/1.0/": rb"Thumbnails"}
 
 
-def without_previews(picture: Picture) -> Picture:
-    """The picture without them."""
+def cut(picture: Picture, width: int, height: int) -> Picture:
+    """The picture, which is of a part of width × height of its file, without them."""
     return replace(
         picture,
-        exif=exif.without_thumbnail(picture.exif) if picture.exif else None,
+        exif=exif.cut(picture.exif, width, height) if picture.exif else None,
         xmp=behind.without(picture.xmp, IN_XMP) if picture.xmp else None,
         extra=_without(picture.extra),
     )
