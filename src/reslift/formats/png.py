@@ -72,6 +72,8 @@ class Png(Format):
         walked = list(_chunks(file))
         chunks = [(name, data) for name, data in walked if data is not None]
         beyond = dict.fromkeys(name for name, data in walked if data is None)
+        if chunks and chunks[0][0] == "CgBI":
+            raise damaged("a PNG as Xcode packs it (CgBI), which only iOS reads; save it anew")
         if not chunks or chunks[0][0] != "IHDR" or len(chunks[0][1]) != 13:
             raise damaged("no PNG header")
         width, height, bits, colour = struct.unpack(">IIBB", chunks[0][1][:10])
