@@ -114,8 +114,8 @@ def write(
 ) -> tuple[str, ...]:
     """Write `picture` to `path` and return what the format could not hold, a sentence each.
 
-    The format is given by the suffix unless `format` names one. quality: 1 to 100, for JPEG and
-    lossy WebP. Pixels are streamed: a memory map is never held in memory. The same picture gives
+    The format is given by the suffix unless `format` names one. quality: 1 to 100, for JPEG, AVIF
+    and lossy WebP. Pixels are streamed: a memory map is never held in memory. The same picture gives
     the same bytes.
 
     Raises UsageError for an unknown format or quality, OutputExists without `overwrite`,
