@@ -115,8 +115,8 @@ def write(
     """Write `picture` to `path` and return what the format could not hold, a sentence each.
 
     The format is given by the suffix unless `format` names one. quality: 1 to 100, for JPEG, AVIF
-    and lossy WebP. Pixels are streamed: a memory map is never held in memory. The same picture gives
-    the same bytes.
+    and lossy WebP. Pixels are streamed: a memory map is never held in memory. The same picture
+    gives the same bytes.
 
     Raises UsageError for an unknown format or quality, OutputExists without `overwrite`,
     OutputError where the picture is too large for the format or the file cannot be written.
