@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import formats_samples as samples
 from kill_points import room
 from reslift import files, formats, provenance
 from reslift.backends.torch import TorchBackend
@@ -129,6 +131,43 @@ def test_metadata_goes_when_asked(run):
     assert run("a.jpg", "-o", "gone.jpg", "--strip-metadata")[0] == 0
     assert b"maker" in Path("kept.jpg").read_bytes()
     assert b"Exif" not in Path("gone.jpg").read_bytes()
+
+
+def test_a_part_does_not_carry_small_copies_of_the_whole(run):
+    """Thumbnails show what was cut away: in EXIF, in Photoshop's list and in XMP."""
+    small = b"\xff\xd8a small copy of the whole\xff\xd9"
+    first = struct.pack("<HHHI4sI", 1, 271, 2, 4, b"Abc\0", 26)
+    entries = struct.pack("<HHHIIHHII", 2, 513, 4, 1, 56, 514, 4, 1, len(small))
+    exif = b"II*\0\x08\0\0\0" + first + entries + bytes(4) + small
+    named = struct.pack(">4sHHI", b"8BIM", 1028, 0, 4) + b"IPTC"
+    listed = named + struct.pack(">4sHHI", b"8BIM", 1036, 0, len(small)) + small
+    packet = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-'
+        b'syntax-ns#"><rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5">'
+        b"<xmp:Thumbnails>%b</xmp:Thumbnails></rdf:Description></rdf:RDF></x:xmpmeta>" % small[2:-2]
+    )
+    picture("a.jpg", exif=b"Exif\0\0" + exif, xmp=packet)
+    data, segment = Path("a.jpg").read_bytes(), b"Photoshop 3.0\0" + listed
+    marker = b"\xff\xed" + struct.pack(">H", len(segment) + 2)
+    Path("a.jpg").write_bytes(data[:2] + marker + segment + data[2:])
+    assert run("a.jpg", "-o", "whole.jpg")[0] == 0
+    assert run("a.jpg", "-o", "part.jpg", "--crop", "0,0,8,8")[0] == 0
+    assert Path("whole.jpg").read_bytes().count(small[2:-2]) == 3
+    part = Path("part.jpg").read_bytes()
+    assert small[2:-2] not in part
+    assert b"Photoshop 3.0\0" + named in part and b'xmp:Rating="5"' in part
+    with Image.open("part.jpg") as image:
+        assert dict(image.getexif()) == {271: "Abc"}
+
+
+def test_what_colours_mean_stays_without_metadata(run):
+    picture("a.png")
+    data = Path("a.png").read_bytes()
+    means = samples.chunk(b"cICP", bytes((9, 16, 0, 1))) + samples.chunk(b"gAMA", bytes(4))
+    text = samples.chunk(b"tEXt", b"Author\0somebody")
+    Path("a.png").write_bytes(data[:33] + means + text + data[33:])
+    assert run("a.png", "-o", "b.png", "--strip-metadata")[0] == 0
+    assert means in Path("b.png").read_bytes() and text not in Path("b.png").read_bytes()
 
 
 def test_what_stands_beside_a_result_never_replaces_an_input(run):

@@ -169,6 +169,11 @@ def test_short_names_are_told_too(run, name):
     assert run(name)[2][0].startswith(f"failed: cannot use {name}: unknown content")
 
 
+def test_a_missing_input_is_told_where_the_result_is_named_too(run):
+    code, _, err = run("a.png", "-o", "b.png")
+    assert code == 1 and err[0] == "failed: a.png: there is no such file or folder"
+
+
 @POSIX
 def test_an_interrupt_while_a_result_is_written_is_not_lost(run, monkeypatch):
     """libvips calls Python back; what is raised in there would be printed and forgotten."""

@@ -15,7 +15,7 @@ from PIL import Image
 import formats_samples as make
 from reslift import formats
 from reslift.errors import InputError, OutputError, UsageError
-from reslift.formats import Picture
+from reslift.formats import Picture, boxes
 from reslift.formats.exif import orientation
 
 
@@ -145,3 +145,59 @@ def test_what_is_only_read_becomes_png():
             formats.format_of(f"a{format.suffixes[0]}")
         with pytest.raises(OutputError, match="is read, not written"):
             format.encode("a", None, None, 95)
+
+
+PQ = {"color_primaries": 9, "transfer_characteristics": 16, "matrix_coefficients": 9}
+
+
+def test_colours_named_by_numbers_are_kept(tmp_path):
+    """BT.2020 with PQ from HEIC, without a profile: without its numbers it would be shown pale."""
+    data = BytesIO()
+    pillow_heif.encode("RGB", (64, 48), make.smooth(3).tobytes(), data, full_range_flag=1, **PQ)
+    picture = read(tmp_path, data.getvalue())
+    formats.write(tmp_path / "b.png", picture)
+    named = make.chunk(b"cICP", bytes((9, 16, 0, 1)))
+    assert named in (tmp_path / "b.png").read_bytes()
+    assert formats.write(tmp_path / "c.avif", formats.read(tmp_path / "b.png")) == ()
+    assert b"colrnclx\0\x09\0\x10\0\x06\x80" in (tmp_path / "c.avif").read_bytes()
+    with Image.open(tmp_path / "c.avif") as image:
+        error = np.abs(np.asarray(image).astype(int) - picture.pixels)
+    assert error.mean() < 1, "the matrix that is named is the one that was used"
+    formats.write(tmp_path / "d.png", formats.read(tmp_path / "c.avif"))
+    assert named in (tmp_path / "d.png").read_bytes()
+    assert formats.write(tmp_path / "e.jpg", picture) == ("not kept in JPEG: cICP",)
+
+
+def test_a_profile_goes_before_numbers_and_srgb_needs_none(tmp_path):
+    data = heic(make.smooth(3), icc_profile=make.SRGB)
+    assert read(tmp_path, data).extra == ()
+    plain = BytesIO()
+    pillow_heif.encode("RGB", (64, 48), make.smooth(3).tobytes(), plain)
+    assert read(tmp_path, plain.getvalue()).extra == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (b"urn:com:apple:photo:2020:aux:hdrgainmap", "its HDR gain map is left out"),
+        (b"urn:com:apple:photo:2018:aux:portraiteffectsmatte", "depth, mattes"),
+    ],
+)
+def test_pictures_that_belong_to_it_are_told(tmp_path, kind, told):
+    image = pillow_heif.from_pillow(Image.fromarray(make.smooth(3)))
+    image.add_from_pillow(Image.fromarray(make.smooth(1)[..., 0]))
+    buffer = BytesIO()
+    image.save(buffer)
+    assert read(tmp_path, buffer.getvalue()).notes == ("2 pictures: only the first is used",)
+
+    tops = dict(boxes._boxes(buffer.getvalue()))
+    meta = boxes._meta(tops[b"meta"])
+    meta.primary, meta.references = 2, [(b"auxl", 2, [1])]
+    property_ = b"\0\0\0\0" + kind + b"\0"
+    body = boxes._built(tops[b"meta"], meta, {}, property_, 0, 0)
+    body = boxes._built(tops[b"meta"], meta, {}, property_, len(body) - len(tops[b"meta"]), 0)
+    tops[b"meta"] = body.replace(b"colr" + property_, b"auxC" + property_)
+    film = boxes._box(b"mpvd", b"a film")
+    data = b"".join(boxes._box(name, content) for name, content in tops.items()) + film
+    notes = read(tmp_path, data).notes
+    assert told in notes[0] and notes[1:] == ("the film of a motion photo is left out",)

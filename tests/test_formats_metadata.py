@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from io import BytesIO
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, ImageOps
 
 import formats_samples as make
+import reslift
 from formats_samples import GRAY, HEIGHT, SRGB, WIDTH, XMP, noise, picture_of, smooth
 from reslift import formats
+from reslift.formats import ome
+from small_models import bicubic_lift, made
 
 
 def test_a_cmyk_profile_is_kept_and_used(tmp_path):
@@ -228,3 +233,75 @@ def test_long_metadata(tmp_path):
 def test_profiles_of_the_tests_are_profiles():
     for data in (GRAY, SRGB):
         assert ImageCms.ImageCmsProfile(BytesIO(data)).profile.xcolor_space in ("GRAY", "RGB ")
+
+
+BEHIND = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ xmlns:C="http://ns.google.com/photos/1.0/container/" xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/'
+ xmlns:I="http://ns.google.com/photos/1.0/container/item/" xmlns:n="http://ns.adobe.com/xmp/note/"
+ GCamera:MotionPhoto="1" n:HasExtendedXMP="FF" hdrgm:Version='1.0' GCamera:BurstID="7"><C:Directory>
+ <rdf:Seq><rdf:li rdf:parseType="Resource"><C:Item I:Semantic="MotionPhoto" I:Length="9"/></rdf:li>
+ </rdf:Seq></C:Directory><GCamera:MicroVideoOffset>9</GCamera:MicroVideoOffset>
+ <hdrgm:GainMapMax/><dc:title>kept</dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def test_xmp_does_not_claim_what_is_left_behind(tmp_path):
+    """A film, a gain map or further XMP that the result lacks; all else stays."""
+    data = make.saved(Image.fromarray(noise(8, 8, 3)), "JPEG", xmp=BEHIND.encode())
+    (tmp_path / "a.jpg").write_bytes(data + bytes(range(1, 255)))
+    picture = formats.read(tmp_path / "a.jpg")
+    formats.write(tmp_path / "b.jpg", picture)
+    with Image.open(tmp_path / "b.jpg") as image:
+        packet = image.info["xmp"]
+    named = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(packet).iter()}
+    assert named == {"xmpmeta", "RDF", "Description", "title"}
+    assert b'GCamera:BurstID="7"' in packet
+    gone = (b"hdrgm", b"container", b"MotionPhoto", b"MicroVideo", b"HasExtended")
+    assert not [word for word in gone if word in packet]
+    assert not [note for note in formats.read(tmp_path / "b.jpg").notes if "left" in note]
+
+
+def test_a_gain_map_of_iso_21496_is_told(tmp_path):
+    data = make.saved(Image.fromarray(noise(8, 8, 3)), "JPEG")
+    segment = b"\xff\xe2\0\x22urn:iso:std:iso:ts:21496:-1\0" + bytes(4)
+    (tmp_path / "a.jpg").write_bytes(data[:2] + segment + data[2:] + data)
+    assert "gain map" in formats.read(tmp_path / "a.jpg").notes[0]
+
+
+MICRONS = {"PhysicalSizeX": 0.65, "PhysicalSizeY": 1.3}
+OME_FILE = b'<UUID FileName="a.ome.tif">urn:uuid:1</UUID>'
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "size", "sides", "microns"),
+    [
+        ((12, 16), "YX", reslift.Size(scale=2), (24, 32), (0.325, 0.65)),
+        ((12, 16), "YX", reslift.Size(scale=2, crop=(2, 4, 8, 6)), (12, 16), (0.325, 0.65)),
+        ((3, 12, 16), "CYX", reslift.Size(sides=(32, 12)), (3, 12, 32), (0.325, 1.3)),
+    ],
+)
+def test_ome_says_the_sizes_of_the_result(tmp_path, shape, axes, size, sides, microns):
+    """Readers of microscopes' files go by the XML, and refuse one that is not of these pixels."""
+    source, target = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
+    with tifffile.TiffWriter(source, ome=True) as writer:
+        pixels = noise(*shape, bits=16)
+        writer.write(pixels, photometric="minisblack", metadata={"axes": axes, **MICRONS})
+    made(bicubic_lift(2), size=size).upscale_file(source, target)
+    with tifffile.TiffFile(target) as file:
+        assert [(one.kind, one.axes, one.shape) for one in file.series] == [("ome", axes, sides)]
+        element = ElementTree.fromstring(file.ome_metadata).find(".//{*}Pixels")
+    assert [float(element.get(name)) for name in MICRONS] == pytest.approx(microns)
+
+
+def test_ome_names_no_other_file():
+    text = b'<OME><Pixels SizeX="2" SizeY="3"><TiffData>%b</TiffData></Pixels></OME>'
+    larger = b'<OME><Pixels SizeX="4" SizeY="6"><TiffData>%b</TiffData></Pixels></OME>'
+    assert ome.sized(text % OME_FILE, 4, 6, enlarged=True) == larger % b""
+    several = OME_FILE + OME_FILE.replace(b"a.ome", b"c.ome")
+    assert ome.sized(text % several, 4, 6, enlarged=True) == larger % several
+
+
+def test_what_imagej_says_is_told_to_be_lost(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", noise(8, 8, bits=16), imagej=True, metadata={"unit": "um"})
+    assert "ImageJ" in formats.read(tmp_path / "a.tif").notes[0]

@@ -160,6 +160,11 @@ def test_what_is_no_picture(tmp_path):
         (b"\1\2\3\4G@\x11\x10", "MPEG-TS, whose streams have to be put into MKV first"),
         (b"\0\0\0\1g", "a bare H.264 or H.265 stream, whose"),
         (b"YUV4MPEG2 W", "YUV4MPEG2, whose"),
+        (b"\r\n<!DOCTYPE HTML><title>404", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+        (b"P6\n4 4\n255\n", "a Netpbm picture"),
+        (b"\0\0\0\x18ftypcrx ", "a camera raw file, to be developed"),
+        (b"II*\0\x10\0\0\0CR\2\0", "a camera raw file, to be developed"),
         (b"G@\x11\x10", "MPEG-TS, whose streams have to be put into MKV first"),
         (b'<VRTDataset rasterXSize="1">', "a VRT, of which gdal_translate makes a GeoTIFF"),
         (b"\x89HDF\r\n\x1a\n", "HDF5 or NetCDF, of which"),
@@ -170,6 +175,9 @@ def test_what_is_no_picture(tmp_path):
     ):
         path.write_bytes(data)
         refused(path, f"it is {kind}")
+    whole = make.saved(Image.fromarray(noise(4, 4, 3)), "PNG")
+    path.write_bytes(whole[:8] + make.chunk(b"CgBI", bytes(4)) + whole[8:])
+    refused(path, "CgBI")
     (tmp_path / "d.png").mkdir()
     refused(tmp_path / "d.png", "it is a folder")
     odd = tmp_path / "line\nbreak.png"

@@ -1,5 +1,6 @@
 """What one container or codec holds and another does not: kept by other means, or said."""
 
+import struct
 from fractions import Fraction
 
 import av
@@ -8,7 +9,8 @@ import pytest
 from reslift import media
 from reslift.errors import UsageError
 from reslift.media import Wishes
-from reslift.media.video import timecode
+from reslift.media.video import shown, timecode
+from reslift.media.video.boxes import SEGMENT
 from reslift.media.video.encode import CODECS, ONLY_LISTED, SAMPLINGS
 from reslift.media.video.verify import compare
 from reslift.media.video.work import enlarge
@@ -313,3 +315,50 @@ def test_marks_that_cannot_be_written_are_told(upscaler, tmp_path):
     for words, source in clips.items():
         (note,) = enlarge(upscaler, source, tmp_path / f"large-{source.name}", Wishes()).notes
         assert words in note and "cannot be kept" in note
+
+
+def with_box(path, walk, names, added):
+    """The file with more at the end of the innermost of nested boxes or elements."""
+    data, chain = bytearray(path.read_bytes()), []
+    with path.open("rb") as file:
+        piece = shown.Piece(b"", 0, len(data))
+        for name in names:
+            piece = next(one for one in walk(file, piece.start, piece.end) if name == one.name)
+            chain.append(piece)
+            if name == b"stsd":
+                piece = shown.Piece(b"", piece.start + 8, piece.end)
+    data[piece.end : piece.end] = added
+    for piece in reversed(chain):
+        ebml = walk is shown._elements
+        at = data.rfind(piece.name, 0, piece.start) + len(piece.name) if ebml else piece.start - 8
+        wide = piece.start - at if ebml else 4
+        size = int.from_bytes(data[at : at + wide], "big") + len(added)
+        data[at : at + wide] = size.to_bytes(wide, "big")
+    if ebml:
+        checksum = data.find(b"\xbf\x84", chain[1].start, chain[1].end)
+        data[checksum : checksum + 1] = b"\xec"
+    path.write_bytes(data)
+
+
+APERTURE = struct.pack(">I4s8i", 40, b"clap", 40, 1, 32, 1, -4, 1, 0, 1)
+PIXEL_CROP = b"\x54\xaa\x81\x0a\x54\xbb\x81\x06\x54\xcc\x81\x08\x54\xdd\x81\x10"
+
+
+@pytest.mark.parametrize(
+    ("name", "walk", "names", "added"),
+    [
+        ("a.mov", shown._boxes, (b"moov", b"trak", *shown.TO_SAMPLES, b"avc1"), APERTURE),
+        ("a.mkv", shown._elements, (SEGMENT, shown.TRACKS, shown.TRACK, shown.VIDEO), PIXEL_CROP),
+    ],
+    ids=["clap", "PixelCrop"],
+)
+def test_what_players_should_hide_is_told(name, walk, names, added, upscaler, tmp_path):
+    """A part that the container has players show: all is kept, and a note says that all shows."""
+    source = write(tmp_path / name, size=(64, 48), times=TIMES)
+    target = tmp_path / f"b{source.suffix}"
+    words = "players show 40×32 of 64×48 pixels"
+    assert words not in " ".join(enlarge(upscaler, source, target, Wishes()).notes)
+    with_box(source, walk, names, added)
+    found = enlarge(upscaler, source, target, Wishes(overwrite=True))
+    assert words in " ".join(found.notes)
+    assert [len(part) for part in read(target)] == [len(TIMES)] * 2

@@ -19,12 +19,16 @@ The text of an error says what was given, what was wanted and what to do.
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
 
 LONGEST_LINE = 1000
+BREAKING = ("Cc", "Cs", "Zl", "Zp")
+TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""Classes of characters that end a line or move the cursor, and that turn the direction of text."""
 
 
 class ResliftError(Exception):
@@ -99,7 +103,7 @@ def unknown(name: str, names: Iterable[str], kind: str) -> str:
 
 
 def one_line(text: object) -> str:
-    """`text` as one printable line, never empty.
+    """`text` as one line, never empty.
 
     Control characters and lone surrogates are escaped. An exception without a text gives the name
     of its class. What is longer than 1000 characters is cut.
@@ -113,8 +117,19 @@ def one_line(text: object) -> str:
 
 
 def escaped(text: object) -> str:
-    """`text` with control characters and lone surrogates escaped, and nothing else changed."""
+    """`text` with control characters and lone surrogates escaped, and nothing else changed.
+
+    Narrow and joining spaces stay: they are in the names that macOS gives to screenshots, in
+    Persian words and in emoji, and a path that is told is to be one that can be opened.
+    """
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        char.encode("unicode_escape").decode("ascii") if _is_control(char) else char
         for char in str(text)
     )
+
+
+def _is_control(char: str) -> bool:
+    if char.isprintable():
+        return False
+    turning = unicodedata.bidirectional(char) in TURNING
+    return turning or unicodedata.category(char) in BREAKING

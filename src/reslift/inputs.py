@@ -31,7 +31,7 @@ class Failure:
 
 @dataclass
 class Found:
-    """What the words stand for. `lone`: they name one single file, not a folder."""
+    """What the words stand for. `lone`: they name a single file, which may be missing."""
 
     sources: list[Source] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -106,7 +106,7 @@ def _one(word: str, scan: Scan) -> Found:
             return _expand(word, scan)
         missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
         why = "there is no such file or folder" if missing else error.strerror or repr(error)
-        return Found(failures=[Failure(path, why)])
+        return Found(failures=[Failure(path, why)], lone=True)
     return Found([Source(path, Path(path.name))], lone=True)
 
 

@@ -19,6 +19,8 @@ from reslift.errors import InputError, UsageError, one_line
 from reslift.files import check_target, make_folder, together
 from reslift.finish import Finish, Runs
 from reslift.formats import place as places
+from reslift.formats import previews
+from reslift.formats.base import colours_only
 from reslift.formats.place import Place
 from reslift.media import Enlarger, Extent, Medium, Wishes
 from reslift.media.heeded import check_strip
@@ -170,8 +172,11 @@ class StillWork(Work):
 
     def write(self) -> tuple[str, ...]:
         picture, wishes = self.picture, self.wishes
+        if self.upscaler.size.crop is not None:
+            part = self.upscaler.size.box(*self.image.pixels.shape[1::-1])
+            picture = previews.cut(picture, part.width, part.height)
         if wishes.strip_metadata:
-            picture = replace(picture, exif=None, xmp=None, extra=())
+            picture = replace(picture, exif=None, xmp=None, extra=colours_only(picture.extra))
         record = self._record() if wishes.provenance or wishes.provenance_file else None
         notes: tuple[str, ...] = ()
         if record is not None and wishes.provenance and not wishes.strip_metadata:

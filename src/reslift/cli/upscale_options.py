@@ -29,7 +29,8 @@ class Files:
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT…", help="Image files, folders, patterns like *.png; - is standard input."
+            metavar="INPUT",
+            help="Pictures, clips, folders, patterns like *.png; - is standard input.",
         ),
     ]
     out: Annotated[
@@ -144,7 +145,7 @@ class Writing:
         bool,
         typer.Option("--strip-metadata", help="Leave out EXIF (with its place), XMP, comments."),
     ] = False
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")] = 95
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF.")] = 95
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ from reslift.errors import (
     one_line,
 )
 from reslift.files import atomic_write
+from reslift.formats import behind, fit, foreign
 from reslift.formats import exif as exif_block
-from reslift.formats import fit, foreign
 from reslift.formats.avif import Avif
 from reslift.formats.base import Facts, Format, Header, Kind, Picture, causes
 from reslift.formats.bmp import Bmp
@@ -114,9 +114,9 @@ def write(
 ) -> tuple[str, ...]:
     """Write `picture` to `path` and return what the format could not hold, a sentence each.
 
-    The format is given by the suffix unless `format` names one. quality: 1 to 100, for JPEG and
-    lossy WebP. Pixels are streamed: a memory map is never held in memory. The same picture gives
-    the same bytes.
+    The format is given by the suffix unless `format` names one. quality: 1 to 100, for JPEG, AVIF
+    and lossy WebP. Pixels are streamed: a memory map is never held in memory. The same picture
+    gives the same bytes.
 
     Raises UsageError for an unknown format or quality, OutputExists without `overwrite`,
     OutputError where the picture is too large for the format or the file cannot be written.
@@ -257,6 +257,7 @@ def _picture(format: Format, facts: Facts, pixels: np.ndarray, notes: list[str])
     from reslift.formats import turn
 
     resolution, exif, xmp = facts.resolution, facts.exif, facts.xmp
+    xmp = behind.unclaimed(xmp) if xmp else None
     if facts.orientation != 1:
         pixels = turn.upright(pixels, facts.orientation)
         exif = exif_block.upright(exif) if exif else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from reslift.formats import boxes, vips
 from reslift.formats import exif as exif_block
-from reslift.formats.base import Facts, Format, Holds, Picture, damaged
+from reslift.formats.base import CICP, GAIN_MAP_LOST, Extra, Facts, Format, Holds, Picture, damaged
 
 if TYPE_CHECKING:
     from reslift.limits import Limits
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 BRANDS = (b"avif", b"avis")
 NEUTRAL = (b"mif1", b"miaf", b"msf1", b"1pic")
 DEPTH = 12
+UNSAID, SRGB, BT601, FULL_RANGE = 2, (1, 13), 6, 0x80
+"""Numbers of ITU-T H.273, and the bit of HEIF for the full range."""
 
 
 class Avif(Format):
@@ -28,7 +31,7 @@ class Avif(Format):
     label = "AVIF"
     suffixes = (".avif",)
     lossless = False
-    holds = Holds(spaces=("rgb",), alpha=("rgb",), bits=(8, 16), depth=DEPTH, longest=16_384)
+    holds = Holds(("rgb",), ("rgb",), bits=(8, 16), depth=DEPTH, longest=16_384, cicp=True)
 
     def recognises(self, head: bytes) -> bool:
         """By the brands."""
@@ -57,8 +60,20 @@ class Avif(Format):
         exif = picture.exif
         if exif is None and picture.resolution:
             exif = exif_block.minimal(picture.resolution)
-        path.write_bytes(boxes.with_metadata(sink.getvalue(), picture.icc, exif, picture.xmp))
+        colour = _colour(picture)
+        path.write_bytes(boxes.with_metadata(sink.getvalue(), colour, exif, picture.xmp))
         return exif_block.resolution_note("AVIF", picture)
+
+
+def _colour(picture: Picture) -> bytes | None:
+    """The content of the box that says which colours the samples stand for: a profile or numbers.
+
+    The matrix is that by which libheif stores them.
+    """
+    if picture.icc:
+        return b"prof" + picture.icc
+    told = next((data for name, data in picture.extra if name == CICP and len(data) == 4), None)
+    return b"nclx" + struct.pack(">HHHB", *told[:2], BT601, FULL_RANGE) if told else None
 
 
 def has_brand(head: bytes, brands: tuple[bytes, ...]) -> bool:
@@ -83,6 +98,12 @@ def facts_of(found: boxes.Heif) -> Facts:
         notes.append(f"{found.pictures} pictures: only the first is used")
     if found.moving:
         notes.append("animation: only the first picture is used")
+    if "gain map" in found.beside:
+        notes.append(GAIN_MAP_LOST)
+    if "other" in found.beside:
+        notes.append("pictures that belong to it (depth, mattes) are left out")
+    if found.film:
+        notes.append("the film of a motion photo is left out")
     if found.premultiplied and found.alpha:
         notes.append("premultiplied alpha is taken for straight")
     return Facts(
@@ -95,9 +116,17 @@ def facts_of(found: boxes.Heif) -> Facts:
         exif=exif_block.upright(exif) if exif else None,
         xmp=_upright(found.xmp),
         resolution=exif_block.resolution(exif),
+        extra=_numbers(found),
         notes=tuple(notes),
         private={"depth": found.bits},
     )
+
+
+def _numbers(found: boxes.Heif) -> Extra:
+    """What says which colours the samples, decoded to RGB, stand for; sRGB needs no words."""
+    if found.icc or found.coding == SRGB or not all(0 < n < 256 for n in found.coding):
+        return ()
+    return () if UNSAID in found.coding else ((CICP, bytes((*found.coding, 0, 1))),)
 
 
 def spread(pixels: np.ndarray, facts: Facts) -> np.ndarray:

@@ -19,6 +19,11 @@ Unit = Literal["inch", "cm", "m", "none"]
 Resolution = tuple[float, float, Unit]
 Extra = tuple[tuple[str, bytes], ...]
 COLOURS: dict[Space, int] = {"gray": 1, "rgb": 3, "cmyk": 4}
+GAIN_MAP_LOST = "its HDR gain map is left out: the result is what standard screens show"
+CICP = "cICP"
+SHOWN = frozenset({CICP, "sRGB", "gAMA", "cHRM", "mDCV", "cLLI"})
+"""Extras that say which colours the samples stand for. CICP, of a PNG, has the numbers of ITU-T
+H.273 for primaries, transfer, matrix and range; HEIF tells them too."""
 METRES: dict[str, float] = {"inch": 0.0254, "cm": 0.01, "m": 1.0}
 
 
@@ -136,7 +141,7 @@ class Facts:
 class Holds:
     """What a format can keep; the rest is converted or dropped, and said so (`fit`).
 
-    depth: bits of a 16-bit sample that are kept.
+    depth: bits of a 16-bit sample that are kept. cicp: whether colours may be named by numbers.
     """
 
     spaces: tuple[Space, ...]
@@ -149,6 +154,7 @@ class Holds:
     xmp: bool = True
     icc: bool = True
     resolution: bool = True
+    cicp: bool = False
 
 
 class Format(ABC):
@@ -220,6 +226,11 @@ def per_metre(resolution: Resolution) -> tuple[int, int] | None:
         return None
     values = (round(across / METRES[unit]), round(down / METRES[unit]))
     return values if all(0 < value < 2**31 for value in values) else None
+
+
+def colours_only(extra: Extra) -> Extra:
+    """What is left of extras where metadata is not wanted: without it colours would change."""
+    return tuple((name, data) for name, data in extra if name in SHOWN)
 
 
 def exactly(file: BinaryIO, count: int, what: str) -> bytes:

@@ -17,6 +17,7 @@ from reslift.errors import InputError
 from reslift.formats.base import damaged, exactly, size_of
 
 ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+GAIN = b":aux:hdrgainmap"
 MOST_META, MOST_ITEM, MOST_ITEMS = 16 * 2**20, 64 * 2**20, 65_536
 XMP_TYPE = b"application/rdf+xml"
 Box = tuple[bytes, bytes]
@@ -24,7 +25,11 @@ Box = tuple[bytes, bytes]
 
 @dataclass
 class Heif:
-    """The primary picture. width, height: as shown, turned; turned: it is stored another way."""
+    """The primary picture. width, height: as shown, turned; turned: it is stored another way.
+
+    coding: primaries and transfer as ITU-T H.273 numbers them, 2 where unsaid. beside: what further
+    pictures belong to it. film: of a motion photo.
+    """
 
     width: int = 0
     height: int = 0
@@ -35,7 +40,10 @@ class Heif:
     turned: bool = False
     pictures: int = 1
     moving: bool = False
+    film: bool = False
+    beside: set[str] = field(default_factory=set)
     icc: bytes | None = None
+    coding: tuple[int, int] = (2, 2)
     exif: bytes | None = None
     xmp: bytes | None = None
 
@@ -62,7 +70,7 @@ def inspect(file: BinaryIO) -> Heif:
     file.seek(place)
     meta = _meta(exactly(file, length, "the HEIF boxes"))
     _check_data(file, meta)
-    found = Heif(moving=_has(file, b"moov"))
+    found = Heif(moving=_has(file, b"moov"), film=_has(file, b"mpvd"))
     _describe(meta, found)
     for kind, source, targets in meta.references:
         if meta.primary not in targets:
@@ -75,15 +83,23 @@ def inspect(file: BinaryIO) -> Heif:
             found.xmp = _item(file, meta, source) or None
         elif kind == b"auxl" and _is_alpha(meta, source):
             found.alpha = True
+        elif kind == b"auxl":
+            gain = any(GAIN in data for _, data in _of(meta, source))
+            found.beside.add("gain map" if gain else "other")
+    if b"tmap" in meta.types.values():
+        found.beside.add("gain map")
     found.premultiplied = any(
         kind == b"prem" and source == meta.primary for kind, source, _ in meta.references
     )
     return found
 
 
-def with_metadata(data: bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> bytes:
-    """A file of libheif, which has none, with these; exif is a TIFF structure."""
-    if not (icc or exif or xmp):
+def with_metadata(
+    data: bytes, colour: bytes | None, exif: bytes | None, xmp: bytes | None
+) -> bytes:
+    """A file of libheif, which has none, with these: the content of a colour box, a TIFF structure,
+    a packet."""
+    if not (colour or exif or xmp):
         return data
     tops = list(_boxes(data))
     body = next(content for name, content in tops if name == b"meta")
@@ -95,9 +111,9 @@ def with_metadata(data: bytes, icc: bytes | None, exif: bytes | None, xmp: bytes
     if xmp:
         added[free + len(added)] = (b"mime", XMP_TYPE + b"\0", xmp)
     # The offsets have a fixed width, so that the second build is as long as the first.
-    moved = len(_built(body, meta, added, icc, 0, 0)) - len(body)
+    moved = len(_built(body, meta, added, colour, 0, 0)) - len(body)
     end = len(data) + moved + 8
-    fresh = _built(body, meta, added, icc, moved, end)
+    fresh = _built(body, meta, added, colour, moved, end)
     items = b"".join(content for _, _, content in added.values())
     parts = [_box(name, fresh if name == b"meta" else content) for name, content in tops]
     return b"".join(parts) + (_box(b"mdat", items) if items else b"")
@@ -252,6 +268,8 @@ def _describe(meta: Meta, found: Heif) -> None:
             found.width, found.height = wide // max(per_wide, 1), high // max(per_high, 1)
         elif name == b"colr" and data[:4] in (b"prof", b"rICC"):
             found.icc = data[4:] or None
+        elif name == b"colr" and data[:4] == b"nclx" and len(data) >= 8:
+            found.coding = struct.unpack(">HH", data[4:8])
         elif name == b"irot" and data and data[0] & 3:
             found.turned = True
             if data[0] & 1:
@@ -293,7 +311,7 @@ def _built(
     body: bytes,
     meta: Meta,
     added: dict[int, tuple[bytes, bytes, bytes]],
-    icc: bytes | None,
+    colour: bytes | None,
     moved: int,
     end: int,
 ) -> bytes:
@@ -315,8 +333,8 @@ def _built(
     for name, data in _boxes(body[4:]):
         if name == b"iinf":
             data = _types_box(data, added)
-        elif name == b"iprp" and icc:
-            data = _properties_box(data, meta, icc)
+        elif name == b"iprp" and colour:
+            data = _properties_box(data, meta, colour)
         elif name == b"iref":
             continue
         content += _box(name, new.get(name, data))
@@ -350,8 +368,8 @@ def _types_box(data: bytes, added: dict[int, tuple[bytes, bytes, bytes]]) -> byt
     return data[:4] + count.to_bytes(wide, "big") + data[4 + wide :] + entries
 
 
-def _properties_box(data: bytes, meta: Meta, icc: bytes) -> bytes:
-    """With one more property, the profile, which the primary picture has."""
+def _properties_box(data: bytes, meta: Meta, colour: bytes) -> bytes:
+    """With one more property, the colour box, which the primary picture has."""
     held = {item: list(found) for item, found in meta.held.items()}
     inner = dict(_boxes(data))
     essential = _essential(inner[b"ipma"])
@@ -360,8 +378,8 @@ def _properties_box(data: bytes, meta: Meta, icc: bytes) -> bytes:
     for item, numbers in held.items():
         marked = [n | (0x8000 if (item, n) in essential else 0) for n in numbers]
         table += struct.pack(f">HB{len(marked)}H", item, len(marked), *marked)
-    colour = _box(b"colr", b"prof" + icc)
-    return _box(b"ipco", inner[b"ipco"] + colour) + _box(b"ipma", table)
+    properties = inner[b"ipco"] + _box(b"colr", colour)
+    return _box(b"ipco", properties) + _box(b"ipma", table)
 
 
 def _essential(data: bytes) -> set[tuple[int, int]]:

@@ -10,13 +10,17 @@ import struct
 from io import BytesIO
 
 from reslift.errors import InputError
+from reslift.formats import ome
 from reslift.formats.base import Picture, Resolution, Unit
 from reslift.formats.ifd import Entry, Structure, Tag, directory_bytes, rational, records
 
 PREFIX = b"Exif\0\0"
+DESCRIPTION = 270
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY = 34665, 34853, 40965
 POINTERS = (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY)
+THUMBNAIL = ((513, 514), (273, 279))
+"""Tags of where its bytes lie and how many they are: a JPEG, or strips."""
 WIDTHS = {256, 40962}
 HEIGHTS = {257, 40963}
 UNITS: dict[int, Unit] = {1: "none", 2: "inch", 3: "cm"}
@@ -87,14 +91,39 @@ def upright(block: bytes) -> bytes:
     _put(patched, structure, directory[ORIENTATION], 1)
     if turned >= 5:
         _exchange(patched, directory.get(X_RESOLUTION), directory.get(Y_RESOLUTION))
-    count = struct.unpack_from(structure.order + "H", block, structure.first)[0]
-    link = structure.first + 2 + 12 * count
-    patched[link : link + 4] = b"\0\0\0\0"[: max(0, len(block) - link)]
+    _unlink(patched, structure)
     return bytes(patched)
 
 
+def _without_thumbnail(block: bytes) -> bytes:
+    _, structure = _main(block)
+    if structure is None:
+        return block
+    patched = bytearray(block)
+    try:
+        _, second = structure.directory(structure.first)
+        directory, _ = structure.directory(second) if second else ({}, 0)
+        for start, length in THUMBNAIL:
+            places = structure.integers(directory.get(start))
+            lengths = structure.integers(directory.get(length))
+            for place, size in zip(places, lengths, strict=False):
+                end = min(place + size, len(block))
+                patched[place:end] = bytes(max(0, end - place))
+    except (InputError, ValueError, OSError, struct.error, OverflowError):
+        pass
+    _unlink(patched, structure)
+    return bytes(patched)
+
+
+def _unlink(block: bytearray, structure: Structure) -> None:
+    """No directory follows the main one: none tells of a thumbnail."""
+    count = struct.unpack_from(structure.order + "H", block, structure.first)[0]
+    link = structure.first + 2 + 12 * count
+    block[link : link + 4] = b"\0\0\0\0"[: max(0, len(block) - link)]
+
+
 def sized(block: bytes, width: int, height: int) -> bytes:
-    """The block with the size tags that it has saying `width` × `height`."""
+    """The block with the sizes that it has, in tags or in OME-XML, saying `width` × `height`."""
     main, structure = _main(block)
     if structure is None:
         return block
@@ -103,7 +132,25 @@ def sized(block: bytes, width: int, height: int) -> bytes:
         for tag, entry in directory.items():
             if tag in WIDTHS | HEIGHTS:
                 _put(patched, structure, entry, width if tag in WIDTHS else height)
-    return bytes(patched)
+    return _described(bytes(patched), width, height, enlarged=True)
+
+
+def cut(block: bytes, width: int, height: int) -> bytes:
+    """The block of a part of the picture, `width` × `height`; its thumbnail is overwritten."""
+    return _described(_without_thumbnail(block), width, height, enlarged=False)
+
+
+def _described(block: bytes, width: int, height: int, *, enlarged: bool) -> bytes:
+    """The block with the sizes in a description of OME, which may be of another length then."""
+    main, structure = _main(block)
+    if structure is None or DESCRIPTION not in main:
+        return block
+    tags, below = tags_of(structure, main)
+    described = [tag for tag in tags if tag.tag == DESCRIPTION and ome.is_ome(tag.data)]
+    for tag in described:
+        text = ome.sized(tag.data, width, height, enlarged=enlarged)
+        tags[tags.index(tag)] = Tag(tag.tag, tag.kind, len(text), text)
+    return block_of(tags, below) if described else block
 
 
 def _put(block: bytearray, structure: Structure, entry: Entry, value: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reslift.errors import OutputError
 from reslift.formats import vips
-from reslift.formats.base import COLOURS, Format, Kind, Picture, Space
+from reslift.formats.base import CICP, COLOURS, Format, Kind, Picture, Space
 
 WHITE: dict[Space, float] = {"gray": 1.0, "rgb": 1.0, "cmyk": 0.0}
 ICC_SPACES: dict[bytes, Space] = {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk"}
@@ -73,9 +73,9 @@ def losses(into: Format, picture: Picture) -> tuple[str, ...]:
         notes.append(f"{into.label} has no ICC profile: {done}")
     if picture.resolution and not into.holds.resolution:
         notes.append(f"{into.label} has no resolution: it is dropped")
-    if picture.extra and picture.format != into.name:
-        names = ", ".join(dict.fromkeys(name for name, _ in picture.extra))
-        notes.append(f"not kept in {into.label}: {names}")
+    lost = [name for name, _ in picture.extra if not (name == CICP and into.holds.cicp)]
+    if lost and picture.format != into.name:
+        notes.append(f"not kept in {into.label}: {', '.join(dict.fromkeys(lost))}")
     return tuple(notes)
 
 

@@ -7,6 +7,8 @@ import zlib
 AS_MKV = "whose streams have to be put into MKV first"
 AS_GEOTIFF = "of which gdal_translate makes a GeoTIFF"
 AS_NIFTI = "which has to be put into NIfTI first"
+RAW = "a camera raw file, to be developed to TIFF or PNG first"
+PAGE = "a web page, as servers send in place of a picture"
 TS = b"G@"
 FOREIGN = {
     b"%PDF": "a PDF",
@@ -18,6 +20,18 @@ FOREIGN = {
     b"\0\0\0\x0cjP  ": "a JPEG 2000",
     b"SIMP": "FITS",
     b"v/1\x01": "OpenEXR",
+    b"#?RA": "Radiance HDR",
+    b"qoif": "QOI",
+    b"DDS ": "a DirectDraw texture",
+    b"icns": "an icon of macOS",
+    b"II*\0\x10\0\0\0CR": RAW,
+    b"FUJIFILMCCD-RAW": RAW,
+    b"IIRO": RAW,
+    b"IIRS": RAW,
+    b"MMOR": RAW,
+    b"IIU\0": RAW,
+    b"FOVb": RAW,
+    b"version https://git-lfs": "a pointer of Git LFS; git lfs pull fetches the file",
     b"PK\3\4": "a zip archive",
     TS: f"MPEG-TS, {AS_MKV}",
     b"\0\0\1\xb3": f"a bare MPEG stream, {AS_MKV}",
@@ -40,6 +54,7 @@ FOREIGN = {
     b"NRRD": f"NRRD, {AS_NIFTI}",
     b"ObjectType": f"MetaImage, {AS_NIFTI}",
 }
+FOREIGN |= {b"P%c\n" % kind: "a Netpbm picture" for kind in b"1234567Ff"}
 HEIF_BRANDS = (b"mif1", b"msf1", b"miaf")
 HEAD = 512
 GZIP = b"\x1f\x8b"
@@ -55,7 +70,11 @@ def kind_of(head: bytes) -> str | None:
     head: its first `HEAD` bytes.
     """
     if head[4:8] == b"ftyp":
+        if head[8:12] == b"crx ":
+            return RAW
         return "HEIF of another kind" if head[8:12] in HEIF_BRANDS else "a video"
+    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        return PAGE
     if head[DICOM] == b"DICM":
         return f"a DICOM file, {MEASURED}"
     plain = _unpacked(head) if head.startswith(GZIP) else head

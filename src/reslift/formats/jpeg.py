@@ -16,6 +16,7 @@ import numpy as np
 from reslift.formats import exif as exif_block
 from reslift.formats import vips
 from reslift.formats.base import (
+    GAIN_MAP_LOST,
     METRES,
     Facts,
     Format,
@@ -37,6 +38,7 @@ LONG_XMP_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
 ICC_HEAD = b"ICC_PROFILE\0"
 MPF_HEAD = b"MPF\0"
 GAIN_MAP = b"http://ns.adobe.com/hdr-gain-map/"
+ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 END_OF_IMAGE = b"\xff\xd9"
 PIECE = 1 << 20
 NOTICED = 64
@@ -241,8 +243,9 @@ def _behind(file: BinaryIO) -> int:
 
 def _changes(segments: list[tuple[int, bytes]]) -> list[str]:
     notes = []
-    if GAIN_MAP in (_first(segments, APP1, XMP_HEAD) or b""):
-        notes.append("its HDR gain map is left out: the result is what standard screens show")
+    packet = _first(segments, APP1, XMP_HEAD) or b""
+    if GAIN_MAP in packet or _first(segments, APP2, ISO_GAIN_MAP) is not None:
+        notes.append(GAIN_MAP_LOST)
     elif _first(segments, APP2, MPF_HEAD) is not None:
         notes.append("multi-picture JPEG (MPO): only the first picture is used")
     if _first(segments, APP1, LONG_XMP_HEAD) is not None:

@@ -17,6 +17,7 @@ from reslift.errors import one_line
 from reslift.formats import exif as exif_block
 from reslift.formats import vips
 from reslift.formats.base import (
+    CICP,
     Facts,
     Format,
     Holds,
@@ -41,7 +42,7 @@ COLOUR_TYPES: dict[int, tuple[Space, bool]] = {
     4: ("gray", True),
     6: ("rgb", True),
 }
-BEFORE_PIXELS = ("cICP", "sRGB", "gAMA", "cHRM", "mDCV", "cLLI")
+BEFORE_PIXELS = (CICP, "sRGB", "gAMA", "cHRM", "mDCV", "cLLI")
 TEXTS = ("tEXt", "zTXt", "iTXt")
 READ = {"IHDR", "iCCP", "eXIf", "pHYs", *BEFORE_PIXELS, *TEXTS}
 KNOWN = {"tRNS", "acTL", "IEND", *READ}
@@ -60,7 +61,7 @@ class Png(Format):
     name = "png"
     label = "PNG"
     suffixes = (".png", ".apng")
-    holds = Holds(spaces=("gray", "rgb"), alpha=("gray", "rgb"), bits=(8, 16))
+    holds = Holds(spaces=("gray", "rgb"), alpha=("gray", "rgb"), bits=(8, 16), cicp=True)
 
     def recognises(self, head: bytes) -> bool:
         """By the signature."""
@@ -71,6 +72,8 @@ class Png(Format):
         walked = list(_chunks(file))
         chunks = [(name, data) for name, data in walked if data is not None]
         beyond = dict.fromkeys(name for name, data in walked if data is None)
+        if chunks and chunks[0][0] == "CgBI":
+            raise damaged("a PNG as Xcode packs it (CgBI), which only iOS reads; save it anew")
         if not chunks or chunks[0][0] != "IHDR" or len(chunks[0][1]) != 13:
             raise damaged("no PNG header")
         width, height, bits, colour = struct.unpack(">IIBB", chunks[0][1][:10])
@@ -196,7 +199,7 @@ def _changes(colour: int, bits: int, alpha: bool, named: dict[str, bytes]) -> li
 def metadata(picture: Picture) -> bytes:
     """The chunks between the header and the pixels."""
     chunks = []
-    extra = picture.extra if picture.format == "png" else ()
+    extra = [(n, data) for n, data in picture.extra if n == CICP or picture.format == "png"]
     chunks += [(name, data) for name, data in extra if name in BEFORE_PIXELS]
     if picture.icc:
         chunks.append(("iCCP", b"icc\0\0" + zlib.compress(picture.icc, 6)))

@@ -51,6 +51,7 @@ MOST_STRIPS = 4_000_000
 CLASSIC_BYTES = 2**32 - 2**26
 Page = tuple[int, int]
 """Number of a directory in the file, and where it lies."""
+IMAGEJ = b"ImageJ="
 SETTINGS = {"compression": "deflate", "predictor": "horizontal"}
 
 
@@ -98,7 +99,10 @@ class Tiff(Format):
                 for name, tag in EXTRAS.items()
                 if (blob := _blob(structure, tags.get(tag)))
             ),
-            notes=_changes(layout, GEO_KEYS in tags, SUBIFDS in tags),
+            notes=(
+                *_changes(layout, GEO_KEYS in tags, SUBIFDS in tags),
+                *_undescribed(structure, tags),
+            ),
             private=layout,
         )
 
@@ -198,12 +202,19 @@ def _exif(structure: Structure, tags: dict[int, Entry]) -> bytes | None:
     Shape notes of tifffile and ImageJ describe the stored array and would be wrong afterwards.
     """
     main, below = exif_block.tags_of(structure, tags)
-    stale = (b'{"shape":', b"ImageJ=")
-    main = [tag for tag in main if tag.tag != 270 or not tag.data.startswith(stale)]
+    stale = (b'{"shape":', IMAGEJ)
+    described = exif_block.DESCRIPTION
+    main = [tag for tag in main if tag.tag != described or not tag.data.startswith(stale)]
     if not main and not below:
         return None
     turned = [structure.tag(tags[ORIENTATION])] if ORIENTATION in tags else []
     return exif_block.block_of([*main, *turned], below)
+
+
+def _undescribed(structure: Structure, tags: dict[int, Entry]) -> list[str]:
+    text = _blob(structure, tags.get(exif_block.DESCRIPTION)) or b""
+    note = "what ImageJ says of axes and distances is not kept: set them again"
+    return [note] if text.startswith(IMAGEJ) else []
 
 
 def pages(structure: Structure, *, strict: bool = False) -> list[Page]:

@@ -78,7 +78,7 @@ class Wishes:
     The command line hands on its options by these names (`cli/upscale_options.py`).
 
     Attributes:
-        quality: of lossy pictures, 1 to 100.
+        quality: of lossy pictures (JPEG, WebP, AVIF), 1 to 100.
         overwrite: an existing target is replaced.
         output_format: an entry of `formats.FORMATS` for still pictures; None goes by the suffix.
         strip_metadata: leave out what says where, when and by whom a picture was made.

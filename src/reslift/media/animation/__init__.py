@@ -20,7 +20,7 @@ from reslift.canvas import canvas
 from reslift.errors import OutputError, ResliftError, UsageError, one_line
 from reslift.files import atomic_write
 from reslift.formats import exif, fit, turn
-from reslift.formats.base import Picture, causes
+from reslift.formats.base import Picture, causes, colours_only
 from reslift.limits import Limits
 from reslift.media.animation import gif
 from reslift.media.animation.apng import ApngClip, ApngWriter
@@ -293,7 +293,7 @@ def _meta(clip: Clip, source: Source, width: int, height: int, wishes: Wishes) -
         resolution,
         source.still,
         lossless=facts.lossless,
-        extra=() if bare else facts.extra,
+        extra=colours_only(facts.extra) if bare else facts.extra,
     )
 
 

@@ -73,15 +73,15 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
 def _segment_end(file: BinaryIO) -> int:
     """Where the first segment of Matroska says that it ends; 0 where it does not say."""
     file.seek(4)
-    length = _vint(file)
+    length = vint(file)
     file.seek(file.tell() + (length or 0))
     if file.read(4) != SEGMENT:
         return 0
-    length = _vint(file)
+    length = vint(file)
     return 0 if length is None else file.tell() + length
 
 
-def _vint(file: BinaryIO) -> int | None:
+def vint(file: BinaryIO) -> int | None:
     """A variable-length integer of EBML; None where all bits are set: unknown."""
     first = file.read(1)
     if not first or not first[0]:

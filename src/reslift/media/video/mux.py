@@ -23,6 +23,7 @@ from reslift.media.video.encode import FORMATS, Encoding
 from reslift.media.video.kept import Said, unmarked, unplaced
 from reslift.media.video.parts import Part
 from reslift.media.video.probe import Clip, opened, picture_stream, whole_packets
+from reslift.media.video.shown import hidden_note
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -60,6 +61,7 @@ def join(
         others, notes = streams.copyable(source, picture, muxer)
         notes += streams.unspeakable([picture, *others], muxer)
         notes += unmarked(clip.kinds, picture.metadata)
+        notes += hidden_note(clip.path, picture, (clip.width, clip.height))
         tags = {} if strip else streams.file_tags(source)
         notes += streams.tell(tags, record, muxer)
         ticks = [clip.time_base, *(stream.time_base for stream in others)]
