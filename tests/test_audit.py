@@ -105,6 +105,25 @@ def test_planted_glyphs_are_found(pair, way):
     assert middle
 
 
+@pytest.mark.parametrize("size", [12, 24])
+def test_words_written_on_a_result_are_named_and_nothing_else(pair, size):
+    lr, sr = pair
+    words, rng = Image.fromarray(sr), np.random.default_rng(0)
+    font = ImageFont.load_default(size)
+    ImageDraw.Draw(words).text((170, 16), "Exit 24\nno way", fill=(0, 0, 0), font=font)
+    noisy, smooth, foreign = (sr.copy() for _ in range(3))
+    place = np.s_[16:66, 170:220]
+    noisy[place] = np.clip(sr[place] + rng.normal(0, 25, (50, 50, 1)), 0, 255)
+    smooth[place] = sr[place].mean((0, 1))
+    foreign[place] = data.grass()[:50, :50, None]
+    looks = []
+    for fake in (np.asarray(words), noisy, smooth, foreign, sr):
+        found = audit(*(one.astype(np.float32) for one in (lr, fake)), 4).regions
+        looks.append({r.looks for r in found if r.left < 195 < r.left + r.width and r.top < 66})
+    assert "text-like" in looks[0]
+    assert not any("text-like" in look for look in looks[1:])
+
+
 def recoloured(sr):
     """What luma cannot tell: a square with more red and as much less green."""
     fake = sr.astype(np.float32)

@@ -125,6 +125,17 @@ def test_so_are_those_repeated_unevenly(factor: float) -> None:
     assert found.period == 0
 
 
+def test_so_are_those_of_a_picture_that_is_flat_for_the_most_part() -> None:
+    small = plane(photo("astronaut"))[:90, :90].copy()
+    small[45:] = 200
+    small[:, 45:] = 200
+    small[np.arange(90), np.arange(90)] = 120
+    for times in (2, 3):
+        found = find_enlargement(small.repeat(times, 0).repeat(times, 1))
+        assert found is not None
+        assert found.factor == times
+
+
 def test_bars_of_one_colour_are_no_repeated_pixels() -> None:
     assert find_enlargement(np.pad(plane(sharp("astronaut")), ((0, 14), (9, 12)))) is None
 

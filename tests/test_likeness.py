@@ -143,6 +143,32 @@ def test_training_warns_of_a_changed_copy_that_is_held_out() -> None:
     assert "held0 is train2" in found.text
 
 
+def roofs() -> list[Image.Image]:
+    """Tiles of one dark edge each on a plain, somewhat noisy ground, as cut from one photograph."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[0:80, 0:80] - 39.5
+    tiles = []
+    for slope in np.linspace(0.3, 1.2, 10):
+        for shift in (-18, -4, 11, 20):
+            away = np.abs(x * np.cos(slope) + y * np.sin(slope) - shift)
+            tile = 190 - 150 * np.clip(2.5 - away, 0, 1) + rng.normal(0, 2, (80, 80))
+            tiles.append(Image.fromarray(np.clip(tile, 0, 255).astype(np.uint8)).convert("RGB"))
+    return tiles
+
+
+def test_an_edge_that_can_be_laid_on_another_makes_no_copy() -> None:
+    tiles = roofs()
+    assert find_alike([signature(tile) for tile in tiles]) == []
+    count = len(tiles)
+    for change in ("half", "bright", "quality 30"):
+        copies = [signature(CHANGES[change][0](tile)) for tile in tiles]
+        found = find_alike(
+            [signature(tile) for tile in tiles] + copies, [0] * count + [1] * count, across=True
+        )
+        assert all(pair.other - pair.one == count for pair in found)
+        assert len(found) >= 0.9 * count
+
+
 def test_small_pictures_have_to_agree_better() -> None:
     assert [least_detail(side) for side in (300, 64, 48, 32, 16)] == pytest.approx(
         [0.7, 0.7, 0.8, 0.9, 0.9]

@@ -41,6 +41,7 @@ LEAST_SIDE = 8
 """LR pixels; what was added is told from fits and means that need some."""
 MOST_REGIONS = 50
 MOST_OF = 0.5
+INK, ONE_SIDED, BARE, HARD = 32.0, 0.95, 0.8, 0.02
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Rows and columns of pixels."""
 
@@ -178,13 +179,15 @@ def audit(lr: Floats, sr: Floats, scale: int) -> Audit:
     # JPEG keeps colours coarsely: what it leaves at edges is of both signs, and averages out.
     apart = np.abs([lack, *(_smooth(colour - lack, COARSE) for colour in colours)]).max(0)
     added = np.abs(sr - seen)
-    beyond = np.abs(sr - _enlarged(lr, scale))
+    beyond = sr - _enlarged(lr, scale)
     contradiction = _enlarged(apart, scale)
     doubt = np.maximum(_unsupported(sr - seen, lr, scale), _smooth(contradiction, SPREAD) / FLOOR)
     faces = find_faces(sr)
-    regions = _regions(doubt, contradiction, sr - seen, faces or ())
+    regions = _regions(doubt, contradiction, (sr - seen, beyond), faces or ())
     largest, share = float(np.abs(colours or [lack]).max()), _share(sr, added)
-    return Audit(scale, added, _smooth(beyond, SPREAD), doubt, share, largest, regions, faces)
+    return Audit(
+        scale, added, _smooth(np.abs(beyond), SPREAD), doubt, share, largest, regions, faces
+    )
 
 
 def added_share(lr: Floats, sr: Floats, scale: int) -> float:
@@ -275,8 +278,9 @@ def _smooth(x: Floats, spread: float) -> Floats:
 
 
 def _regions(
-    doubt: Floats, contradiction: Floats, added: Floats, faces: tuple[Box, ...]
+    doubt: Floats, contradiction: Floats, news: tuple[Floats, Floats], faces: tuple[Box, ...]
 ) -> tuple[Region, ...]:
+    """Doubtful places; `news` are what shrinking cannot see, and all that bicubic does not give."""
     found = []
     for where in _components(doubt >= DOUBTFUL):
         if where[0].size < LEAST_PIXELS:
@@ -287,7 +291,7 @@ def _regions(
         looks = ""
         if any(_of_face(where, face) for face in faces):
             looks = "face-like"
-        elif _strokes(added[top:bottom, left:right]):
+        elif _written(*(new[top:bottom, left:right] for new in news)):
             looks = "text-like"
         score, kind = float(doubt[where].mean()), "contradicts" if against else "unsupported"
         found.append(Region(left, top, right - left, bottom - top, round(score, 2), kind, looks))
@@ -301,6 +305,26 @@ def _of_face(where: Places, face: Box) -> bool:
     inside = (rows >= face.top) & (rows < face.bottom)
     inside &= (columns >= face.left) & (columns < face.right)
     return int(inside.sum()) > MOST_OF * min(rows.size, face.pixels)
+
+
+def _written(added: Floats, beyond: Floats) -> bool:
+    """Whether a patch looks like letters that agree with the input, or that were put on it."""
+    return _strokes(added) or _ink(beyond)
+
+
+def _ink(patch: Floats) -> bool:
+    """Whether thin marks of one sign, with hard edges, lie on what is else as it was."""
+    if min(patch.shape) < LEAST_SIDE:
+        return False
+    low, high = np.percentile(patch, (2, 98))
+    most = max(-float(low), float(high))
+    if most < INK:
+        return False
+    marks = np.abs(patch) > most / 2
+    one_sided = max(float((patch[marks] > 0).mean()), float((patch[marks] < 0).mean()))
+    bare = float((np.abs(patch) < most / 4).mean())
+    edges = [float((np.abs(np.diff(patch, axis=axis)) > most / 3).mean()) for axis in (0, 1)]
+    return one_sided > ONE_SIDED and bare > BARE and min(edges) > HARD
 
 
 def _strokes(patch: Floats) -> bool:

@@ -28,7 +28,7 @@ PERIOD, MISSING = 10.0, 4.0
 MIDDLE_SHARE = 0.6
 CENTRED = 0.05
 BLOCK_MARGIN = 3.0
-CELLS_EQUAL, CELLS_DIFFER = 0.98, 0.7
+CELLS_EQUAL, CELLS_DIFFER, CLEARLY = 0.98, 0.9, 15.0
 LEAST_REPEATED, LEAST_SHARE, EVEN = 8, 0.04, 1.0
 LOUDEST = 32
 Numbers = npt.NDArray[np.float64]
@@ -179,7 +179,15 @@ def _in_cells(values: Numbers, times: int) -> bool:
     phases = np.array([equal[start::times].mean() for start in range(times)])
     across = int(phases.argmin())
     inside = np.delete(phases, across).min()
-    return bool(inside >= CELLS_EQUAL and phases[across] <= CELLS_DIFFER)
+    return bool(inside >= CELLS_EQUAL) and _differ(float(phases[across]), float(inside))
+
+
+def _differ(across: float, inside: float) -> bool:
+    """Whether neighbours are equal that much less often across cells than inside of them.
+
+    Where a picture is flat they are equal across cells too.
+    """
+    return across <= CELLS_DIFFER and 1 - across >= CLEARLY * (1 - inside)
 
 
 def _in_runs(values: Numbers) -> float:
@@ -197,4 +205,6 @@ def _in_runs(values: Numbers) -> float:
     number = np.arange(len(edges))
     step, start = np.polyfit(number, edges, 1)
     is_even = np.abs(edges - start - step * number).max() <= EVEN
-    return float(step) if is_even and equal[edges].mean() <= CELLS_DIFFER else 0.0
+    inside = np.delete(equal, edges)
+    is_clear = _differ(float(equal[edges].mean()), float(inside.mean()) if len(inside) else 1.0)
+    return float(step) if is_even and is_clear else 0.0

@@ -37,6 +37,8 @@ MOST_A_PICTURE = 20
 MOST_OF_FEW, MOST_OF_MANY = 40_000, 4
 PATIENCE = 4_000
 LARGE, SMALL, SURE = 64.0, 32.0, 0.9
+SAME_BORDERS, SAME_SHAPE = 1 / 64, 0.03
+HELD, CROPPED, STRETCHED = 0.014, 0.6, 0.85
 TURNS = (
     "",
     "mirrored",
@@ -106,11 +108,24 @@ def _judged(signatures: Sequence[Signature], candidate: Candidate) -> Alike | No
     one = signatures[candidate.one].thumbnail
     other = turn(signatures[candidate.other].thumbnail, candidate.turn)
     likeness = compare(one, other, candidate.place)
-    if likeness is None or likeness.overlap < OVERLAP:
-        return None
-    if likeness.detail < least_detail(likeness.side):
+    if likeness is None or not is_copy(likeness):
         return None
     return Alike(candidate.one, candidate.other, likeness, TURNS[candidate.turn])
+
+
+def is_copy(likeness: Likeness) -> bool:
+    """Whether two pictures that agree like this are one.
+
+    Any straight edge can be moved and stretched on any other. What lies on each other border on
+    border was not moved; else detail has to fit at one place only and to agree beside the edges
+    too, the more where a cut would have to be stretched as well.
+    """
+    if likeness.overlap < OVERLAP or likeness.detail < least_detail(likeness.side):
+        return False
+    if likeness.apart <= SAME_BORDERS * likeness.side:
+        return True
+    least = CROPPED if likeness.stretched <= SAME_SHAPE else STRETCHED
+    return likeness.held >= HELD and likeness.everywhere >= least
 
 
 def most_candidates(count: int) -> int:

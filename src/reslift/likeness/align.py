@@ -22,6 +22,7 @@ WIDEST = 0.35
 HOPEFUL = 0.35
 FLAT = 1e-3
 STILL = 0.02
+NEARBY, LEVEL = 4.0, 1.0
 Numbers = npt.NDArray[np.float64]
 
 
@@ -54,12 +55,22 @@ class Likeness:
         overlap: share of the smaller picture, in the same pixels, that both show.
         share: share of the larger picture that both show.
         side: of a square as large as what both show, in pixels that were compared.
+        everywhere: correlation of detail that was brought to one strength all over the overlap, so
+            that one strong edge counts no more than the place it takes.
+        held: how far detail runs both ways, so that it fits at one place only; a straight edge, or
+            parallel ones, have about 0, what is strewn over the overlap up to 0.25.
+        apart: by how many pixels the borders of the two are apart.
+        stretched: by which share one is stretched more across than down, or less.
     """
 
     detail: float
     overlap: float
     share: float
     side: float = 0.0
+    everywhere: float = 1.0
+    held: float = 0.25
+    apart: float = 0.0
+    stretched: float = 0.0
 
 
 def compare(one: Bytes, other: Bytes, place: Place) -> Likeness | None:
@@ -195,7 +206,47 @@ def _judge(one: Plane, other: Plane, at: Numbers) -> Likeness | None:
     detail = agreement(ours, theirs, Place(*map(float, at)))
     count = (overlap[0].stop - overlap[0].start) * (overlap[1].stop - overlap[1].start)
     sizes = sorted((count / one.size, count * abs(at[0] * at[2]) / other.size))
-    return Likeness(detail, min(1.0, sizes[1]), min(1.0, sizes[0]), count**0.5)
+    both = ours[overlap], lattice(theirs, *_lines(at, overlap))
+    return Likeness(
+        detail,
+        min(1.0, sizes[1]),
+        min(1.0, sizes[0]),
+        count**0.5,
+        _everywhere(*both),
+        min(map(_held, both)),
+        _apart(one, other, at),
+        abs(float(np.log(at[0] / at[2]))),
+    )
+
+
+def _everywhere(one: Plane, other: Plane) -> float:
+    """Correlation of detail over its own strength nearby, and over what rounding leaves."""
+    weighted = []
+    for plane in (one, other):
+        rounding = LEVEL * float(plane.std()) / max(FLAT, float(one.std()))
+        around = np.maximum(blurs(plane**2, (NEARBY,))[0], 0)
+        weighted.append((plane / np.sqrt(around + rounding**2 + FLAT**2)).ravel())
+    if min(float(plane.std()) for plane in weighted) < FLAT:
+        return 0.0
+    return float(np.corrcoef(*weighted)[0, 1])
+
+
+def _held(plane: Plane) -> float:
+    """Second least of the four curvatures of an error in place and size, over their sum."""
+    slope_y, slope_x = np.gradient(plane)
+    y, x = (np.linspace(-1, 1, side) for side in plane.shape)
+    moves = (slope_y * y[:, None], slope_y, slope_x * x, slope_x)
+    slopes = np.stack([move.ravel() for move in moves]).astype(np.float64)
+    curvatures = np.linalg.eigvalsh(slopes @ slopes.T)
+    return float(curvatures[1] / max(FLAT, curvatures.sum()))
+
+
+def _apart(one: Plane, other: Plane, at: Numbers) -> float:
+    """How far the borders of one lie from those of the other, at most."""
+    sides = np.array([one.shape, other.shape])
+    first = -0.5 * at[::2] + at[1::2]
+    last = (sides[0] - 0.5) * at[::2] + at[1::2]
+    return float(np.abs([first + 0.5, last - sides[1] + 0.5]).max())
 
 
 def _blurred(one: Plane, other: Plane, sigmas: tuple[float, ...]) -> tuple[Plane, Plane]:
