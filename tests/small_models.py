@@ -13,11 +13,9 @@ SMALL = {"width": 6, "blocks": 2, "inner_width": 6, "inner_blocks": 1}
 SMALLEST = {**SMALL, "width": 8, "depth": 2, "latent": 8, "size": 16}
 COMBINED = ["repaired+", "repaired+attention", "repaired+multiscale", "repaired+residual+vae"]
 COMBINED += ["repaired+multiscale+attention+vae"]
-DEEP = {"inner_blocks": 2, "deep_width": 6, "deep_blocks": 1}
 VARIANTS = [(name, form) for name, kind in MODELS.items() for form in kind.forms or ("",)]
-VARIANTS += [("hourglass", form) for form in COMBINED] + [("lift", "plain+deep")]
-"""Every architecture in each of its forms, "" where it has none; after a plus, its strategies, or
-the deep branch of ``lift``."""
+VARIANTS += [("hourglass", form) for form in COMBINED]
+"""Every architecture in each of its forms, "" where it has none; after a plus, its strategies."""
 
 
 def small(name, form="", scale=2, **arguments):
@@ -27,9 +25,7 @@ def small(name, form="", scale=2, **arguments):
     given = {key: value for key, value in SMALLEST.items() if key in known}
     if form:
         given["form"], plus, strategies = form.partition("+")
-        if name == "lift" and plus:
-            given |= DEEP
-        elif plus:
+        if plus:
             given |= {"strategies": strategies.split("+") if strategies else [], "blocks": 1}
     scale = min(max(scale, kind.scales[0]), kind.scales[-1])
     if "multiscale" in form:

@@ -35,7 +35,6 @@ def trained(model: SRModel) -> SRModel:
         {"width": 16, "blocks": 3},
         {"inner_blocks": 2, "blocks": 4},
         {"width": 11, "blocks": 4, "inner_width": 20, "inner_blocks": 3},
-        {"blocks": 4, "inner_blocks": 3, "deep_width": 10, "deep_blocks": 2},
     ],
 )
 @pytest.mark.parametrize("inner", [0, 1])
@@ -48,7 +47,7 @@ def test_a_grown_model_gives_the_same_answers(
         larger = {**larger, "inner_blocks": inner}
     source = trained(lift(inner_blocks=inner, blocks=2, form=form))
     target = lift(**larger, form=form)
-    lr = torch.rand(2, 3, 16, 20)
+    lr = torch.rand(2, 3, 14, 18)
     assert (source(lr) - target(lr)).abs().max() > 1e-3
     grow(source, target)
     assert torch.allclose(source(lr), target(lr), atol=1e-5)

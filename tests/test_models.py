@@ -163,14 +163,6 @@ def test_macs_by_hand() -> None:
     branch = Lift(scale=2, width=8, blocks=1, inner_width=4, inner_blocks=1)
     inner = 4 * 8 * 4 + 2 * 9 * 4 * 4 + 4 * 32
     assert branch.macs(10, 6) == 60 * per_pixel + 15 * inner
-    deep = Lift(scale=2, width=8, blocks=1, inner_width=4, inner_blocks=1, deep_blocks=1)
-    below = 4 * 4 * 64 + 2 * 9 * 64 * 64 + 64 * 16
-    assert deep.macs(12, 8) == 96 * per_pixel + 24 * inner + 6 * below
-
-
-def test_a_deep_branch_needs_the_inner_one_that_it_lies_in() -> None:
-    with pytest.raises(ValueError, match="among inner_blocks, of which there are 0"):
-        Lift(inner_blocks=0, deep_blocks=1)
 
 
 def test_macs_leave_the_model_as_it_was() -> None:

@@ -64,7 +64,7 @@ class SRModel(nn.Module, ABC):
             raise ValueError(f"scale {scale} is not one of {known}")
         if self.forms and given.get("form") not in self.forms:
             raise ValueError(f"form {given.get('form')!r} is not one of {', '.join(self.forms)}")
-        least = {"blocks": 0, "inner_blocks": 0, "deep_blocks": 0}
+        least = {"blocks": 0, "inner_blocks": 0}
         for name, value in given.items():
             if isinstance(value, int) and value < least.get(name, 1):
                 raise ValueError(f"{name} starts at {least.get(name, 1)}, not {value}")

@@ -55,10 +55,9 @@ def _silence_what_is_new(target: SRModel, old: dict[str, Tensor]) -> None:
         if isinstance(module, PlainBlock) and f"{name}.first.weight" not in old:
             for layer in (module.first, module.second):
                 add_identity(silent(layer))
-    for name in ("rise", "deep_rise"):
-        rise = getattr(target, name, None)
-        if rise is not None and f"{name}.0.weight" not in old:
-            silent(rise[0])
+    rise = getattr(target, "rise", None)
+    if rise is not None and "rise.0.weight" not in old:
+        silent(rise[0])
 
 
 def _put(value: Tensor, room: Tensor) -> None:
