@@ -8,7 +8,7 @@ from PIL import Image
 from skimage import data
 
 from medical_samples import dicom, waves
-from reslift import formats, provenance
+from reslift import checkpoint, formats, provenance
 from reslift.cli import main
 from reslift.errors import InputError, OutputExists, UsageError
 from reslift.formats import Picture
@@ -211,6 +211,16 @@ def test_replay_says_what_differs(source, model, tmp_path, capsys):
         replay(out, out, model=model)
     with pytest.raises(InputError, match="not bundled"):
         replay(out, source)
+
+
+def test_replay_asks_for_the_file_that_goes_by_a_bundled_name(source, tmp_path):
+    """As `calibrate` writes one: the record has its name, and that stands for other weights."""
+    out, own = tmp_path / "out.png", tmp_path / "own.safetensors"
+    network, card = checkpoint.load("lift-small-x2")
+    checkpoint.save(own, network, card)
+    load(own, backend="torch").upscale_file(source, out)
+    assert any("name the file that was used with --model" in r for r in replay(out, source).reasons)
+    assert replay(out, source, model=own).same_bytes
 
 
 def test_replay_keeps_the_repetition_under_a_name_of_its_format(source, model, tmp_path):

@@ -167,7 +167,10 @@ def _changed(before: Record, now: Record) -> Iterator[str]:
     """What of the surroundings is not as it was."""
     for scale, digest in before.weights.items():
         if now.weights.get(scale) != digest:
-            yield f"the weights of {one_line(before.model)} for x{one_line(scale)} are others"
+            yield (
+                f"the weights of {one_line(before.model)} for x{one_line(scale)} are others: name "
+                "the file that was used with --model"
+            )
     for name in ("backend", "precision", "device"):
         was, has = getattr(before, name), getattr(now, name)
         if was != has:
