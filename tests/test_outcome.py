@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -150,6 +152,22 @@ def test_the_command_judges_a_run_and_writes_its_report_anew(
     assert after["warnings"] == before["warnings"]
     assert (run.folder / "report.html").is_file()
     assert json.loads((tmp_path / "results.json").read_text())["summary"][1]["set"] == "validation"
+
+
+def test_the_scores_of_a_run_are_told_where_its_report_finds_no_room(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (run.folder / "report.html").read_bytes()
+
+    def full(self: Run, name: str, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder / name))
+
+    monkeypatch.setattr(Run, "write_text", full)
+    assert main(["evaluate", str(run.folder), "--device", "cpu"]) == 1
+    told = capsys.readouterr()
+    assert report(run)["verdicts"][0]["sentence"] in told.out
+    assert "No space left" in told.err and "Traceback" not in told.err
+    assert (run.folder / "report.html").read_bytes() == before
 
 
 @pytest.mark.parametrize("words", [["lift-base"], ["RUN", "--limit", "3"], ["RUN", "RUN"], []])

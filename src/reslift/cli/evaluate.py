@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reslift.datasets.pairs import TestSet
     from reslift.evaluate import Evaluation, ImageRow
     from reslift.features.st_lpips import STLPIPS
+    from reslift.outcome import Findings
     from reslift.upscale import Upscaler
 
 SOME_FAILED = 3
@@ -152,14 +153,17 @@ def _evaluate_run(
     if out is not None:
         verb.prepare(out, overwrite=overwrite)
     features = _features([]) if perceptual else None
-    findings, warnings = judge_run(folder, device, features)
+
+    def tell(findings: Findings) -> None:
+        _report(findings.result, per_image=False)
+        for summary in findings.result.summaries():
+            if summary.interval is not None:
+                print(f"{summary.dataset}: {sentence(summary, findings.result)}")
+
+    findings, warnings = judge_run(folder, device, features, tell)
     for advice in warnings:
         print(f"warning: {advice}", file=sys.stderr)
     result = findings.result
-    _report(result, per_image=False)
-    for summary in result.summaries():
-        if summary.interval is not None:
-            print(f"{summary.dataset}: {sentence(summary, result)}")
     print(one_line(folder / "report.html"))
     if out is not None:
         words = one_line(shlex.join(["reslift", *sys.argv[1:]]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from reslift.run import REPORT, Run
 from reslift.validation import Pair, Score, Validator, read_pairs
 
 Row = dict[str, Any]
+Measured = Callable[[Findings], None]
 
 
 class Reporter:
@@ -85,6 +86,7 @@ class Reporter:
         *,
         bounded: bool = True,
         features: STLPIPS | None = None,
+        measured: Measured | None = None,
     ) -> Findings | None:
         """Measure the best weights on the held-out pictures and write the whole report.
 
@@ -94,6 +96,7 @@ class Reporter:
             finished: whether that is its end.
             bounded: take so many pictures only as cost little.
             features: on the CPU; measure the perceptual distance too.
+            measured: is told what was found before it is written, for which there may be no room.
 
         Returns:
             What was found; None where the run has no weights yet.
@@ -108,6 +111,8 @@ class Reporter:
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         name = self.recipe.name if self.recipe.name != BASELINE else "model"
         findings = measure(model, name, self._held_out(), bounded=bounded, features=features)
+        if measured is not None:
+            measured(findings)
         means = findings.summaries[1].means if findings.summaries else {}
         score = Score(means.get("psnr_y", 0.0), means.get("mse", 0.0))
         found = advice.after(self.recipe.watch, model, self.validator.pairs, score)
@@ -173,11 +178,15 @@ def describe(recipe: Recipe, degradation: Degradation, pairs: Sequence[Pair]) ->
 
 
 def judge_run(
-    folder: Path, device: str = "auto", features: STLPIPS | None = None
+    folder: Path,
+    device: str = "auto",
+    features: STLPIPS | None = None,
+    measured: Measured | None = None,
 ) -> tuple[Findings, list[Advice]]:
     """Measure a run on all of its own held-out pictures, and write its report anew.
 
-    With ``features``, on the CPU, the perceptual distance is measured too.
+    With ``features``, on the CPU, the perceptual distance is measured too. ``measured`` is told
+    what was found before the report is written.
 
     Raises:
         CheckpointError: it is no run folder, or has no weights yet.
@@ -199,6 +208,8 @@ def judge_run(
     step = known.get("step", rows[-1]["step"] if rows else 0)
     finished = known.get("finished", step >= recipe.steps)
     reporter = Reporter(run, recipe, splits, degradation, validator, model)
-    findings = reporter.finish(rows, step, finished, bounded=False, features=features)
+    findings = reporter.finish(
+        rows, step, finished, bounded=False, features=features, measured=measured
+    )
     assert findings is not None
     return findings, reporter.warnings
