@@ -41,6 +41,12 @@ def test_damaged_files_are_enlarged_or_refused(upscale):
     assert counts["done"] > 5 and counts["refused"] > 20
 
 
+def test_the_first_bytes_of_a_file_are_refused(upscale, whole):
+    for name, data in whole.items():
+        for count in range(1, 44):
+            assert fuzz.judge(upscale, data[:count]) == "refused", (name, count)
+
+
 def test_the_judge_sees_a_wrong_success(whole):
     def writes_the_source(source, target):
         target.write_bytes(source.read_bytes())
