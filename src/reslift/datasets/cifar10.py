@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reslift.datasets.base import ImageSet, Splits, divide, divide_beside
+from reslift.datasets.base import ImageSet, Splits
 from reslift.datasets.decode import decoded
-from reslift.datasets.labelled import find_labelled, place_of, wanted_place
+from reslift.datasets.labelled import divided, find_labelled, place_of
 from reslift.errors import InputError, one_line
 from reslift.recipe import DataPart
 
@@ -42,13 +42,8 @@ def load_cifar10(part: DataPart, root: Path, seed: int) -> Splits:
     Raises:
         InputError: neither layout is there, or a batch is damaged.
     """
-    train = join([_read(name, root, part) for name in part.train])
-    if not part.validation:
-        return divide(train, part, seed)
-    for name in part.validation:
-        wanted_place(name, root)
-    return divide_beside(
-        train, join([_read(name, root, part) for name in part.validation]), part, seed
+    return divided(
+        lambda names: join([_read(name, root, part) for name in names]), part, root, seed
     )
 
 
@@ -64,13 +59,8 @@ def _read(name: str, root: Path, part: DataPart) -> ImageSet:
             f"{one_line(place)}: this is the pickled Python version of CIFAR-10, which could run "
             f"code: get the binary version, `reslift data get cifar10`"
         )
-    try:
-        paths, labels = find_labelled(place, part)
-    except InputError as error:
-        raise InputError(
-            f"{one_line(place)}: neither data_batch_*.bin nor CLASS/*.png of CIFAR-10 here: name "
-            f"its folder with --data, or get it with `reslift data get cifar10`"
-        ) from error
+    missing = "neither data_batch_*.bin nor CLASS/*.png of CIFAR-10 here"
+    paths, labels = find_labelled(place, part, "cifar10", missing)
     return decoded(paths, part, labels, SIDE)
 
 

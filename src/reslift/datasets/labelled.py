@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from reslift.datasets.absent import no_folder
+from reslift.datasets.base import ImageSet, Splits, divide, divide_beside
 from reslift.datasets.folder import find_images
 from reslift.errors import InputError, one_line
 from reslift.recipe import DataPart
@@ -12,16 +14,45 @@ from reslift.recipe import DataPart
 DEEPEST = 3
 
 
-def find_labelled(folder: Path, part: DataPart) -> tuple[list[Path], tuple[str, ...]]:
+def find_labelled(
+    folder: Path, part: DataPart, kind: str, missing: str
+) -> tuple[list[Path], tuple[str, ...]]:
     """The pictures of all class folders in a fixed order, and the class of each.
+
+    Args:
+        kind, missing: the data set, and what to say of a folder that is not one.
 
     Raises:
         InputError: the folder is absent, or holds no picture in a folder of its own.
     """
-    paths = [p for p in find_images(folder, part.exclude) if p.parent.parent == folder]
+    try:
+        paths = [p for p in find_images(folder, part.exclude) if p.parent.parent == folder]
+    except InputError:
+        paths = []
     if not paths:
-        raise InputError(f"{one_line(folder)}: no pictures in folders named by class, CLASS/a.png")
+        raise InputError(
+            f"{one_line(folder)}: {missing}: name its folder with --data, or get it with "
+            f"`reslift data get {kind}`"
+        )
     return paths, tuple(path.parent.name for path in paths)
+
+
+def divided(
+    read: Callable[[tuple[str, ...]], ImageSet], part: DataPart, root: Path, seed: int
+) -> Splits:
+    """The splits of pictures that `read` finds in folders, by name.
+
+    Raises:
+        InputError: a folder of validation pictures is absent; `place_of` would take the training
+            pictures in its place.
+    """
+    train = read(part.train)
+    if not part.validation:
+        return divide(train, part, seed)
+    for name in part.validation:
+        if not (root / name).exists():
+            raise no_folder(root / name, " of validation pictures, which data.validation names")
+    return divide_beside(train, read(part.validation), part, seed)
 
 
 def place_of(name: str, root: Path, marks: tuple[str, ...]) -> Path:
@@ -35,13 +66,3 @@ def place_of(name: str, root: Path, marks: tuple[str, ...]) -> Path:
     for _ in range(DEEPEST):
         place = next((place / mark for mark in marks if (place / mark).is_dir()), place)
     return place
-
-
-def wanted_place(name: str, root: Path) -> None:
-    """Nothing, where a folder or file of validation pictures exists.
-
-    Raises:
-        InputError: it does not, and ``place_of`` would take the training pictures in its place.
-    """
-    if not (root / name).exists():
-        raise no_folder(root / name, " of validation pictures, which data.validation names")

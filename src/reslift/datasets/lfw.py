@@ -13,10 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from reslift.datasets.base import ImageSet, Splits, divide, divide_beside
+from reslift.datasets.base import ImageSet, Splits
 from reslift.datasets.folder import image_set
-from reslift.datasets.labelled import find_labelled, place_of, wanted_place
-from reslift.errors import InputError, one_line
+from reslift.datasets.labelled import divided, find_labelled, place_of
 from reslift.recipe import DataPart
 
 PLACES = ("lfw_home", "lfw", "lfw_funneled", "lfw-deepfunneled")
@@ -33,12 +32,7 @@ def load_lfw(part: DataPart, root: Path, seed: int) -> Splits:
     Raises:
         InputError: no PERSON/*.jpg there.
     """
-    train = _faces(part.train, root, part)
-    if not part.validation:
-        return divide(train, part, seed)
-    for name in part.validation:
-        wanted_place(name, root)
-    return divide_beside(train, _faces(part.validation, root, part), part, seed)
+    return divided(lambda names: _faces(names, root, part), part, root, seed)
 
 
 def _faces(folders: tuple[str, ...], root: Path, part: DataPart) -> ImageSet:
@@ -46,12 +40,6 @@ def _faces(folders: tuple[str, ...], root: Path, part: DataPart) -> ImageSet:
     persons: tuple[str, ...] = ()
     for name in folders:
         place = place_of(name, root, PLACES)
-        try:
-            found, owners = find_labelled(place, part)
-        except InputError as error:
-            raise InputError(
-                f"{one_line(place)}: no PERSON/*.jpg of LFW is here: name its folder with --data, "
-                f"or get it with `reslift data get lfw`"
-            ) from error
+        found, owners = find_labelled(place, part, "lfw", "no PERSON/*.jpg of LFW is here")
         paths, persons = paths + found, persons + owners
     return replace(image_set(paths, part, persons), personal=True)

@@ -36,8 +36,8 @@ class WebpClip(Source):
     still = "webp"
 
     def recognises(self, head: bytes) -> bool:
-        flags = head[20:21] if head[12:16] == b"VP8X" else b""
-        return webp.Webp().recognises(head) and any(flag & ANIMATED for flag in flags)
+        flags = int.from_bytes(head[20:21])
+        return webp.Webp().recognises(head) and head[12:16] == b"VP8X" and bool(flags & ANIMATED)
 
     def is_animated(self, file: BinaryIO) -> bool:
         found = 0
