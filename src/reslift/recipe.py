@@ -44,10 +44,15 @@ class Part(BaseModel):
 
 
 class ModelPart(Part):
-    """Which architecture: an entry of ``MODELS`` and its constructor's arguments."""
+    """Which architecture: an entry of ``MODELS`` and its constructor's arguments.
+
+    Attributes:
+        symmetry: positions of a picture that the model answers alike: 1, 2, 4 or 8.
+    """
 
     name: str = "lift"
     arguments: dict[str, Value] = {}
+    symmetry: Literal[1, 2, 4, 8] = 1
 
 
 class DegradationPart(Part):

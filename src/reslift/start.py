@@ -12,6 +12,7 @@ from reslift.errors import RecipeError, look_up, one_line, unknown
 from reslift.models import MODELS, SRModel
 from reslift.models.grow import grow
 from reslift.recipe import ModelPart, Recipe
+from reslift.symmetry import Symmetry
 
 COLOURS = 3
 WORDS = {int: "a whole number", float: "a number", str: "text"}
@@ -27,7 +28,9 @@ def complete(recipe: Recipe) -> Recipe:
         return recipe
     card = checkpoint.read_card(checkpoint.resolve(recipe.init, recipe.scale))
     arguments = {key: value for key, value in card.arguments.items() if key != "scale"}
-    return recipe.model_copy(update={"model": ModelPart(name=card.model, arguments=arguments)})
+    symmetry = (card.recipe.get("model") or {}).get("symmetry", 1)
+    part = ModelPart(name=card.model, arguments=arguments, symmetry=symmetry)
+    return recipe.model_copy(update={"model": part})
 
 
 def start_model(recipe: Recipe, note: Callable[[str], None] = lambda _: None) -> SRModel:
@@ -55,9 +58,16 @@ def start_model(recipe: Recipe, note: Callable[[str], None] = lambda _: None) ->
             f"model {recipe.model.name} takes {model.channels} channels; pictures have {COLOURS}, "
             f"gray ones too, when they are trained on: leave out model.arguments.channels"
         )
+    order = recipe.model.symmetry
+    symmetry = Symmetry(model, order) if order > 1 else None
     if recipe.init:
         source, _ = checkpoint.load(checkpoint.resolve(recipe.init, recipe.scale))
         origin = f"init {one_line(recipe.init)}"
+        if symmetry and type(source) is type(model) and Symmetry(source, order).strays(source):
+            raise RecipeError(
+                f"{origin} was not trained with model.symmetry = {order}, and starting from it "
+                f"would spoil its answers: leave out model.symmetry or init"
+            )
         if recipe.grow:
             try:
                 grow(source, model)
@@ -65,6 +75,8 @@ def start_model(recipe: Recipe, note: Callable[[str], None] = lambda _: None) ->
                 raise RecipeError(f"grow: {origin}: {error}") from error
         else:
             _take_over(source, model, origin, note)
+    if symmetry:
+        symmetry.begin(model)
     return model.train()
 
 

@@ -19,6 +19,7 @@ from reslift.models.variational import Learner, Variational
 from reslift.objective import Objective
 from reslift.optimisers import make_optimiser
 from reslift.recipe import Phase, Recipe
+from reslift.symmetry import Symmetry
 from reslift.teacher import PLACES, Teachers
 
 GRAPH_WARMUP = 4
@@ -104,6 +105,8 @@ class Stepper:
         self.weights: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
         self._average_weights: list[Tensor] = list(self.average.parameters())
         cuda = self.device.type == "cuda"
+        order = recipe.model.symmetry
+        self.symmetry = Symmetry(model, order) if order > 1 else None
         self._graphed = recipe.engine.graph and cuda and share[1] == 1
         self._rate = torch.zeros((), device=self.device)
         self._ema = torch.zeros((), device=self.device)
@@ -245,6 +248,8 @@ class Stepper:
     def _update(self, total: Tensor) -> None:
         """One step of the optimiser and of the average."""
         (total + self._penalty()).backward()  # type: ignore[no-untyped-call]
+        if self.symmetry:
+            self.symmetry.share_gradients(self.model)
         if self.recipe.optimiser.clip:
             nn.utils.clip_grad_norm_(self.weights, self.recipe.optimiser.clip)
         self.optimiser.step()

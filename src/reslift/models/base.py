@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reslift.needs import Needs
+
+
+class Planes(NamedTuple):
+    """What a convolution takes or gives, as far as turning the picture concerns it.
+
+    Attributes:
+        turning: the channels stand for positions, and change places when the picture turns.
+        factor: of the PixelShuffle behind, which makes places of channels.
+    """
+
+    turning: bool
+    factor: int = 1
 
 
 class SRModel(nn.Module, ABC):
@@ -105,6 +117,13 @@ class SRModel(nn.Module, ABC):
             InputError: it takes one fixed size, and this is another.
         """
         Needs.of(self).check_size(height, width)
+
+    def planes(self) -> dict[str, tuple[Planes, Planes]]:
+        """What each convolution, by its name, gives and takes; {} where nobody has said it.
+
+        All layers but these must treat all channels and positions alike (`reslift.symmetry`).
+        """
+        return {}
 
     def parameter_count(self) -> int:
         """Number of learned values."""

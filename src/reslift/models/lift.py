@@ -21,7 +21,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reslift.models.base import SRModel
+from reslift.models.base import Planes, SRModel
 from reslift.models.blocks import (
     Interpolation,
     PlainBlock,
@@ -97,3 +97,16 @@ class Lift(SRModel):
         detail = F.pixel_shuffle(self.tail(self.after(outer)), self.scale)
         sr: Tensor = detail.float() + self.skip(lr)
         return sr
+
+    def planes(self) -> dict[str, tuple[Planes, Planes]]:
+        picture, inside = Planes(turning=False), Planes(turning=True)
+        layers = {
+            name: (inside, inside)
+            for name, layer in self.named_modules()
+            if isinstance(layer, nn.Conv2d)
+        }
+        layers["head"] = inside, picture
+        layers["tail"] = Planes(turning=False, factor=self.scale), inside
+        if self.inner is not None:
+            layers["rise.0"] = Planes(turning=True, factor=2), inside
+        return layers
