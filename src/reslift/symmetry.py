@@ -22,8 +22,11 @@ from reslift.errors import RecipeError
 from reslift.models import SRModel
 from reslift.models.base import Planes
 
-POSITIONS = {1: (0,), 2: (0, 3), 4: (0, 1, 2, 3), 8: tuple(range(8))}
-"""Those of each order: mirrored sideways by bit 0, upside down by bit 1, then transposed by 2."""
+POSITIONS = {2: (0, 3), 4: (0, 3, 1, 2), 8: (0, 3, 1, 2, 4, 7, 6, 5)}
+"""Those of each order: mirrored sideways by bit 0, upside down by bit 1, then transposed by 2.
+
+In this sequence weights of one order are of each lower one too, so that training can let go.
+"""
 TOLERANCE = 2e-3
 """Relative difference of weights within an orbit that 16-bit storage and rounding account for."""
 
@@ -130,4 +133,4 @@ def _after(code: int, first: int) -> int:
     """The position that one makes of another."""
     probe = torch.arange(9).view(3, 3)
     wanted = _turned(_turned(probe, first), code)
-    return next(one for one in POSITIONS[8] if _turned(probe, one).equal(wanted))
+    return next(one for one in range(8) if _turned(probe, one).equal(wanted))
