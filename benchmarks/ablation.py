@@ -35,6 +35,7 @@ from reslift.models import Lift, SRModel
 from reslift.models.blocks import Interpolation, ResidualBlock, silent
 from reslift.recipe import Phase, Recipe, load_recipe
 from reslift.stepper import Stepper
+from reslift.symmetry import Symmetry
 from reslift.train import choose_precision
 
 SETS = ("Set5", "Set14", "BSD100")
@@ -134,6 +135,7 @@ class Row:
     optimiser: dict[str, object] | None = None
     end: dict[str, object] | None = None
     first: int = 0
+    symmetry: int = 1
 
 
 ROWS = [
@@ -144,6 +146,15 @@ ROWS = [
     Row("centre", optimiser={"centre": True}),
     Row("plain", lambda: Lift(4, **SHAPE, form="plain")),
     Row("plain and centre", lambda: Lift(4, **SHAPE, form="plain"), optimiser={"centre": True}),
+    *(
+        Row(
+            f"plain and centre, alike in {order} positions",
+            lambda: Lift(4, **SHAPE, form="plain"),
+            optimiser={"centre": True},
+            symmetry=order,
+        )
+        for order in (2, 4, 8)
+    ),
     Row("tail 1x1", lambda: tailed(1)),
     Row("tail 5x5", lambda: tailed(5)),
     Row("two convolutions in the tail", deep_tail),
@@ -235,6 +246,8 @@ def trained(
         own = model.state_dict()
         known = {k: v for k, v in trunk.state_dict().items() if own[k].shape == v.shape}
         model.load_state_dict({**own, **known})
+    if row.symmetry > 1:
+        Symmetry(model, row.symmetry).begin(model)
     model.to(memory_format=torch.channels_last)
     stepper = Stepper(model, bank, recipe, choose_precision(recipe, bank.device))
     began = time.perf_counter()
@@ -264,7 +277,9 @@ def main() -> None:
         data = recipe.data.model_copy(update={"reject_flat": REJECTED, **(row.data or {})})
         optimiser = recipe.optimiser.model_copy(update={"centre": False, **(row.optimiser or {})})
         steps = given.steps // 2 if row.first else given.steps
-        update = {"data": data, "optimiser": optimiser, "phases": phases_of(row, steps)}
+        part = recipe.model.model_copy(update={"symmetry": row.symmetry})
+        phases = phases_of(row, steps)
+        update = {"model": part, "data": data, "optimiser": optimiser, "phases": phases}
         chosen = recipe.model_copy(update={**update, "init": None})
         if row.data:
             bank = bank_of(chosen, splits)
