@@ -418,7 +418,7 @@ def test_gains_are_of_the_images_that_the_means_are_of():
     assert "nan" not in verdict(nothing) and "<b>– dB</b>" in verdict(nothing)
 
 
-def test_a_gain_that_rounds_to_nothing_has_no_minus(folder, capsys):
+def test_a_gain_that_rounds_to_nothing_has_no_sign():
     scores = {BASELINE: {"psnr_y": 20.001}, "m": {"psnr_y": 20.0}}
     row = ImageRow("set", "a", 9, 9, scores, {BASELINE: 1.0, "m": 1.0})
-    assert "<b>+0.00 dB</b>" in verdict(summarise("set", Contender("m"), [row]))
+    assert "<b>0.00 dB</b>" in verdict(summarise("set", Contender("m"), [row]))

@@ -11,15 +11,15 @@ from reslift.words import counted, signed
     ("value", "shown"),
     [
         (0.123, "+0.12"),
-        (-0.004, "+0.00"),
-        (-0.0, "+0.00"),
+        (-0.004, "0.00"),
+        (0.004, "0.00"),
         (-0.006, "-0.01"),
         (math.inf, "+∞"),
         (-math.inf, "-∞"),
         (math.nan, "–"),
     ],
 )
-def test_a_gain_of_nothing_has_no_minus(value, shown):
+def test_a_gain_of_nothing_has_no_sign(value, shown):
     assert signed(value) == shown
 
 

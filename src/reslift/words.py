@@ -11,9 +11,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def signed(value: float, decimals: int = 2) -> str:
-    """A gain: ``+0.12``, ``-1.30``, ``+∞``; a dash where there is none, and never ``-0.00``."""
+    """A gain: ``+0.12``, ``-1.30``, ``+∞``; ``0.00`` has no sign, and what is none is a dash."""
     if math.isnan(value):
         return "–"
     if math.isinf(value):
         return "+∞" if value > 0 else "-∞"
-    return f"{round(value, decimals) + 0.0:+.{decimals}f}"
+    text = f"{value:+.{decimals}f}"
+    return text if text.strip("+-0.") else text[1:]
