@@ -1,6 +1,8 @@
 """Intervals: that they hold, where they are stored, what stands beside a result."""
 
 import math
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +15,14 @@ from skimage import data
 
 from kill_points import room
 from reslift import checkpoint
-from reslift.calibrate import calibrate, coverage, errors_and_scales, judge_on, judged
+from reslift.calibrate import (
+    calibrate,
+    coverage,
+    errors_and_scales,
+    judge_on,
+    judged,
+    own_pictures,
+)
 from reslift.cli import main
 from reslift.errors import CheckpointError, InputError, OutputError, UsageError
 from reslift.media import Wishes
@@ -416,3 +425,48 @@ def test_command(photos, tmp_path, monkeypatch, capsys, calibrated):
     assert {"a-x2.png", "a-x2.png.uncertainty.png", "a-x2.png.uncertainty.tif"} <= made
     assert main(["upscale", ".", "--model", "judged.safetensors", "--skip-existing"]) == 0
     assert {p.name for p in tmp_path.iterdir()} == made, "maps were taken for pictures"
+
+
+def test_copies_and_lr_files_are_no_further_pictures(photos, tmp_path):
+    for path in photos.iterdir():
+        for name in ("HR", "LRx2", "other"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            side = 96 if name == "LRx2" else 192
+            Image.open(path).resize((side, side)).save(tmp_path / name / path.name)
+    pictures, notes = own_pictures(tmp_path)
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in pictures) == sorted(
+        f"HR/{path.name}" for path in photos.iterdir()
+    )
+    assert notes == ["4 LR files beside HR", "4 files of the same bytes as others"]
+    assert own_pictures(photos)[1] == []
+
+
+def test_a_calibration_overwrites_no_picture_that_it_is_made_of(
+    photos, tmp_path, capsys, calibrated
+):
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    whole = (folder / "coffee.png").read_bytes()
+    words = ["calibrate", str(calibrated), "--data", str(folder), "--crop", "128", "--overwrite"]
+    assert main([*words, "-o", str(folder / "coffee.png")]) == 2
+    assert "would overwrite the input" in capsys.readouterr().err
+    assert (folder / "coffee.png").read_bytes() == whole
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999"])
+def test_a_seed_that_is_none_is_bad_usage(photos, capsys, calibrated, seed):
+    assert main(["calibrate", str(calibrated), "--data", str(photos), "--seed", seed]) == 2
+    assert "--seed" in capsys.readouterr().err
+
+
+def test_one_picture_is_no_plural_and_the_model_is_named_as_it_is_found(
+    tmp_path, capsys, calibrated
+):
+    Image.fromarray(data.coffee()[:192, :192]).save(tmp_path / "a.png")
+    words = ["--data", str(tmp_path), "--crop", "128", "-o", str(tmp_path / "m.safetensors")]
+    assert main(["calibrate", str(calibrated), *words]) == 0
+    said = capsys.readouterr().err
+    assert "calibrated on 1 picture," in said and "warning: 1 picture says little" in said
+    plain = calibrated.with_name("plain.safetensors")
+    with pytest.raises(UsageError, match=f"`reslift calibrate {re.escape(str(plain))} --data"):
+        _ = load(plain).judge

@@ -160,3 +160,15 @@ def test_long_labels_are_cut_and_panels_stand_in_a_row():
     assert sheet.width == 120 + GAP + 60 and sheet.height > 30 + 2 * 15
     gap = np.asarray(sheet)[:, 120 : 120 + GAP]
     assert (gap == 255).all()
+
+
+def test_a_sheet_that_no_memory_holds_is_refused_before_any_work(model, pair, capsys):
+    for words, said in (
+        (["--zoom", "100000"], "give a smaller --zoom or a --crop"),
+        (["--scale", "0"], "from 1 up"),
+        (["--crop", "60,0,5,5"], "lr.png: --crop begins at 60,0, outside its 60x60 pixels"),
+        (["--max-input-pixels", "99"], "raise it with --max-input-pixels 3600"),
+    ):
+        assert main(["compare", model, "lr.png", *words]) in (1, 2)
+        assert said in capsys.readouterr().err
+    assert not Path("lr-compare.png").exists()

@@ -108,8 +108,10 @@ def test_without_torch_and_pyvips(tmp_path):
     assert states["numpy"]["state"] == "ok"
 
 
-def test_here(tmp_path):
+def test_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     done = run_doctor(tmp_path)
+    assert "; 1 thread\n" in done.stdout
     assert done.stderr == ""
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1] == "reslift can work here"

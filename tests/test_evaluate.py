@@ -33,6 +33,7 @@ from reslift.evaluate import (
     load_models,
     preparation,
 )
+from reslift.evaluate.page import verdict
 from reslift.evaluate.results import summarise
 from reslift.evaluate.save import as_csv, as_json, prepare
 from reslift.evaluate.save import save as save_results
@@ -215,7 +216,7 @@ def test_exact_images_are_left_out_of_means_for_everyone():
     rows = [row_of("a", 30.0, 31.0), row_of("b", 40.0, math.inf), row_of("c", math.inf, math.inf)]
     summary = summarise("s", Contender("m"), rows)
     assert summary.means["psnr_y"] == 31.0 and summary.images == 1
-    assert summary.gain == pytest.approx(0.5), "c gains nothing, b is not finite"
+    assert summary.gain == 1.0, "not the difference of the means beside it"
 
 
 @settings(deadline=None, max_examples=20)
@@ -398,3 +399,26 @@ def test_at_scale_1_models_share_their_damage_and_there_is_a_model(folder, tmp_p
     assert main(["evaluate", "--data", str(folder), "--scale", "1"]) == 2
     bare = saved(tmp_path / "bare.safetensors", bicubic_lift(1))
     assert main(["evaluate", str(bare), "--data", str(folder), "--device", "cpu"]) == 2
+
+
+def test_gains_are_of_the_images_that_the_means_are_of():
+    """An image that bicubic reproduces has neither; a dash where none is left."""
+
+    def row(image, base, ours):
+        scores = {BASELINE: {"psnr_y": base}, "m": {"psnr_y": ours}}
+        return ImageRow("set", image, 9, 9, scores, {BASELINE: 1.0, "m": 1.0})
+
+    exact = [row("both", math.inf, math.inf), row("bicubic", math.inf, 30.0)]
+    rows = [row("a", 20.0, 21.0), row("b", 20.0, 20.5), *exact]
+    base, ours = (summarise("set", Contender(name), rows) for name in (BASELINE, "m"))
+    assert ours.gain == ours.means["psnr_y"] - base.means["psnr_y"] == 0.75
+    assert ours.images == 2 and ours.interval == bootstrap([1.0, 0.5])
+    nothing = summarise("set", Contender("m"), exact)
+    assert math.isnan(nothing.gain) and nothing.images == 0
+    assert "nan" not in verdict(nothing) and "<b>– dB</b>" in verdict(nothing)
+
+
+def test_a_gain_that_rounds_to_nothing_has_no_sign():
+    scores = {BASELINE: {"psnr_y": 20.001}, "m": {"psnr_y": 20.0}}
+    row = ImageRow("set", "a", 9, 9, scores, {BASELINE: 1.0, "m": 1.0})
+    assert "<b>0.00 dB</b>" in verdict(summarise("set", Contender("m"), [row]))

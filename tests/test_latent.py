@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,8 +20,9 @@ from reslift.cli import main
 from reslift.datasets.cifar10 import CLASSES, PIXELS
 from reslift.errors import InputError, UsageError
 from reslift.latent import project, walk
+from reslift.latent.drawing import draw_map
 from reslift.latent.neighbours import agreement, nearest, trustworthiness
-from reslift.latent.page import amplification
+from reslift.latent.page import amplification, columns
 from reslift.latent.pool import pooled
 from reslift.latent.strips import Strip, choose_pair, find_picture
 from reslift.recipe import parse
@@ -314,3 +317,25 @@ def test_a_look_that_fails_leaves_no_folder(tmp_path, capsys):
     (tmp_path / "new").write_text("a file")
     assert main(look) == 1
     assert "cannot make the folder" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_look_that_replaces_another_leaves_none_of_its_files(folder, tmp_path):
+    path = checkpoint(tmp_path / "m.safetensors", "lift")
+    out = tmp_path / "look"
+    out.mkdir()
+    (out / "map-umap.png").write_bytes(b"of an earlier look")
+    (out / "notes.txt").write_text("the user's")
+    words = ["latent", str(path), "--data", str(folder), "--limit", "4", "--device", "cpu", "-q"]
+    assert main([*words, "-o", str(out), "--overwrite"]) == 0
+    assert {file.name for file in out.iterdir()} == {*FILES, "notes.txt"}
+
+
+def test_a_gain_without_end_says_which_end(found):
+    known = found.encoded.psnr[2:]
+    ends = {"psnr": [30.0, math.inf, *known], "bicubic_psnr": [math.inf, 30.0, *known]}
+    encoded = replace(found.encoded, **ends)
+    (gain,) = (c for c in columns(replace(found, encoded=encoded)) if c["key"] == "gain_psnr_y")
+    assert gain["values"][:2] == ["-∞", "∞"] and gain["values"][2] == 0.0
+    json.dumps(gain, allow_nan=False)
+    points = found.projections[0].points
+    assert draw_map(points, [gain], [], "title").shape[2] == 3

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from skimage import data
 
-from reslift.datasets.pairs import find_test_set, read_pair
+from reslift.datasets.folder import find_images
+from reslift.datasets.pairs import find_test_set, lr_files, read_pair
 from reslift.degradations import Bicubic
 from reslift.errors import InputError
 
@@ -148,3 +149,40 @@ def test_alpha_and_depth_are_remarked(tmp_path):
     assert np.array_equal(deep.hr[0, 0].numpy(), HR[..., 0])
     with pytest.raises(InputError, match="CMYK"):
         read_pair(c, Bicubic(2))
+
+
+def test_two_lr_files_of_one_name_are_no_pair_unless_their_kind_tells_them_apart(tmp_path):
+    for name in ("a.png", "b.png", "b.jpg"):
+        put(tmp_path / "set/HR" / name, HR)
+    for name in ("a.jpg", "a.bmp", "b.png", "b.jpg"):
+        put(tmp_path / "set/LRx4" / name, LR)
+    found = {files.name: files for files in find_test_set(tmp_path / "set", 4).files}
+    with pytest.raises(InputError, match=r"a\.png: a\.bmp and a\.jpg in .*LRx4 may be its LR"):
+        read_pair(found["a.png"], Bicubic(4))
+    for name in ("b.png", "b.jpg"):
+        assert found[name].missing == "" and found[name].lr == tmp_path / "set/LRx4" / name
+    every = list((tmp_path / "set").rglob("*.*"))
+    assert {path.parent.name for path in lr_files(every)} == {"LRx4"}
+    assert len(lr_files(every)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("data_batch_1.bin", "binary batches of CIFAR-10, which `reslift latent`"),
+        ("data_batch_1", "the pickled Python version of CIFAR-10"),
+        ("notes.txt", "no picture in this folder"),
+    ],
+)
+def test_a_folder_without_pictures_says_what_else_it_holds(tmp_path, name, said):
+    place = tmp_path / "cifar-10-batches"
+    place.mkdir()
+    (place / name).write_bytes(bytes(3073))
+    for folder in (tmp_path, place):
+        with pytest.raises(InputError, match=said):
+            find_test_set(folder, 4)
+        with pytest.raises(InputError, match=said):
+            find_images(folder)
+    if "CIFAR" in said:
+        with pytest.raises(InputError, match=f"it holds {said}"):
+            find_test_set(place / name, 4)

@@ -197,3 +197,19 @@ def test_a_pareto_chart_names_every_choice_and_joins_the_best():
         for other_x, other_y, other_width in spots[n + 1 :]:
             apart = x + width < other_x or other_x + other_width < x
             assert apart or abs(y - other_y) >= 13, "labels cover one another"
+
+
+def test_a_chart_file_brings_its_own_rules_and_no_others():
+    chart = report.line_chart([report.Series("a", [0, 1], [1, 2])], x_label="x", y_label="y")
+    text = report.as_file(chart)
+    ElementTree.fromstring(text)
+    assert len(text) < len(chart) + 1500
+    assert "var(" not in text and "dialog" not in text and "@media" not in text
+    assert ".s0 { stroke: #0b6bcb; fill: #0b6bcb; }" in text and ".chart text {" in text
+
+
+def test_an_order_of_infinity_is_one_that_javascript_reads():
+    cells = [report.Cell("∞", math.inf), report.Cell("–", -math.inf), report.Cell("1.5", 1.5)]
+    made = report.table([report.Column("a", True)], [[cell] for cell in cells], sortable=True)
+    orders = re.findall('data-order="([^"]*)"', made)
+    assert orders == ["Infinity", "-Infinity", "1.5"]

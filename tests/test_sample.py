@@ -156,3 +156,19 @@ def test_refusals_are_one_line_and_leave_nothing(here, variational, sampler, cap
     with pytest.raises(UsageError, match="0 samples"):
         sampler.sample(np.zeros((4, 4), np.uint8), 0)
     assert isinstance(variational, Path)
+
+
+def test_fewer_samples_leave_none_of_an_earlier_call_and_no_input_is_lost(
+    variational, here, capsys
+):
+    picture("a.png")
+    words = ["sample", "a.png", "--model", str(variational), "-o", "s"]
+    assert main([*words, "-n", "4"]) == 0
+    assert main([*words, "-n", "2", "--overwrite"]) == 0
+    assert sorted(p.name for p in Path("s").glob("sample-*")) == ["sample-1.png", "sample-2.png"]
+    Path("b").mkdir()
+    whole = picture("b/mean.png")
+    assert main(["sample", "b/mean.png", *words[2:4], "-o", "b", "-n", "2", "--overwrite"]) == 2
+    assert "would overwrite the input" in capsys.readouterr().err
+    np.testing.assert_array_equal(png("b/mean.png"), whole)
+    assert main([*words, "--max-input-pixels", "9", "--overwrite"]) == 1

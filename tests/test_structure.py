@@ -69,6 +69,7 @@ LAYERS = {
         "needs",
         "sizes",
         "kinds",
+        "words",
     },
 }
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS.values()) for name in names}

@@ -1177,3 +1177,10 @@ def test_arguments_that_a_model_cannot_use_are_named(
     assert "\n" not in str(caught.value)
     whole = {"name": "edsr", "arguments": {"width": 8, "blocks": 1, "residual_scale": 1}}
     assert start_model(recipe(model=whole)).arguments["residual_scale"] == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are Unicode")
+def test_a_folder_whose_name_is_not_utf8_has_no_events_and_the_same_log(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"run\xff")
+    folder.mkdir()
+    assert Run(folder).events(0) is None

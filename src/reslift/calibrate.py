@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ import torch
 
 from reslift import checkpoint
 from reslift.datasets.folder import find_images, read_rgb
+from reslift.datasets.pairs import lr_files
 from reslift.degradations import DEGRADATIONS
 from reslift.errors import InputError, ResliftError, UsageError, one_line
 from reslift.pixels.planes import Floats, Planes
@@ -40,6 +43,7 @@ from reslift.uncertainty import (
 from reslift.uncertainty.beside import LEVEL
 from reslift.uncertainty.conformal import raised
 from reslift.upscale import Upscaler, load
+from reslift.words import counted
 
 EDGE = 16
 """HR pixels left out at the border of a cut, where the model sees less than it would."""
@@ -107,15 +111,16 @@ def calibrate(
     """
     upscaler = load(model, scale)
     found = load_judge(checkpoint.resolve(model, upscaler.card.scale))
-    paths = find_images(data, tuple(exclude))
-    pictures, notes = judged(upscaler, paths, crop, progress)
+    paths, others = own_pictures(data, tuple(exclude))
+    pictures, unusable = judged(upscaler, paths, crop, progress)
+    notes = [*others, *unusable]
     with _told_what_is_lacking(notes):
         if found is not None and not new_head:
             head, held_out = found.head, pictures
         else:
             learning, held_out = split(pictures, hold_out, seed)
             head = fit_head(learning, upscaler.card.scale, fit or FitPart(seed=seed), progress)
-        told = f"{len(held_out)} pictures of {data.name}, {upscaler.card.name}"
+        told = f"{counted(len(held_out), 'picture')} of {data.name}, {upscaler.card.name}"
         judge = judge_on(held_out, head, told)
     return Calibrated(judge, tuple(p.name for p in held_out), tuple(notes))
 
@@ -130,6 +135,38 @@ def _told_what_is_lacking(notes: Sequence[str]) -> Iterator[None]:
             raise
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise InputError(f"{error}; left out: {notes[0]}{more}") from error
+
+
+def own_pictures(data: Path, exclude: tuple[str, ...] = ()) -> tuple[list[Path], list[str]]:
+    """The pictures of a folder to calibrate on, and a line on what of it is none of them.
+
+    LR files are left out that lie beside their HR, which they would be a second, smaller copy of,
+    and all but the first of files of the same bytes: intervals count each picture as one more.
+
+    Raises:
+        InputError: the folder is absent or holds no picture.
+    """
+    found = find_images(data, exclude)
+    small = lr_files(found)
+    large = [path for path in found if path not in small]
+    sizes = Counter(path.stat().st_size for path in large if path.is_file())
+    first: dict[str, Path] = {}
+    for path in large:
+        alike = path.is_file() and sizes[path.stat().st_size] > 1
+        first.setdefault(_digest(path) if alike else str(path), path)
+    copies = len(large) - len(first)
+    notes = [f"{counted(len(small), 'LR file')} beside HR"] if small else []
+    notes += [f"{counted(copies, 'file')} of the same bytes as others"] if copies else []
+    return list(first.values()), notes
+
+
+def _digest(path: Path) -> str:
+    """Of a file's content; of what cannot be read, its name."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return str(path)
 
 
 def judge_on(pictures: Sequence[Judged], head: ScaleHead, data: str = "") -> Judge:
@@ -201,8 +238,9 @@ def split(
     """
     kept = round(hold_out * len(pictures))
     if not 0 < kept < len(pictures):
+        leave = "leaves" if len(pictures) == 1 else "leave"
         raise InputError(
-            f"{len(pictures)} pictures with hold_out {hold_out:g} leave none to "
+            f"{counted(len(pictures), 'picture')} with hold_out {hold_out:g} {leave} none to "
             f"{'calibrate on' if not kept else 'learn from'}"
         )
     held = set(random.Random(seed).sample(range(len(pictures)), kept))
@@ -241,6 +279,7 @@ def describe(calibration: Calibration) -> str:
     """One line for people."""
     first, last = calibration.centres[0], calibration.centres[-1]
     return (
-        f"calibrated on {calibration.pictures} pictures, {calibration.samples / 1e6:.1f} million "
-        f"samples, scales from {255 * np.exp(first):.2g} to {255 * np.exp(last):.3g} levels of 255"
+        f"calibrated on {counted(calibration.pictures, 'picture')}, "
+        f"{calibration.samples / 1e6:.1f} million samples, "
+        f"scales from {255 * np.exp(first):.2g} to {255 * np.exp(last):.3g} levels of 255"
     )

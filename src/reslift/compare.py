@@ -30,6 +30,8 @@ from reslift.sizes import Size, usual_scale
 from reslift.upscale import load
 
 LONGEST_PANEL = 480
+LARGEST_SHEET = 100_000_000
+"""Pixels of all panels together."""
 MARGIN = 8
 Pixels = NDArray[Any]
 Told = Callable[[str], None]
@@ -78,7 +80,9 @@ class Comparison:
             or do not fit each other. UnknownName, CheckpointError, LimitError: as for `load` and
             upscaling.
         """
-        scale = self.scale or usual_scale(checkpoint.family(self.names[0]))
+        scale = self.scale
+        if scale is None:
+            scale = usual_scale(checkpoint.family(self.names[0]))
         if scale < 1 or (self.zoom is not None and self.zoom < 1):
             raise UsageError("scale and zoom are from 1 up")
         source = _colours(formats.read(picture, self.limits), picture)
@@ -86,7 +90,8 @@ class Comparison:
         what = f"{one_line(picture)} enlarged"
         self.limits.check("output_pixels", height * width * scale**2, what)
         whole = Box(0, height, 0, width)
-        box = self._shown(whole, scale)
+        box = self._shown(whole, scale, picture)
+        zoom = self._zoom(box, scale, len(self.names) + 2 + (hr is not None))
         truth = None if hr is None else self._truth(hr, source, scale)
         # Where there is nothing to measure, only what is shown is computed.
         computed = box if truth is None else whole
@@ -100,7 +105,7 @@ class Comparison:
             panels.append(Panel(_short(name), _eight(_part(sr, computed, box, scale)), note))
         if truth is not None:
             panels.append(Panel("HR", _eight(_part(truth, whole, box, scale))))
-        sheet = draw_panels(panels, self.zoom or max(1, LONGEST_PANEL // (box.width * scale)))
+        sheet = draw_panels(panels, zoom)
         pixels = np.ascontiguousarray(np.asarray(sheet))
         icc = source.icc if source.space == "rgb" else None
         notes = list(source.notes)
@@ -108,13 +113,27 @@ class Comparison:
             notes.append(f"shown is the middle, {box.width}x{box.height} pixels; or give --crop")
         return Picture(pixels, "rgb", False, icc=icc), tuple(notes)
 
-    def _shown(self, whole: Box, scale: int) -> Box:
+    def _shown(self, whole: Box, scale: int, picture: Path) -> Box:
         if self.crop is not None:
-            return Size(scale=scale, crop=self.crop).box(whole.width, whole.height)
+            try:
+                return Size(scale=scale, crop=self.crop).box(whole.width, whole.height)
+            except InputError as error:
+                raise InputError(f"{one_line(picture)}: {error}") from None
         side = LONGEST_PANEL // scale
         high, wide = min(whole.height, side), min(whole.width, side)
         top, left = (whole.height - high) // 2, (whole.width - wide) // 2
         return Box(top, top + high, left, left + wide)
+
+    def _zoom(self, box: Box, scale: int, panels: int) -> int:
+        zoom = self.zoom or max(1, LONGEST_PANEL // (box.width * scale))
+        shown = panels * box.pixels * (scale * zoom) ** 2
+        if shown > LARGEST_SHEET:
+            raise UsageError(
+                f"{panels} panels of {box.width}x{box.height} pixels at scale {scale} and zoom "
+                f"{zoom} are {shown:,} pixels, more than {LARGEST_SHEET:,}: give a smaller --zoom "
+                "or a --crop"
+            )
+        return zoom
 
     def _enlarged(self, name: str, source: Picture, box: Box, scale: int) -> Pixels:
         """(scale · h, scale · w, C) of the box, in the dtype of the source."""
@@ -139,7 +158,7 @@ class Comparison:
         return out
 
     def _truth(self, hr: Path, source: Picture, scale: int) -> Pixels:
-        truth = _colours(formats.read(hr, self.limits), hr)
+        truth = _colours(formats.read(hr, self.limits.for_results()), hr)
         height, width = source.pixels.shape[:2]
         wanted = (height * scale, width * scale)
         if truth.pixels.shape[:2] != wanted or truth.space != source.space:

@@ -177,12 +177,17 @@ class Run:
         self.write_text(LOG, "".join(json.dumps(row) + "\n" for row in rows))
 
     def events(self, step: int) -> Any:
-        """A TensorBoard writer that drops what came after ``step``; None without the package."""
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            return None
+        """A TensorBoard writer that drops what came after ``step``.
+
+        None without the package, and where the folder's name is not UTF-8, the only one that
+        TensorBoard takes; the log has the same numbers.
+        """
         folder = str(self.folder / EVENTS)
+        try:
+            folder.encode()
+            from torch.utils.tensorboard import SummaryWriter
+        except (ImportError, UnicodeEncodeError):
+            return None
         return SummaryWriter(folder, purge_step=step + 1)
 
     def save_state(self, state: dict[str, Any]) -> None:

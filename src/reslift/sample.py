@@ -12,6 +12,7 @@ Noise is a function of the seed and the place in the picture, so cells change no
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,7 +28,7 @@ from reslift.backends.torch import TorchBackend
 from reslift.canvas import canvas
 from reslift.dial import AnyImage
 from reslift.errors import UsageError
-from reslift.files import check_target, make_folder
+from reslift.files import check_not_input, check_target, make_folder
 from reslift.models.variational import Variational, require_variational
 from reslift.pixels.planes import Floats, Pixels, Planes
 from reslift.pixels.tiles import Box
@@ -196,7 +197,7 @@ class Sampler(Upscaler):
         notes = formats.check_fits("png", shape[1], shape[0], picture)
         names = ["sr", *(f"sample-{n + 1}" for n in range(count)), "mean", "deviation"]
         targets = {name: folder / f"{name}.png" for name in names}
-        _prepare(folder, list(targets.values()), overwrite)
+        _prepare(folder, source, list(targets.values()), overwrite)
         with ExitStack() as stack:
 
             def sheet(dtype: Any, planes: int = shape[2]) -> Pixels:
@@ -226,6 +227,8 @@ class Sampler(Upscaler):
                 _round(BRIGHTER * wide, gray[rows])
             page = formats.Picture(gray, "gray", False)
             formats.write(targets["deviation"], page, overwrite=overwrite)
+        if overwrite:
+            _drop_more(folder, count)
         return notes
 
     @contextmanager
@@ -256,10 +259,18 @@ def _check(count: int, least: int, seed: int) -> None:
         raise UsageError(f"seed {seed}; a seed is a whole number from 0 to {LARGEST_SEED}")
 
 
-def _prepare(folder: Path, targets: list[Path], overwrite: bool) -> None:
+def _prepare(folder: Path, source: Path, targets: list[Path], overwrite: bool) -> None:
     make_folder(folder)
     for target in targets:
         check_target(target, overwrite=overwrite)
+        check_not_input(target, source)
+
+
+def _drop_more(folder: Path, count: int) -> None:
+    """Remove samples beyond ``count``, of more that were drawn before: the mean is not theirs."""
+    more = (folder / f"sample-{number}.png" for number in itertools.count(count + 1))
+    for path in itertools.takewhile(Path.is_file, more):
+        path.unlink()
 
 
 def _bands(image: Pixels) -> list[slice]:

@@ -205,9 +205,9 @@ class Upscaler:
 
         Raises UsageError where the model, or the strength, crop or size, was not calibrated.
         """
-        from reslift.uncertainty import load_judge
+        from reslift.uncertainty import load_judge, not_calibrated
 
-        source, name = self._files[self.card.scale], one_line(self.card.name)
+        source = self._files[self.card.scale]
         if self.strength != 1:
             raise UsageError("how far to trust pixels is known at strength 1: leave out --strength")
         if self.size.crop:
@@ -216,9 +216,7 @@ class Upscaler:
             raise UsageError(f"how far to trust pixels is known at ×{self.card.scale} only")
         found = load_judge(source) if isinstance(source, Path) else None
         if found is None:
-            raise UsageError(
-                f"the model {name} is not calibrated; `reslift calibrate {name} --data DIR` does it"
-            )
+            raise not_calibrated(source, self.card)
         return found
 
     def finish(self, *, lossless: bool) -> Finish:

@@ -14,6 +14,7 @@ from reslift.cli import tell
 from reslift.cli.options import LargestIn, LargestOut, limits_of
 from reslift.errors import UsageError, escaped
 from reslift.files import check_target
+from reslift.words import counted
 
 if TYPE_CHECKING:
     from reslift.audit import Audit
@@ -104,7 +105,7 @@ def _print(found: Audit, as_json: bool) -> None:
         return
     tell(f"added: {found.share:.2%} of the energy; determined by the input: {1 - found.share:.2%}")
     tell(f"contradiction: up to {found.contradiction:.1f} levels of 255 in any colour (bicubic)")
-    tell(f"doubtful: {found.doubtful:.2%} of the pixels in {len(found.regions)} regions")
+    tell(f"doubtful: {found.doubtful:.2%} of the pixels in {counted(len(found.regions), 'region')}")
     tell(f"faces: {found.seen}")
     for one in found.regions[:10]:
         place = f"{one.width}x{one.height} at {one.left},{one.top}"

@@ -10,8 +10,10 @@ import typer
 
 from reslift.cli import tell
 from reslift.errors import escaped, one_line
+from reslift.words import counted
 
 WARNED = 20
+LARGEST_SEED = 2**32 - 1
 
 
 def command(
@@ -35,7 +37,9 @@ def command(
     exclude: Annotated[
         list[str] | None, typer.Option(help="Names or paths below --data to leave out: debian__*.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and of the head.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Of the split and of the head.")
+    ] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace an output that exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the path.")] = False,
 ) -> int:
@@ -45,19 +49,19 @@ def command(
     the model again with its calibration; `reslift upscale --uncertainty` then works with it.
     """
     from reslift import checkpoint
-    from reslift.calibrate import calibrate, describe
+    from reslift.calibrate import calibrate, describe, own_pictures
     from reslift.cli.progress import progress
-    from reslift.datasets.folder import find_images
-    from reslift.files import check_target
+    from reslift.files import check_not_input, check_target
     from reslift.uncertainty import FitPart, attach
 
     source = checkpoint.resolve(model, scale or 4)
     card = checkpoint.card_for(source, scale)
-    target = out or Path(f"{card.name}-calibrated{checkpoint.SUFFIX}")
+    target = out or Path(f"{card.name.replace('/', '-')}-calibrated{checkpoint.SUFFIX}")
     check_target(target, overwrite=overwrite)
     fits = new_head or not card.uncertainty
-    count = len(find_images(data, tuple(exclude or ())))
-    with progress("calibrate", count + steps * fits, quiet=quiet) as advance:
+    pictures, _ = own_pictures(data, tuple(exclude or ()))
+    check_not_input(target, *pictures)
+    with progress("calibrate", len(pictures) + steps * fits, quiet=quiet) as advance:
         done = calibrate(
             source,
             data,
@@ -75,9 +79,9 @@ def command(
         for note in done.notes[:WARNED]:
             print(f"note: left out: {one_line(note)}", file=sys.stderr)
         print(f"note: {describe(done.judge.calibration)}", file=sys.stderr)
-        if done.judge.calibration.pictures < WARNED:
+        if (few := done.judge.calibration.pictures) < WARNED:
             print(
-                f"warning: {done.judge.calibration.pictures} pictures say little about the next "
+                f"warning: {counted(few, 'picture')} say{'s' * (few == 1)} little about the next "
                 f"one; {WARNED} or more are wanted",
                 file=sys.stderr,
             )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reslift.cli import tell
+from reslift.cli.options import LargestIn, LargestOut, limits_of
 from reslift.errors import UsageError, escaped, one_line
 from reslift.files import check_not_input, check_target
 from reslift.sizes import parse_crop
@@ -37,6 +38,8 @@ def command(
     backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    max_input_pixels: LargestIn = None,
+    max_output_pixels: LargestOut = None,
 ) -> int:
     """Show models and bicubic side by side on a part of a picture.
 
@@ -49,18 +52,19 @@ def command(
     target = Path(out) if out else source.with_name(f"{source.stem}-compare.png")
     truth = None if hr is None else Path(hr)
     part = None if crop is None else parse_crop(crop)
+    limits = limits_of(input_pixels=max_input_pixels, output_pixels=max_output_pixels)
     from reslift import checkpoint, formats
 
     for name in names:
         checkpoint.family(name)
     formats.format_of(target)
-    formats.peek(source)
+    formats.peek(source, limits)
     check_target(target, overwrite=overwrite)
     check_not_input(target, source, truth, *map(Path, names))
 
     from reslift.compare import Comparison
 
-    comparison = Comparison(names, scale, part, zoom, device, backend)
+    comparison = Comparison(names, scale, part, zoom, device, backend, limits)
     sheet, notes = comparison.draw(source, truth)
     notes += formats.write(target, sheet, overwrite=overwrite)
     if not quiet:

@@ -20,6 +20,7 @@ import typer
 
 from reslift import __version__, machine
 from reslift.errors import one_line
+from reslift.words import counted
 
 PROBE_SECONDS = 120
 LARGEST_HEADER = 100_000_000
@@ -37,8 +38,9 @@ devices = ["cpu"]
 if torch.cuda.is_available():
     devices += [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 if torch.backends.mps.is_available(): devices += ["mps"]
+threads = torch.get_num_threads()
 print(f"{torch.__version__}, {build} build, devices: {', '.join(devices)}; "
-      f"{torch.get_num_threads()} threads")
+      f"{threads} thread{'s' * (threads != 1)}")
 """,
     "numpy": "import numpy; print(numpy.__version__)",
     "pillow": """
@@ -182,7 +184,7 @@ def check_checkpoint(path: Path) -> str:
         raise ValueError(f"it has {size:,} bytes and its header says {8 + length + end:,}")
     if not header.get("__metadata__"):
         raise ValueError("its header has no card")
-    return f"{len(tensors)} tensors, {size / 1e6:.1f} MB"
+    return f"{counted(len(tensors), 'tensor')}, {size / 1e6:.1f} MB"
 
 
 def _start(code: str) -> subprocess.Popen[str]:

@@ -14,6 +14,7 @@ import typer
 
 from reslift.errors import InputError, UsageError, one_line
 from reslift.limits import DEFAULT, Limits, parse_amount
+from reslift.words import signed
 
 if TYPE_CHECKING:
     from reslift.datasets.pairs import TestSet
@@ -247,7 +248,7 @@ def _image_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
     def line(row: ImageRow) -> list[str]:
         cells = [row.dataset, row.image, number(row.scores[names[0]]["psnr_y"], 2)]
         for name in names[1:]:
-            cells += [number(row.scores[name]["psnr_y"], 2), f"{row.gain(name):+.2f}"]
+            cells += [number(row.scores[name]["psnr_y"], 2), signed(row.gain(name))]
         return cells + [
             number(row.scores[name][key], m.decimals) for key, m in others.items() for name in names
         ]
@@ -272,8 +273,8 @@ def _summary_table(result: Evaluation) -> tuple[list[str], list[list[str]]]:
                 s.contender.name,
                 str(s.images),
                 *(number(s.means[key], m.decimals) for key, m in metrics.items()),
-                "" if base else f"{s.gain:+.2f}",
-                f"{low:+.2f} to {high:+.2f}" if s.interval else "",
+                "" if base else signed(s.gain),
+                f"{signed(low)} to {signed(high)}" if s.interval else "",
                 count(s.contender.parameters),
                 count(s.contender.macs),
                 number(s.ms_per_megapixel, 0),

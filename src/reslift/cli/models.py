@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reslift.errors import CheckpointError, one_line
+from reslift.words import signed
 
 if TYPE_CHECKING:
     from reslift.checkpoint import Card
@@ -67,7 +68,7 @@ def score(card: Card, test_set: str) -> str:
         return "–"
     text = f"{entry['psnr_y']:.2f}"
     if "bicubic_psnr_y" in entry:
-        text += f" ({entry['psnr_y'] - entry['bicubic_psnr_y']:+.2f})"
+        text += f" ({signed(entry['psnr_y'] - entry['bicubic_psnr_y'])})"
     return text
 
 

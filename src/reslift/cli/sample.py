@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reslift.cli import tell
+from reslift.cli.options import LargestIn, LargestOut, limits_of
 from reslift.cli.progress import progress
 from reslift.errors import escaped, one_line
 
@@ -30,6 +31,8 @@ def command(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace outputs that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    max_input_pixels: LargestIn = None,
+    max_output_pixels: LargestOut = None,
 ) -> int:
     """Draw plausible enlargements of a picture, and show where they differ.
 
@@ -38,8 +41,9 @@ def command(
     from reslift import formats
     from reslift.sample import BRIGHTER, load
 
-    header = formats.peek(picture)
-    sampler = load(model, device=device, tile=tile, max_memory=max_memory)
+    limits = limits_of(input_pixels=max_input_pixels, output_pixels=max_output_pixels)
+    header = formats.peek(picture, limits)
+    sampler = load(model, device=device, tile=tile, max_memory=max_memory, limits=limits)
     folder = out or picture.with_name(f"{picture.stem}-x{sampler.scale}-samples")
     pixels = header.width * header.height * sampler.scale**2
     with progress("sample", (count + 1) * pixels, quiet=quiet) as advance:

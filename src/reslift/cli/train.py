@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reslift.cli import say
+from reslift.words import counted, signed
 
 if TYPE_CHECKING:
     from reslift.advice import Advice
@@ -106,7 +107,7 @@ def verdicts(run: Run) -> list[str]:
     found = run.read_json(REPORT)
     judged = [row for row in found.get("summary", []) if row["verdict"]]
     gains = {
-        row["set"]: f"{row['gain_psnr_y']:+.2f} dB against bicubic. "
+        row["set"]: f"{signed(float(row['gain_psnr_y']))} dB against bicubic. "
         for row in judged
         if row["gain_psnr_y"] is not None
     }
@@ -132,7 +133,7 @@ class Lines:
         self.say(
             f"{recipe.name}: {facts['parameters']:,} parameters, {facts['pictures']} pictures "
             f"({facts['megapixels']} MP), {facts['device']} {facts['precision']}, "
-            f"{facts['threads']} threads, step {step} of {recipe.steps}"
+            f"{counted(facts['threads'], 'thread')}, step {step} of {recipe.steps}"
         )
 
     def stepped(self, step: int) -> None:
@@ -145,7 +146,7 @@ class Lines:
         self.say(
             f"step {row['step']}/{self.recipe.steps}  loss {row['loss']:.5f}  "
             f"PSNR-Y {row['psnr_y']:.3f} dB  bicubic {row['bicubic_psnr_y']:.3f}  "
-            f"gain {gain:+.3f}  rate {row['rate']:.1e}  {speed:.1f} steps/s"
+            f"gain {signed(gain, 3)}  rate {row['rate']:.1e}  {speed:.1f} steps/s"
         )
 
     def note(self, text: str) -> None:

@@ -108,7 +108,7 @@ def _look(job: tuple[Path, str, Limits]) -> Look:
 
 def _check_pair(job: tuple[PairPlace, tuple[str, ...], Limits]) -> list[Finding]:
     pair, names, limits = job
-    if pair.lr is None:
+    if pair.lr is None or pair.missing:
         return [Finding("no-partner", names[:1], pair.missing)]
     return check_pair(pair.hr, pair.lr, pair.scale, (names[0], names[1]), limits)
 

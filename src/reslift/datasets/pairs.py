@@ -173,7 +173,8 @@ def lr_files(paths: Iterable[Path]) -> set[Path]:
         found |= {p for p in own if p.stem.endswith("_LR") and f"{p.stem[:-3]}_HR" in stems}
         for scale in SCALES:
             for place in folders.keys() & set(_lr_places(folder, scale)):
-                found |= {pair.lr for pair in _matched(own, place, scale) if pair.lr}
+                small = {pair.lr.stem for pair in _matched(own, place, scale) if pair.lr}
+                found |= {path for path in folders[place] if path.stem in small}
     return found
 
 
@@ -220,12 +221,20 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _matched(found: list[Path], folder: Path, scale: int) -> Iterator[PairFiles]:
-    by_stem = {path.stem: path for path in _pictures(folder)}
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for path in _pictures(folder):
+        by_stem[path.stem].append(path)
     for path in found:
         stems = [form.format(stem=path.stem, s=scale) for form in LR_STEMS]
-        partner = next((by_stem[stem] for stem in stems if stem in by_stem), None)
-        missing = "" if partner else f"{one_line(path)}: no LR of that name in {one_line(folder)}"
-        yield PairFiles(path.name, path, partner, missing)
+        several = next((by_stem[stem] for stem in stems if stem in by_stem), [])
+        fitting = [lr for lr in several if lr.suffix == path.suffix] or several
+        missing = ""
+        if not several:
+            missing = f"{one_line(path)}: no LR of that name in {one_line(folder)}"
+        elif len(fitting) > 1:
+            names = " and ".join(one_line(lr.name) for lr in fitting)
+            missing = f"{one_line(path)}: {names} in {one_line(folder)} may be its LR; keep one"
+        yield PairFiles(path.name, path, fitting[0] if fitting else None, missing)
 
 
 def _siblings(split: list[Path], found: list[Path], made: bool) -> Iterator[PairFiles]:

@@ -27,6 +27,7 @@ from reslift.report import (
     tag,
 )
 from reslift.report.html import Child
+from reslift.words import counted, signed
 
 FEWEST_FOR_CHARTS = 4
 TINY = 160
@@ -49,7 +50,7 @@ def render(result: Evaluation, subjects: Sequence[Subject], command: str, made: 
     return page(
         title,
         tag("h1", title),
-        tag("p", f"{len(result.rows)} images, {made}", class_="note"),
+        tag("p", f"{counted(len(result.rows), 'image')}, {made}", class_="note"),
         [verdict(s) for s in summaries if s.contender.name != BASELINE],
         section("Summary", summary_table(summaries), note=SUMMARY_NOTE),
         _trust(summaries),
@@ -74,20 +75,20 @@ def verdict(summary: Summary) -> Html:
     interval = ""
     if summary.interval is not None:
         low, high = summary.interval
-        interval = f", 95 % interval {low:+.2f} to {high:+.2f}"
+        interval = f", 95 % interval {signed(low)} to {signed(high)}"
     words = {
         "better": "is better than bicubic",
         "worse": "is worse than bicubic",
         "not distinguishable": "cannot be told from bicubic",
     }[kind]
     text = f" {words} on {summary.dataset}: "
-    images = f"{summary.images} image{'s' if summary.images != 1 else ''}"
+    images = counted(summary.images, "image")
     mood = {"better": " good", "worse": " bad"}.get(kind, "")
     return tag(
         "p",
         tag("b", name),
         text,
-        tag("b", f"{summary.gain:+.2f} dB"),
+        tag("b", f"{signed(summary.gain)} dB"),
         f"{interval} ({images})",
         class_=f"verdict{mood}",
     )
@@ -165,8 +166,8 @@ def _trust(summaries: Sequence[Summary]) -> Html | None:
 def _gain(summary: Summary) -> Html:
     interval = ""
     if summary.interval is not None:
-        interval = f" {summary.interval[0]:+.2f} to {summary.interval[1]:+.2f}"
-    return tag("span", tag("b", f"{summary.gain:+.2f}"), tag("small", interval))
+        interval = f" {signed(summary.interval[0])} to {signed(summary.interval[1])}"
+    return tag("span", tag("b", signed(summary.gain)), tag("small", interval))
 
 
 def _head(metric: Quantity) -> str:
@@ -182,7 +183,7 @@ def gain_charts(result: Evaluation) -> Html | None:
             c.name,
             [row.scores[BASELINE]["psnr_y"] for row in result.rows],
             [row.gain(c.name) for row in result.rows],
-            [f"{r.dataset}/{r.image}: {r.gain(c.name):+.2f} dB" for r in result.rows],
+            [f"{r.dataset}/{r.image}: {signed(r.gain(c.name))} dB" for r in result.rows],
         )
         for c in result.contenders[1:]
     ]
@@ -260,8 +261,8 @@ def subject_row(rank: int, subject: Subject, scale: int, *, errors: bool = True)
     ]
     if models:
         gain = row.gain(models[0])
-        mood = "good" if gain >= 0 else "bad"
-        title.append(tag("b", f"{gain:+.2f} dB", class_=f"gain {mood}"))
+        mood = "bad" if signed(gain).startswith("-") else "good"
+        title.append(tag("b", f"{signed(gain)} dB", class_=f"gain {mood}"))
     if not errors:
         return picture_row(title, pictures)
     if subject.overview is None:
@@ -335,7 +336,7 @@ def _image_table(result: Evaluation) -> Html:
             row.image,
             Cell(f"{row.width}×{row.height}", row.width * row.height),
             *(_cell(row.scores[n][k], m.decimals) for k, m in metrics.items() for n in names),
-            *(Cell(f"{row.gain(n):+.2f}", row.gain(n)) for n in names[1:]),
+            *(Cell(signed(row.gain(n)), row.gain(n)) for n in names[1:]),
             *(_cell(row.trust[n][k], q.decimals) for k, q in known.items() for n in names[1:]),
         ]
         for row in result.rows

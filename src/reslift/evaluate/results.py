@@ -136,16 +136,13 @@ class Evaluation:
 
 def summarise(dataset: str, contender: Contender, rows: Sequence[ImageRow]) -> Summary:
     """Means of a contender; an image where any contender's value is not finite is left out of the
-    mean of that metric."""
+    mean of that metric, and of the gain in PSNR-Y."""
     name = contender.name
-    means, kept = {}, 0
+    means = {}
     for metric in rows[0].scores[name]:
-        usable = [r for r in rows if all(math.isfinite(s[metric]) for s in r.scores.values())]
-        values = [row.scores[name][metric] for row in usable]
+        values = [row.scores[name][metric] for row in usable_rows(rows, metric)]
         means[metric] = float(np.mean(values)) if values else NAN
-        if metric == "psnr_y":
-            kept = len(values)
-    gains = [g for g in (row.gain(name) for row in rows) if math.isfinite(g)]
+    gains = [row.gain(name) for row in usable_rows(rows, "psnr_y")]
     times = [t for t in (row.ms_per_megapixel[name] for row in rows) if math.isfinite(t)]
     return Summary(
         dataset,
@@ -153,10 +150,15 @@ def summarise(dataset: str, contender: Contender, rows: Sequence[ImageRow]) -> S
         means,
         float(np.mean(gains)) if gains else NAN,
         None if name == BASELINE else bootstrap(gains),
-        kept,
+        len(gains),
         float(np.median(times)) if times else NAN,
         pooled([row.trust[name] for row in rows if name in row.trust]),
     )
+
+
+def usable_rows(rows: Sequence[ImageRow], metric: str) -> list[ImageRow]:
+    """Those where the metric of every contender is finite."""
+    return [r for r in rows if all(math.isfinite(s[metric]) for s in r.scores.values())]
 
 
 def pooled(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

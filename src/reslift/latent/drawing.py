@@ -57,7 +57,8 @@ def _colours(column: dict[str, Any]) -> list[Colour]:
         shades = [_rgb(colour) for colour in PALETTE]
         return [shades[v] if v < len(shades) else OTHER for v in column["values"]]
     span = column["high"] - column["low"] or 1
-    shares = [1.0 if v is None else (v - column["low"]) / span for v in column["values"]]
+    ends = {"∞": 1.0, "-∞": 0.0}
+    shares = [ends[v] if v in ends else (v - column["low"]) / span for v in column["values"]]
     return [blend(column["stops"], share) for share in shares]
 
 

@@ -168,8 +168,15 @@ def _column(
         "decimals": decimals,
         "low": round(low, 6),
         "high": round(high, 6),
-        "values": [round(v, 4) if math.isfinite(v) else None for v in values],
+        "values": [_value(v) for v in values],
     }
+
+
+def _value(value: float) -> float | str:
+    """What JSON can hold of it."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return round(value, 4)
 
 
 def unit_square(points: torch.Tensor) -> list[float]:

@@ -38,6 +38,8 @@ def prepare(folder: Path, *, overwrite: bool) -> None:
 def save(folder: Path, found: Exploration, command: str, *, overwrite: bool = False) -> list[Path]:
     """Make the folder, write all files and return their paths, the page first.
 
+    What an earlier look left there and this one does not have goes.
+
     Raises:
         OutputExists, OutputError: a file exists or cannot be written.
     """
@@ -52,6 +54,9 @@ def save(folder: Path, found: Exploration, command: str, *, overwrite: bool = Fa
         with atomic_write(folder / name, overwrite=overwrite) as temporary:
             Image.fromarray(pixels).save(temporary)
         paths.append(folder / name)
+    for name in FILES:  # of the look that was replaced, what this one has none of
+        if folder / name not in paths:
+            (folder / name).unlink(missing_ok=True)
     return paths
 
 

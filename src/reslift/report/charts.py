@@ -14,6 +14,8 @@ WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 12, 40
 SERIES_COLOURS = 6
 MOST_POINTS = 1200
+RULES = re.compile(r"^\.(?:chart (?!svg|figcaption)|s\d ).*$", re.MULTILINE)
+"""Of the page's style sheet, what styles the drawing; each rule is a line."""
 
 
 @dataclass(frozen=True)
@@ -229,13 +231,20 @@ def draw_chart(
 
 def as_file(chart: Html) -> str:
     """The picture of one chart as an SVG file of its own, in light colours."""
-    style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+    style = _own_rules((Path(__file__).parent / "page.css").read_text(encoding="utf-8"))
     image = re.search("<svg.*</svg>", chart, re.DOTALL)
     assert image is not None
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" width="{WIDTH}" '
     paper = ".chart { background: #fff; font-family: sans-serif; }"
     rules = f"<style><![CDATA[{style}\n{paper}]]></style>"
     return image[0].replace("<svg ", head, 1).replace(">", f">{rules}", 1) + "\n"
+
+
+def _own_rules(sheet: str) -> str:
+    """What a chart needs of the page's style, its colours put in: not every viewer knows names."""
+    colours = dict(re.findall(r"(--\w+): (#\w+)", sheet.partition("@media")[0]))
+    rules = re.sub(r" --swatch: [^;]+;", "", "\n".join(RULES.findall(sheet)))
+    return re.sub(r"var\((--\w+)\)", lambda name: colours[name[1]], rules)
 
 
 def _runs(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:

@@ -71,12 +71,12 @@
     }
     for (let n = 0; n < STEPS; n++) list.push({ colour: blend(c.stops, n / (STEPS - 1)), points: [] });
     c.values.forEach((v, i) => {
-      const t = v === null ? 1 : (v - c.low) / (c.high - c.low || 1);
+      const t = v === "∞" ? 1 : v === "-∞" ? 0 : (v - c.low) / (c.high - c.low || 1);
       list[Math.round(Math.min(Math.max(t, 0), 1) * (STEPS - 1))].points.push(i);
     });
     return list;
   };
-  const shown = (value, decimals) => (value === null ? "∞" : value.toFixed(decimals));
+  const shown = (value, decimals) => (typeof value === "string" ? value : value.toFixed(decimals));
 
   // Geometry: a map lies in the unit square, y upwards
   let width = 0, height = 0, screen = new Float32Array(2 * count);

@@ -128,7 +128,8 @@ def _cell(column: Column, value: Child | Cell) -> Html:
         "td",
         cell.shown,
         class_=" ".join(words) or None,
-        data_order=repr(cell.order) if cell.order is not None else None,
+        # JavaScript reads inf as no number.
+        data_order=None if cell.order is None else repr(cell.order).replace("inf", "Infinity"),
     )
 
 

@@ -3,7 +3,8 @@
 
 function order(row, column) {
   const cell = row.cells[column];
-  const text = cell.dataset.order ?? cell.textContent.trim();
+  if (cell.dataset.order !== undefined) return Number(cell.dataset.order);
+  const text = cell.textContent.trim();
   const number = Number.parseFloat(text);
   return Number.isNaN(number) || !/^[-+−]?[\d.]/.test(text) ? text : number;
 }
@@ -79,7 +80,8 @@ if (subjects.length) {
   const open = (number, clicked) => {
     current = (number + subjects.length) % subjects.length;
     pictures = [...subjects[current].querySelectorAll("img[data-label]")];
-    title.textContent = subjects[current].querySelector("header b")?.textContent ?? "";
+    const head = subjects[current].querySelector("header");
+    title.textContent = (head.querySelector("b") ?? head).textContent;
     fill(left, "left", 0);
     fill(right, "right", pictures.length - 1);
     if (clicked && !["left", "right"].includes(clicked.dataset.side))

@@ -14,7 +14,7 @@ from reslift.uncertainty.fitting import FitPart, Judged, fit_head
 from reslift.uncertainty.head import ScaleHead
 from reslift.uncertainty.mapping import half_widths, log_scales
 from reslift.uncertainty.shades import Shades
-from reslift.uncertainty.store import Judge, attach, load_judge
+from reslift.uncertainty.store import Judge, attach, load_judge, not_calibrated
 
 __all__ = [
     "LEVELS",
@@ -30,4 +30,5 @@ __all__ = [
     "half_widths",
     "load_judge",
     "log_scales",
+    "not_calibrated",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from reslift.checkpoint import CARD_KEY, EXTRA_PREFIX, read_card
-from reslift.errors import CheckpointError, one_line
+from reslift.checkpoint import CARD_KEY, EXTRA_PREFIX, Card, read_card, zoo
+from reslift.errors import CheckpointError, UsageError, one_line
 from reslift.files import atomic_write
 from reslift.uncertainty.conformal import Calibration
 from reslift.uncertainty.head import ScaleHead
@@ -69,6 +70,15 @@ def load_judge(checkpoint: Path) -> Judge | None:
         ) from error
     head.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Judge(head.eval(), calibration)
+
+
+def not_calibrated(source: Path | object, card: Card) -> UsageError:
+    """The error of a model without intervals: how to get them, by the name that finds it again."""
+    named = card.name
+    if isinstance(source, Path) and source not in zoo().values():
+        named = str(source)
+    how = f"`reslift calibrate {one_line(shlex.quote(named))} --data DIR` does it"
+    return UsageError(f"the model {one_line(card.name)} is not calibrated; {how}")
 
 
 def _small(value: Any) -> int:
