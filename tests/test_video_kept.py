@@ -11,7 +11,8 @@ from reslift.errors import UsageError
 from reslift.media import Wishes
 from reslift.media.video import shown, timecode
 from reslift.media.video.boxes import SEGMENT
-from reslift.media.video.encode import CODECS, ONLY_LISTED, SAMPLINGS
+from reslift.media.video.codecs import CODECS
+from reslift.media.video.encode import ONLY_LISTED, SAMPLINGS
 from reslift.media.video.verify import compare
 from reslift.media.video.work import enlarge
 from small_models import bicubic_lift, made

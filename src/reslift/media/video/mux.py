@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from reslift.errors import OutputError, one_line
 from reslift.files import CANNOT_WRITE
 from reslift.media.video import streams, timecode
+from reslift.media.video.codecs import FORMATS
 from reslift.media.video.cut import Cut, Stretch
-from reslift.media.video.encode import FORMATS, Encoding
+from reslift.media.video.encode import Encoding
 from reslift.media.video.kept import Said, unmarked, unplaced
 from reslift.media.video.parts import Part
 from reslift.media.video.probe import Clip, opened, picture_stream, whole_packets
