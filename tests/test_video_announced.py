@@ -162,7 +162,7 @@ def test_a_recording_that_breaks_off_within_an_element(clusters, upscaler, tmp_p
         last = [(p.pos, p.size) for p in container.demux(video=0) if p.size][-3:]
     data = source.read_bytes()
     source.write_bytes(data[: last[0][0] + last[0][1] // 2])
-    with pytest.raises(InputError, match="truncated, the file ends .* too early"):
+    with pytest.raises(InputError, match=r"truncated, the file ends .* too early"):
         enlarge(upscaler, source, target, Wishes())
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
     assert enlarge(upscaler, source, target, Wishes(allow_truncated=True)).tally.shots >= 17
