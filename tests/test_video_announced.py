@@ -9,6 +9,7 @@ import pytest
 
 from reslift.errors import InputError
 from reslift.media import Wishes
+from reslift.media.video.boxes import SEGMENT, missing_bytes
 from reslift.media.video.work import enlarge
 from small_models import bicubic_lift, made
 from video_samples import read, write
@@ -131,3 +132,37 @@ def test_a_part_of_a_file(name, upscaler, tmp_path):
     source = write(tmp_path / name, times=TIMES)
     for wishes in (Wishes(end=0.1), Wishes(start=0.7), Wishes(start=0.2, end=0.3)):
         assert enlarge(upscaler, source, tmp_path / f"b{wishes.start}-{name}", wishes).tally.shots
+
+
+def recording(path, clusters):
+    """Matroska as it is recorded: the segment, and with `clusters` each cluster, has no length."""
+    options = {"live": "1"} if clusters else {}
+    with av.open(str(path), "w", format="matroska", container_options=options) as out:
+        video = out.add_stream("libx264", rate=25, options={"bf": "0", "g": "4"})
+        video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
+        for place in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 48, 3), place * 9, np.uint8), "rgb24")
+            frame.pts, frame.time_base = place, Fraction(1, 25)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    data = path.read_bytes()
+    place = data.index(SEGMENT) + len(SEGMENT)
+    path.write_bytes(data[:place] + b"\x01" + b"\xff" * 7 + data[place + 8 :])
+    return path
+
+
+@pytest.mark.parametrize("clusters", [False, True])
+def test_a_recording_that_breaks_off_within_an_element(clusters, upscaler, tmp_path):
+    source, target = recording(tmp_path / "a.mkv", clusters), tmp_path / "b.mkv"
+    assert missing_bytes(source) == 0
+    enlarge(upscaler, source, target, Wishes())
+    assert len(read(target)[0]) == 20
+    target.unlink()
+    with av.open(str(source)) as container:
+        last = [(p.pos, p.size) for p in container.demux(video=0) if p.size][-3:]
+    data = source.read_bytes()
+    source.write_bytes(data[: last[0][0] + last[0][1] // 2])
+    with pytest.raises(InputError, match=r"truncated, the file ends .* too early"):
+        enlarge(upscaler, source, target, Wishes())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+    assert enlarge(upscaler, source, target, Wishes(allow_truncated=True)).tally.shots >= 17

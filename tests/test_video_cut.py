@@ -239,3 +239,12 @@ def test_a_language_without_a_word_is_told(code, name, upscaler, tmp_path):
     assert len(notes) == 2
     assert all(f"the language {code} of" in note for note in notes)
     assert all("tags language differ" in finding for finding in compare(source, tmp_path / name))
+
+
+def test_a_cover_picture_that_mov_has_no_place_for_is_told(upscaler, tmp_path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 20), (9, 99, 200)).save(buffer, "JPEG")
+    source, target = with_cover(tmp_path / "a.mp4", buffer.getvalue()), tmp_path / "b.mov"
+    (note,) = enlarge(upscaler, source, target, Wishes()).notes
+    assert "mjpeg" in note and "only .mp4 and .mkv hold cover pictures" in note
+    assert packets(target, "audio")[0] == packets(source, "audio")[0]

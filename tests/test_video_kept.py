@@ -11,7 +11,8 @@ from reslift.errors import UsageError
 from reslift.media import Wishes
 from reslift.media.video import shown, timecode
 from reslift.media.video.boxes import SEGMENT
-from reslift.media.video.encode import CODECS, ONLY_LISTED, SAMPLINGS
+from reslift.media.video.codecs import CODECS
+from reslift.media.video.encode import ONLY_LISTED, SAMPLINGS
 from reslift.media.video.verify import compare
 from reslift.media.video.work import enlarge
 from small_models import bicubic_lift, made
@@ -329,7 +330,7 @@ def with_box(path, walk, names, added):
                 piece = shown.Piece(b"", piece.start + 8, piece.end)
     data[piece.end : piece.end] = added
     for piece in reversed(chain):
-        ebml = walk is shown._elements
+        ebml = walk is shown.elements
         at = data.rfind(piece.name, 0, piece.start) + len(piece.name) if ebml else piece.start - 8
         wide = piece.start - at if ebml else 4
         size = int.from_bytes(data[at : at + wide], "big") + len(added)
@@ -348,7 +349,7 @@ PIXEL_CROP = b"\x54\xaa\x81\x0a\x54\xbb\x81\x06\x54\xcc\x81\x08\x54\xdd\x81\x10"
     ("name", "walk", "names", "added"),
     [
         ("a.mov", shown._boxes, (b"moov", b"trak", *shown.TO_SAMPLES, b"avc1"), APERTURE),
-        ("a.mkv", shown._elements, (SEGMENT, shown.TRACKS, shown.TRACK, shown.VIDEO), PIXEL_CROP),
+        ("a.mkv", shown.elements, (SEGMENT, shown.TRACKS, shown.TRACK, shown.VIDEO), PIXEL_CROP),
     ],
     ids=["clap", "PixelCrop"],
 )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from reslift import machine
-from reslift.errors import OutputError, ResliftError
+from reslift.errors import InputError, OutputError, ResliftError
 from reslift.media import Wishes
 from reslift.media.video import parts
 from reslift.media.video.encode import Encoder, choose
@@ -263,3 +263,34 @@ def test_x264_keeps_from_avx512(source, tmp_path, monkeypatch, known):
     monkeypatch.setattr(machine, "has_avx512", lambda: known)
     encoding, _ = choose(probe(source), tmp_path / "b.mp4", (96, 64), None, None)
     assert ("asm=AVX2" in encoding.options.get("x264-params", "")) is known
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["written", "replaced"])
+def test_a_clip_that_changes_meanwhile(replaced, source, tmp_path):
+    """Its pictures would stand beside the sound of another."""
+    target, old = tmp_path / "b.mp4", source.read_bytes()
+    other = write(tmp_path / "new.mp4", times=TIMES, sound="aac", stills=(0,))
+
+    def change(pixels):
+        if replaced and other.exists():
+            other.replace(source)
+        elif not replaced:
+            source.write_bytes(old + b"\0\0\0\x0cfreemore")
+
+    with pytest.raises(InputError, match=r"a\.mp4: it changed while it was enlarged"):
+        enlarge(made(small_lift(2)), source, target, Wishes(), change)
+    assert not target.exists() and not list(tmp_path.glob(".*"))
+    source.write_bytes(old)
+    enlarge(made(small_lift(2)), source, target, Wishes())
+    assert len(read(target)[0]) == len(TIMES)
+
+
+@pytest.mark.parametrize("length", [200, 251])
+def test_names_as_long_as_they_may_be(length, tmp_path):
+    short = write(tmp_path / "a.mp4", times=TIMES[:2])
+    target = tmp_path / ("ä" * (length // 2) + "n" * (length % 2) + ".mp4")
+    failing = Failing(made(small_lift(2)), 0)
+    with pytest.raises(ResliftError):
+        enlarge(failing, short, target, Wishes())
+    assert enlarge(made(small_lift(2)), short, target, Wishes()).tally.shots == 2
+    assert sorted(tmp_path.iterdir()) == sorted([short, target])

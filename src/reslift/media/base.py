@@ -91,7 +91,7 @@ class Wishes:
         overviews: whether a GeoTIFF gets smaller copies; None is like the source.
         separate_bands: each band of a GeoTIFF goes through the network alone, colours too.
         classes: numbers of bands of a GeoTIFF, "1,3", whose values name classes and are repeated.
-        codec, crf: of a video, an entry of `media.video.encode.CODECS` and its quality, 0 the best;
+        codec, crf: of a video, an entry of `media.video.codecs.CODECS` and its quality, 0 the best;
             None for what suits the target and the source.
         start, end: seconds of a video from its beginning, None for all of it.
         deinterlace: the half pictures of an interlaced video are made whole first.

@@ -6,6 +6,7 @@
     steady ─ noise over time          overlap ─ three steps at once    encode, parts ─ segments
     mux, streams ─ join, copy         work ─ from end to end           verify ─ compare two files
     shape ─ sides, pixel aspect       kept ─ tags that are lost        shots ─ one frame, its length
+    codecs ─ what goes into what
 """
 
 from __future__ import annotations

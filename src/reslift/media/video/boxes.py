@@ -24,6 +24,8 @@ PICTURES = (
     b"jxl ",
 )
 MOST_BOXES = 100_000
+MOST_ELEMENTS = 10 * MOST_BOXES
+LONGEST_NAME = 4
 
 
 def demuxer(head: bytes) -> str | None:
@@ -45,7 +47,7 @@ def missing_bytes(path: Path) -> int:
         if kind == "mov":
             end = _boxes_end(file, size)
         elif kind == "matroska":
-            end = _segment_end(file)
+            end = _segment_end(file, size)
         else:
             file.seek(4)
             end = 8 + int.from_bytes(file.read(4), "little")
@@ -70,15 +72,34 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
     return place
 
 
-def _segment_end(file: BinaryIO) -> int:
-    """Where the first segment of Matroska says that it ends; 0 where it does not say."""
+def _segment_end(file: BinaryIO, size: int) -> int:
+    """Where the first segment of Matroska says that it ends, or else the last element in it."""
     file.seek(4)
     length = vint(file)
     file.seek(file.tell() + (length or 0))
     if file.read(4) != SEGMENT:
         return 0
     length = vint(file)
-    return 0 if length is None else file.tell() + length
+    return _elements_end(file, size) if length is None else file.tell() + length
+
+
+def _elements_end(file: BinaryIO, size: int) -> int:
+    """Of a recording, in which clusters may be as open as the segment is: they are entered."""
+    end = file.tell()
+    for _ in range(MOST_ELEMENTS):
+        file.seek(end)
+        first = file.read(1)
+        if not first:
+            return end
+        width = 9 - first[0].bit_length()
+        if width > LONGEST_NAME:
+            return size  # no element: what is damaged is found by reading it
+        file.seek(end + width)
+        length = vint(file)
+        end = max(file.tell(), end + width + 1) + (length or 0)
+        if end > size:
+            return end
+    return size
 
 
 def vint(file: BinaryIO) -> int | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from operator import gt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reslift import machine
-from reslift.errors import UsageError, look_up, one_line
+from reslift.errors import UsageError, look_up
+from reslift.media.video import codecs
+from reslift.media.video.codecs import Codec
 from reslift.media.video.color import (
     BT601,
     BT709,
@@ -32,22 +32,10 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
 
-FORMATS = {
-    ".mkv": "matroska",
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".webm": "webm",
-}
-"""FFmpeg's muxer for each suffix that is written."""
-
 THREADS = 4
-LEAST_OF_X265 = 64
 SAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0"}
 NAMES = {BT601: "601", BT709: "709"}
 FASTEST = 1000
-IDENTITY = 0
-"""The matrix of RGB, which gray pictures may have too."""
 TELLS_LIGHT = ("libx264", "libx265", "libsvtav1")
 ONLY_LISTED = {
     "libvpx-vp9": {"yuva422p", "yuva444p", "gbrap"},
@@ -59,36 +47,6 @@ SLICES = (4, *sorted({h * v for v in range(2, 11) for h in range(v, 2 * v + 1)} 
 LONG_BEFORE = 10_000
 STEADY_X264 = "asm=AVX2"
 """x264's macroblock tree in AVX-512 gives other bits once in some hundred runs; in AVX2 never."""
-
-
-@dataclass(frozen=True)
-class Codec:
-    """One way to compress: FFmpeg's encoder, its range of crf and the default, fixed options.
-
-    crf None: lossless, without a choice. least, most: of width and height, what it takes.
-    """
-
-    library: str
-    crf: int | None
-    worst: int
-    options: tuple[tuple[str, str], ...] = ()
-    least: int = 1
-    most: tuple[int, int] = (2**30, 2**30)
-
-
-CODECS: dict[str, Codec] = {
-    "h264": Codec("libx264", 17, 51, (("preset", "medium"),), most=(16384, 16384)),
-    "h265": Codec("libx265", 18, 51, (("preset", "fast"),)),
-    "vp9": Codec(
-        "libvpx-vp9",
-        22,
-        63,
-        (("b", "0"), ("deadline", "good"), ("cpu-used", "4"), ("row-mt", "1")),
-        most=(65536, 65536),
-    ),
-    "av1": Codec("libsvtav1", 22, 63, (("preset", "8"),), least=4, most=(16384, 8704)),
-    "ffv1": Codec("ffv1", None, 0, (("level", "3"), ("slices", "4"), ("g", "1"))),
-}
 
 
 @dataclass(frozen=True)
@@ -120,21 +78,22 @@ def choose(
         codec, crf: as asked for; None for what suits the target and the bits of the clip.
 
     Raises:
-        UsageError: no such codec, it cannot go into the target, or crf is out of its range.
+        UsageError: no such codec, it cannot go into the target or say its colours there, or crf is
+        out of its range.
     """
     source = conversion(clip)
-    deep, container = source.layout.bits > 8, FORMATS[target.suffix.lower()]
-    name = codec or _default(container, deep, min(size) < LEAST_OF_X265)
-    chosen = look_up(name, CODECS, "codec")
-    _check(name, chosen, container, target, crf)
-    _check_sides(name, chosen, size)
+    deep, container = source.layout.bits > 8, codecs.FORMATS[target.suffix.lower()]
+    name = codec or _default(container, deep, min(size) < codecs.LEAST_OF_X265)
+    chosen = look_up(name, codecs.CODECS, "codec")
+    codecs.check(name, target, crf)
+    codecs.check_sides(name, size)
     layout, format, notes = _format(chosen, source.layout, size)
     tags = clip.colors
     if source.layout.kind == "rgb" and layout.kind == "yuv":
         tags = replace(tags, range=LIMITED, matrix=BT709)
         kept = SAMPLINGS[layout.across, layout.down]
         notes.append(f"RGB is kept as YUV {kept} by BT.709, because this codec has no RGB")
-    elif layout.kind == "yuv" and tags.matrix == IDENTITY:
+    elif layout.kind == "yuv" and tags.matrix == codecs.IDENTITY:
         tags = replace(tags, matrix=UNSPECIFIED)
     matrix = matrix_of(tags, clip.width, clip.height)
     if layout.kind == "yuv" and tags.matrix == UNSPECIFIED and matrix != matrix_of(tags, *size):
@@ -154,6 +113,7 @@ def choose(
     full = source.full and (source.layout.kind, layout.kind) != ("rgb", "yuv")
     if full and tags.range != FULL:
         tags = replace(tags, range=FULL)
+    codecs.check_colors(name, target, layout, tags)
     target_conversion = Conversion(layout, matrix, full, source.centred)
     quality = chosen.crf if crf is None else crf
     options = dict(chosen.options) | ({} if quality is None else {"crf": str(quality)})
@@ -177,35 +137,6 @@ def _default(container: str, deep: bool, tiny: bool) -> str:
     if container == "webm":
         return "av1" if deep else "vp9"
     return "h265" if deep and not tiny else "h264"
-
-
-def _check(name: str, codec: Codec, container: str, target: Path, crf: int | None) -> None:
-    import av
-
-    with av.open(io.BytesIO(), "w", format=container) as empty:
-        if codec.library not in empty.supported_codecs:
-            raise UsageError(
-                f"{one_line(target)}: {target.suffix} cannot hold --codec {name}; "
-                "use another suffix, such as .mkv, or another codec"
-            )
-    if crf is not None and codec.crf is None:
-        raise UsageError(f"--crf {crf}: {name} is lossless; leave --crf out")
-    if crf is not None and not 0 <= crf <= codec.worst:
-        raise UsageError(f"--crf {crf}: {name} takes 0 (best) to {codec.worst}")
-
-
-def _check_sides(name: str, codec: Codec, size: tuple[int, int]) -> None:
-    if codec.library == "libx265" and min(size) < LEAST_OF_X265:
-        raise UsageError(
-            f"--codec {name}: x265 damages memory below {LEAST_OF_X265} pixels a side, and the "
-            f"result has {size[0]}x{size[1]}; use h264"
-        )
-    if min(size) < codec.least or any(map(gt, size, codec.most)):
-        other = "ffv1 into .mkv" if name == "vp9" else "vp9"
-        raise UsageError(
-            f"--codec {name} takes sides from {codec.least} to {codec.most[0]}x{codec.most[1]}, "
-            f"and the result has {size[0]}x{size[1]}; use --codec {other}"
-        )
 
 
 def _slices(format: str, size: tuple[int, int]) -> str:

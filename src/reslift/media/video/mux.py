@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from reslift.errors import OutputError, one_line
 from reslift.files import CANNOT_WRITE
-from reslift.media.video import streams, timecode
+from reslift.media.video import streams, timecode, wide
+from reslift.media.video.codecs import FORMATS
 from reslift.media.video.cut import Cut, Stretch
-from reslift.media.video.encode import FORMATS, Encoding
+from reslift.media.video.encode import Encoding
 from reslift.media.video.kept import Said, unmarked, unplaced
 from reslift.media.video.parts import Part
 from reslift.media.video.probe import Clip, opened, picture_stream, whole_packets
@@ -85,6 +86,8 @@ def join(
         copied = _copied(clip.path, source, copies, stretch)
         filled = _interleave(output, _pictures(parts, video, muxer, clip.time_base, shift), copied)
         output.close()
+    if muxer in COARSE:
+        notes += wide.told(into, muxer, encoding.aspect)
     given, empty = streams.without_empty(given, filled, muxer, whole=stretch == Stretch())
     notes += empty
     notes += _changed(into, muxer, (first - shift) * clip.time_base, tags, given)

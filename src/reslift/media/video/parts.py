@@ -32,6 +32,8 @@ from reslift.media.video.shots import Shot
 PIXELS = 250_000_000
 FEWEST, MOST = 24, 250
 KEY = "key.json"
+LONGEST_NAME = 255
+"""Bytes, on nearly every file system."""
 
 Times = list[tuple[int, int]]
 
@@ -49,6 +51,14 @@ def segment_length(width: int, height: int) -> int:
     return max(FEWEST, min(MOST, PIXELS // (width * height)))
 
 
+def folder_name(name: str) -> str:
+    """Of the folder of parts of a result; a name that would be too long is told by its digest."""
+    own, encoded = f".{name}.reslift-parts", name.encode("utf-8", "surrogateescape")
+    if len(encoded) + len(own) - len(name) <= LONGEST_NAME:
+        return own
+    return f".{hashlib.sha256(encoded).hexdigest()}.reslift-parts"
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
@@ -63,7 +73,7 @@ class Parts:
     """
 
     def __init__(self, target: Path, key: Mapping[str, object], length: int) -> None:
-        self.folder = target.with_name(f".{target.name}.reslift-parts")
+        self.folder = target.with_name(folder_name(target.name))
         self.length = length
         text = json.dumps({**key, "segment": length}, sort_keys=True, default=str)
         try:

@@ -63,12 +63,12 @@ def _matroska(
     file: BinaryIO, whole: Piece, place: int, sides: tuple[int, int]
 ) -> tuple[int, int] | None:
     """place: of the track among those for pictures."""
-    videos = _below(_elements, file, whole, SEGMENT, TRACKS, TRACK, VIDEO)
+    videos = _below(elements, file, whole, SEGMENT, TRACKS, TRACK, VIDEO)
     video = next(itertools.islice(videos, place, None), None)
     if video is None:
         return None
     shown = list(sides)
-    for one in _elements(file, video.start, video.end):
+    for one in elements(file, video.start, video.end):
         if one.name in CUTS:
             shown[CUTS[one.name]] -= _number(file, one)
     return shown[0], shown[1]
@@ -102,7 +102,7 @@ def _below(walk: Walk, file: BinaryIO, piece: Piece, *names: bytes) -> Iterator[
             yield from _below(walk, file, one, *names[1:]) if names[1:] else (one,)
 
 
-def _elements(file: BinaryIO, at: int, end: int) -> Iterator[Piece]:
+def elements(file: BinaryIO, at: int, end: int) -> Iterator[Piece]:
     for _ in range(MOST):
         if at >= end:
             return

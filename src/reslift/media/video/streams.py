@@ -285,6 +285,8 @@ def _refusal(stream: Stream, muxer: str) -> str | None:
         return "only .mkv holds attachments"
     if is_cover_for(stream, muxer):
         return None
+    if is_cover(stream) and muxer == "mov":  # which would drop it unsaid
+        return "only .mp4 and .mkv hold cover pictures"
     if stream.type == "data" and TIME_CODE in stream.metadata:
         return "no video stream has its time code"
     trial: Any = None

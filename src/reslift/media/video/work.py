@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COLOURS, WITH_ALPHA = 3, (2, 4)
+CHANGED = "it changed while it was enlarged; enlarge it again once it is finished"
 _log = logging.getLogger(__name__)
 
 
@@ -62,9 +63,9 @@ def enlarge(
     """Enlarge `source` into `target`; segments that an earlier run finished are taken over.
 
     Raises:
-        InputError: damaged, cut off, interlaced without `wishes.deinterlace`. UsageError: a codec
-        or a time that cannot be. LimitError: too many frames. OutputError: target cannot be
-        written. Finished segments stay beside the target for the next run.
+        InputError: damaged, cut off, changed meanwhile, interlaced without `wishes.deinterlace`.
+        UsageError: a codec or a time that cannot be. LimitError: too many frames. OutputError:
+        target cannot be written. Finished segments stay beside the target for the next run.
     """
     clip = probe(source)
     _refuse(clip, wishes)
@@ -75,6 +76,7 @@ def enlarge(
     enlarger.limits.check("output_pixels", size[0] * size[1], f"{one_line(source)} enlarged")
     encoding, notes = choose(clip, target, size, wishes.codec, wishes.crf)
     ratio = Regrid(clip.width, clip.height, *size).ratio
+    seen = _state(source)
     parts = Parts(target, _key(enlarger, source, selection, encoding), segment_length(*size))
     frames = Frames(clip, selection, parts.is_done, enlarger.limits)
     # What a codec did to the input is better not agreed with; the result's ends the agreement.
@@ -96,6 +98,9 @@ def enlarge(
                 wishes.strip_metadata,
                 told(enlarger, source, wishes, exact=exact, ratios=(ratio,)),
             )
+            if _state(source) != seen:  # pictures of one clip with the sound of another
+                parts.remove()
+                raise InputError(f"cannot use {one_line(source)}: {CHANGED}")
     parts.remove()
     _log.info("%s: %s, %s", one_line(source), frames.tally, seconds)
     return Outcome((*notes, *frames.tally.notes(), *muxed), frames.tally, seconds)
@@ -130,6 +135,14 @@ def _refuse(clip: Clip, wishes: Wishes) -> None:
             raise UsageError(f"--{name} {bound}: give seconds from 0 up, or like 1:02:03.5")
     if wishes.start is not None and wishes.end is not None and wishes.end <= wishes.start:
         raise UsageError(f"--end {wishes.end} is not after --start {wishes.start}")
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file's content; None where there is no file any more."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return None
 
 
 def _key(
