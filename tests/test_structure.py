@@ -54,7 +54,8 @@ LAYERS = {
             "media",
         ),
         *("features", "adversary", "objective", "uncertainty", "likeness", "faces"),
-        *("run", "start", "stepper", "teacher", "optimisers", "validation", "watcher", "advice"),
+        *("run", "start", "stepper", "teacher", "symmetry", "optimisers", "validation"),
+        *("watcher", "advice"),
     },
     "ground": {
         "pixels",

@@ -17,7 +17,7 @@ from reslift.models import MODELS, Lift, SRModel
 from reslift.recipe import Recipe, parse
 from reslift.run import Run
 from reslift.start import complete, start_model
-from reslift.symmetry import Symmetry
+from reslift.symmetry import Symmetry, order_of
 from reslift.train import fit
 from small_models import small
 
@@ -125,6 +125,12 @@ def test_what_continues_from_it_is_symmetric_too(trained: Path) -> None:
     chosen = complete(parse({**tree, "init": str(trained / "last.safetensors")}, "test"))
     assert chosen.model.symmetry == 8
     assert apart(start_model(chosen), 8) < 2e-5
+
+
+@pytest.mark.parametrize("part", [None, [], {}, {"symmetry": 3}, {"symmetry": "8"}])
+def test_cards_that_say_nothing_of_it_stand_for_none(part: object) -> None:
+    assert order_of({"model": part}) == 1
+    assert order_of({"model": {"symmetry": 8}}) == 8
 
 
 def test_without_symmetry_nothing_is_alike() -> None:
