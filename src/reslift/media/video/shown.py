@@ -103,6 +103,7 @@ def _below(walk: Walk, file: BinaryIO, piece: Piece, *names: bytes) -> Iterator[
 
 
 def elements(file: BinaryIO, at: int, end: int) -> Iterator[Piece]:
+    """Those of Matroska from one place in a file to another, and none below them."""
     for _ in range(MOST):
         if at >= end:
             return
