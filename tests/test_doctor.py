@@ -156,7 +156,7 @@ def checkpoint(path, *, body: int = 16, promised: int = 16, metadata: object = N
 def test_check_checkpoint(tmp_path):
     path = tmp_path / "a.safetensors"
     checkpoint(path, metadata={"reslift": "{}"})
-    assert check_checkpoint(path).startswith("1 tensors")
+    assert check_checkpoint(path).startswith("1 tensor,")
     checkpoint(path, metadata={"reslift": "{}"}, body=15)
     with pytest.raises(ValueError, match="bytes"):
         check_checkpoint(path)
