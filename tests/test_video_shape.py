@@ -1,5 +1,6 @@
 """Videos at any size: even sides, the shape that players show, frames, sound and resume."""
 
+import struct
 from fractions import Fraction
 
 import av
@@ -124,6 +125,21 @@ def test_a_turned_video_is_sized_as_it_is_seen(tmp_path):
     assert enlarge(at(Size(sides=(72, 96))), source, target, Wishes()).notes == ()
     assert read(target)[1][0].shape == (72, 96, 3)
     assert compare(source, target) == ()
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_a_slanted_display_is_kept_or_told(suffix, tmp_path):
+    upright = write(tmp_path / "a.mp4", size=(48, 36), rotation=90, times=VFR[:2])
+    data = bytearray(upright.read_bytes())
+    before = struct.pack(">9i", *probe(upright).matrix)
+    assert data.count(before) == 1
+    slanted = (1 << 16, 1 << 24, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    source = tmp_path / "b.mp4"
+    source.write_bytes(data.replace(before, struct.pack(">9i", *slanted)))
+    target = tmp_path / f"c{suffix}"
+    notes = enlarge(at(Size(scale=2)), source, target, Wishes()).notes
+    told = [note for note in notes if "slanted" in note]
+    assert (probe(target).matrix, len(told)) == ((None, 1) if suffix == ".mkv" else (slanted, 0))
 
 
 def test_a_named_odd_side_is_kept_and_what_that_costs_is_said(tmp_path):

@@ -23,7 +23,7 @@ from reslift.media.video.cut import Cut, Stretch
 from reslift.media.video.encode import Encoding
 from reslift.media.video.kept import Said, unmarked, unplaced
 from reslift.media.video.parts import Part
-from reslift.media.video.probe import Clip, opened, picture_stream, whole_packets
+from reslift.media.video.probe import Clip, opened, picture_stream, probe, whole_packets
 from reslift.media.video.shown import hidden_note
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reslift.provenance import Record
 
 MILLISECOND = Fraction(1, 1000)
+SLANTED = "Matroska and WebM say turns alone; use .mp4 or .mov"
 COARSE = ("matroska", "webm")
 
 
@@ -88,6 +89,8 @@ def join(
         output.close()
     if muxer in COARSE:
         notes += wide.told(into, muxer, encoding.aspect)
+    if clip.matrix is not None and probe(into).matrix is None:
+        notes.append(f"how the picture is turned or slanted when shown is not kept: {SLANTED}")
     given, empty = streams.without_empty(given, filled, muxer, whole=stretch == Stretch())
     notes += empty
     notes += _changed(into, muxer, (first - shift) * clip.time_base, tags, given)
