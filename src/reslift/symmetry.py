@@ -85,7 +85,7 @@ class Symmetry:
         """Whether weights within an orbit differ by more than rounding."""
         for name, orbit in self._orbits.items():
             weight = model.get_parameter(name).detach()
-            mean = weight.contiguous().view(-1)[orbit.to(weight.device)].mean(0).view(weight.shape)
+            mean = _means(weight, orbit.to(weight.device))
             if (weight - mean).norm() > TOLERANCE * weight.norm():
                 return True
         return False
@@ -98,7 +98,7 @@ class Symmetry:
                 continue
             if orbit.device != gradient.device:
                 orbit = self._orbits[name] = orbit.to(gradient.device)
-            gradient.copy_(gradient.contiguous().view(-1)[orbit].mean(0).view(gradient.shape))
+            gradient.copy_(_means(gradient, orbit))
 
     def _orbit(self, weight: Tensor, given: Planes, taken: Planes) -> Tensor:
         """(order, N) int64: for each of a layer's N weights where every position finds it."""
@@ -129,6 +129,11 @@ class Symmetry:
         comes = goes.argsort()
         every = torch.arange(channels)
         return every // self.order * self.order + comes[every % self.order]
+
+
+def _means(values: Tensor, orbit: Tensor) -> Tensor:
+    """For each value the mean over its orbit, in the shape of the values."""
+    return values.contiguous().view(-1)[orbit].mean(0).view(values.shape)
 
 
 def _turned(squares: Tensor, code: int) -> Tensor:
