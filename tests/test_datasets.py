@@ -17,14 +17,15 @@ from skimage import data
 
 from medical_samples import dicom, volume, waves
 from reslift.cli import main
-from reslift.datasets import DATASETS, ImageSet, Splits, drawn
+from reslift.datasets import DATASETS, ImageSet, Splits, paints
 from reslift.datasets import decode as decoding
 from reslift.datasets.base import divide
 from reslift.datasets.cifar10 import CLASSES, read_batches
 from reslift.datasets.collage import collage_set
 from reslift.datasets.decode import decode, decode_all, to_square
 from reslift.datasets.download import SOURCES, Archive, Source, get
-from reslift.datasets.drawn import OUTLINES, PAINTS, draw, drawn_set
+from reslift.datasets.drawn import OUTLINES, draw, drawn_set
+from reslift.datasets.paints import PAINTS
 from reslift.datasets.turned import turned, turned_set, upright
 from reslift.errors import (
     InputError,
@@ -463,14 +464,31 @@ def test_drawn_pictures_hold_edges_and_shades_of_all_kinds() -> None:
 
 @pytest.mark.parametrize("paint", PAINTS)
 def test_every_paint_is_shares_of_two_colours(paint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawn, "PAINTS", {paint: 1.0})
+    monkeypatch.setattr(paints, "PAINTS", {paint: 1.0})
     spread = []
     for seed in range(12):
-        share = drawn.blend(np.random.default_rng(seed), 70, 50)
+        share = paints.blend(np.random.default_rng(seed), 70, 50)
         assert share.shape == (70, 50) and share.dtype == np.float32
         assert share.min() >= 0 and share.max() <= 1
         spread.append(share.std())
     assert (np.mean(spread) > 0.1) == (paint != "flat")
+
+
+def test_strands_are_long_one_way_and_short_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paints, "PAINTS", {"strands": 1.0})
+    for seed in range(6):
+        share = paints.blend(np.random.default_rng(seed), 200, 200)
+        down, right = np.gradient(share)
+        tensor = np.cov(np.stack([down.ravel(), right.ravel()]))
+        least, most = np.linalg.eigvalsh(tensor)
+        assert most > 2 * least, seed
+
+
+def test_what_is_bent_does_not_fold_over_itself() -> None:
+    for seed in range(20):
+        folds = paints._folds(np.random.default_rng(seed), 300, 200)
+        assert folds.shape == (300, 200) and folds.std() > 0
+        assert max(np.abs(np.diff(folds, axis=axis)).max() for axis in (0, 1)) < 1
 
 
 def photographs(*pictures: np.ndarray) -> ImageSet:

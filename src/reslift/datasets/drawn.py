@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from reslift.datasets.base import ImageSet
+from reslift.datasets.paints import Floats, Rng, blend, one_of
 
 SIDE = 1024
 FINER = 2
@@ -35,20 +36,6 @@ OUTLINES = {
     "grid": 0.1,
     "text": 0.1,
 }
-PAINTS = {
-    "flat": 0.2,
-    "gradient": 0.25,
-    "stripes": 0.12,
-    "checks": 0.05,
-    "windows": 0.12,
-    "dots": 0.06,
-    "noise": 0.2,
-}
-RECEDING, STEEPEST = 0.4, 0.5
-"""Share of the patterns that are seen at a slant, and how far their distance changes."""
-
-Floats = NDArray[np.float32]
-Rng = np.random.Generator
 Paint = Callable[[int, int], Floats]
 """Height and width to (height, width, 3), or what becomes that, 0 to 255."""
 
@@ -118,78 +105,13 @@ def colour(rng: Rng) -> Floats:
     return np.asarray(np.clip(255 * (light + tint - tint.mean()), 0, 255), np.float32)
 
 
-def blend(rng: Rng, height: int, width: int) -> Floats:
-    """(height, width) shares of a leaf's second colour, 0 to 1."""
-    kind = _one_of(rng, PAINTS)
-    if kind == "flat":
-        return np.zeros((height, width), np.float32)
-    if kind == "noise":
-        return _noise(rng, height, width)
-    along, across = _plane(rng, height, width)
-    if kind == "gradient":
-        along -= along.min()
-        return np.asarray(along / max(float(along.max()), 1.0), np.float32)
-    period = math.exp(rng.uniform(math.log(5), math.log(50)))
-    if kind == "checks":
-        return np.asarray((along // period + across // period) % 2, np.float32)
-    if kind in ("windows", "dots"):
-        return _lattice(rng, along / period, across / period, period, round_=kind == "dots")
-    wave = np.sin(2 * math.pi / period * along + rng.uniform(0, 2 * math.pi))
-    wave = 0.5 + 0.5 * wave * rng.choice([1, 1, 8])
-    return np.asarray(np.clip(wave, 0, 1), np.float32)
-
-
-def _plane(rng: Rng, height: int, width: int) -> tuple[Floats, Floats]:
-    """Coordinates of the pixels along and across a turned plane, which may recede."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    angle = rng.uniform(0, 2 * math.pi)
-    along = x * math.cos(angle) + y * math.sin(angle)
-    across = y * math.cos(angle) - x * math.sin(angle)
-    if rng.random() < RECEDING:
-        to = rng.uniform(0, 2 * math.pi)
-        far = (x - width / 2) * math.cos(to) + (y - height / 2) * math.sin(to)
-        distance = 1 + far * (rng.uniform(0, STEEPEST) / max(float(np.abs(far).max()), 1.0))
-        along, across = along / distance, across / distance
-    return np.asarray(along, np.float32), np.asarray(across, np.float32)
-
-
-def _lattice(rng: Rng, along: Floats, across: Floats, period: float, *, round_: bool) -> Floats:
-    """Windows, bricks or printed dots, at coordinates in periods of so many pixels."""
-    slim = math.exp(rng.uniform(-0.7, 0.7))
-    across = across / np.float32(1.0 if round_ else slim)
-    if rng.random() < 0.4:
-        along = np.asarray(along + (np.floor(across) % 2) * 0.5, np.float32)
-    a, b = (np.abs(place - np.floor(place) - 0.5) for place in (along, across))
-    if round_:
-        inside = rng.uniform(0.2, 0.5) - np.hypot(a, b)
-    else:
-        inside = np.minimum(rng.uniform(0.15, 0.48) - a, slim * (rng.uniform(0.15, 0.48) - b))
-    share = np.clip(0.5 + inside * period, 0, 1)
-    if rng.random() < 0.5:
-        lights = rng.uniform(0.2, 1, (64, 64))
-        share = share * lights[np.floor(along).astype(int) % 64, np.floor(across).astype(int) % 64]
-    return np.asarray(share, np.float32)
-
-
-def _noise(rng: Rng, height: int, width: int) -> Floats:
-    """Noise whose amplitude falls as a power of the frequency, as that of natural textures does."""
-    side = min(1 << max(height, width, 4).bit_length(), 1024)
-    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    frequency[0, 0] = 1
-    spectrum = rng.normal(size=frequency.shape) + 1j * rng.normal(size=frequency.shape)
-    noise = np.fft.irfft2(spectrum / frequency ** rng.uniform(0.8, 2.0), (side, side))
-    noise = np.tile(noise, (-(-height // side), -(-width // side)))[:height, :width]
-    noise = (noise - noise.mean()) / (noise.std() + 1e-9)
-    return np.asarray(np.clip(0.5 + 0.25 * noise, 0, 1), np.float32)
-
-
 def _outline(rng: Rng, radius: float) -> Image.Image:
     """A mask ("L") of about twice the radius a side."""
     side = 2 * math.ceil(radius) + 2
     middle = side / 2
     mask = Image.new("L", (side, side))
     pen = ImageDraw.Draw(mask)
-    kind = _one_of(rng, OUTLINES)
+    kind = one_of(rng, OUTLINES)
     if kind == "ellipse":
         low = radius * rng.uniform(0.2, 1)
         pen.ellipse((middle - radius, middle - low, middle + radius, middle + low), fill=255)
@@ -239,10 +161,6 @@ def _write(rng: Rng, pen: ImageDraw.ImageDraw, side: int, size: int) -> None:
     while y < side:
         pen.text((0, y), "".join(rng.choice(LETTERS, max(2, 3 * side // size))), 255, font)
         y += int(size * rng.uniform(1.0, 1.5))
-
-
-def _one_of(rng: Rng, shares: dict[str, float]) -> str:
-    return list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
 
 
 def _pairs(points: NDArray[np.float64]) -> list[tuple[float, float]]:
