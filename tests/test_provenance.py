@@ -28,6 +28,8 @@ PACKET = (
 )
 TERMS = b"http://cv.iptc.org/newscodes/digitalsourcetype/"
 
+OPENING = f'<rdf:Description xmlns:reslift="{provenance.NAMESPACE}">'
+
 
 @pytest.fixture
 def record(tmp_path):
@@ -89,6 +91,19 @@ def test_source_type_is_never_whitewashed(record, before, after):
     assert told.count(b"DigitalSourceType") == (1 if before else 2)
     assert TERMS + after.encode() in told
     assert record.source_type == COMPOSITE
+
+
+@pytest.mark.parametrize(
+    "filling", ["a" * 60_000, "a" * 5_000_000, OPENING * 300, OPENING * 50_000]
+)
+def test_a_packet_of_any_length_and_shape_takes_no_time(record, filling):
+    """Patterns that begin again at every byte took minutes for a megabyte, and Ctrl-C did nothing."""
+    packet = provenance.PACKET.replace(b"</rdf:RDF>", filling.encode() + b"</rdf:RDF>")
+    assert without(packet) == packet
+    added = into_xmp(packet, record)
+    assert (added is None) == (len(packet) > provenance.LONGEST - 2_000)
+    if added is not None:
+        assert from_xmp(added) == record and filling.encode() in added
 
 
 def test_a_packet_that_cannot_be_added_to_stays(record):
