@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+ENGINES = ["torch", "openvino", "onnxruntime", "openvino-int8", "onnxruntime-int8"]
 SIDE = 2048
 MEGA = 1e6
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -61,7 +62,8 @@ def main() -> None:
         f"{peaks['fp32']:.0f} GFLOP/s in fp32, {peaks['bf16']:.0f} in bf16"
     )
     print(
-        "model         engine       precision  LR size     ms/MP  ×torch  GFLOP/s  of peak  memory"
+        "model         engine           precision  LR size     ms/MP  ×torch  GFLOP/s  of peak"
+        "  memory"
     )
     for job in jobs:
         print(line(job, upscalers, times, peaks, given.memory), flush=True)
@@ -71,7 +73,7 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=[f"lift-base-x{s}" for s in (2, 3, 4)])
-    parser.add_argument("--backends", nargs="+", default=["torch", "openvino", "onnxruntime"])
+    parser.add_argument("--backends", nargs="+", default=ENGINES)
     parser.add_argument("--sizes", nargs="+", default=["120x90", "480x270", "1024x768"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -138,10 +140,11 @@ def line(job: Job, upscalers: dict, times: dict, peaks: dict[str, float], memory
     ratio = f"{statistics.median(a / b for a, b in pairs):6.2f}" if pairs else "     –"
     flops = 2 * upscaler.model.macs(height, width) / seconds / 1e9
     megapixels = width * height * upscaler.scale**2 / MEGA
+    share = f"{flops / peaks[precision]:7.0%}" if precision in peaks else "      –"
     peak = f"{peak_memory(job):5.0f} MB" if memory else "       –"
     return (
-        f"{job.model:13} {job.backend:12} {precision:9}  {width}x{height:<6} "
-        f"{1e3 * seconds / megapixels:8.0f}  {ratio} {flops:8.0f} {flops / peaks[precision]:7.0%} "
+        f"{job.model:13} {job.backend:16} {precision:9}  {width}x{height:<6} "
+        f"{1e3 * seconds / megapixels:8.0f}  {ratio} {flops:8.0f} {share} "
         f"{peak}"
     )
 

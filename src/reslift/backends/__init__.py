@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reslift import machine
 from reslift.backends import graph as graphs
 from reslift.backends.base import Backend
-from reslift.backends.probe import difference, probe_image
+from reslift.backends.probe import difference
 from reslift.errors import CannotExport, DeviceError, UsageError, look_up, one_line
 
 if TYPE_CHECKING:
@@ -23,11 +23,15 @@ BACKENDS: dict[str, str] = {
     "openvino": "reslift.backends.openvino:OpenVinoBackend",
     "onnxruntime": "reslift.backends.onnxruntime:OnnxRuntimeBackend",
     "torch": "reslift.backends.torch:TorchBackend",
+    "openvino-int8": "reslift.backends.openvino:OpenVinoInt8Backend",
+    "onnxruntime-int8": "reslift.backends.onnxruntime:OnnxRuntimeInt8Backend",
 }
-"""Fastest first: that is the order in which "auto" tries them on a CPU."""
+"""Fastest first: that is the order in which "auto" tries them on a CPU, up to torch. Those behind
+it cost detail and are taken only by name."""
 
 AUTO = "auto"
 PACKAGES = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnxruntime", "onnx")}
+PACKAGES |= {f"{name}-int8": packages for name, packages in PACKAGES.items()}
 INSTEAD = "backend %s is not used: %s"
 GRAPH_DEVICES = ("auto", "cpu")
 
@@ -54,11 +58,11 @@ def start(model: SRModel | Path, name: str = AUTO, device: str = "auto") -> Back
         _check(name, device)
     if name == "torch" or device not in GRAPH_DEVICES or (name == AUTO and _on_gpu(device)):
         return _torch(model, device)
-    names = [n for n in BACKENDS if n != "torch" and not lacking(n)] if name == AUTO else [name]
-    for engine in names:
+    exact = list(BACKENDS)[: list(BACKENDS).index("torch")]
+    for engine in [n for n in exact if not lacking(n)] if name == AUTO else [name]:
         try:
-            graph = graphs.of_checkpoint(model) if isinstance(model, Path) else graphs.make(model)
-            return _tried(engine, graph)
+            kind = look_up_backend(engine)
+            return _tried(kind, _graph(model, eight_bits=kind.eight_bits))
         except CannotExport as error:
             # Asked for any engine, this is no news: PyTorch is the one that runs this model.
             _log.log(logging.INFO if name == AUTO else logging.WARNING, INSTEAD, engine, error)
@@ -67,12 +71,18 @@ def start(model: SRModel | Path, name: str = AUTO, device: str = "auto") -> Back
     return _torch(model, device)
 
 
-def _tried(name: str, graph: graphs.Graph) -> Backend:
+def _graph(model: SRModel | Path, *, eight_bits: bool) -> graphs.Graph:
+    if isinstance(model, Path):
+        return graphs.of_checkpoint(model, eight_bits=eight_bits)
+    return graphs.make(model, eight_bits=eight_bits)
+
+
+def _tried(kind: Any, graph: graphs.Graph) -> Backend:
     """An engine that answers the probe as PyTorch does; DeviceError where it does not."""
-    kind, wrong = look_up_backend(name), ""
+    wrong = ""
     for precision in ("auto", "fp32"):
         engine: Backend = kind(graph, "cpu", precision)
-        wrong = difference(engine.run(probe_image(graph.needs)), graph.probe, engine.precision)
+        wrong = difference(engine.run(graph.asked), graph.probe, engine.precision)
         if not wrong:
             return engine
     raise DeviceError(f"its answer to a probe {wrong}")

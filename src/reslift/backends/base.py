@@ -26,14 +26,16 @@ class Backend(ABC):
     Attributes:
         name: its key in ``BACKENDS``.
         needs: what the model asks of its callers.
-        precision: the arithmetic inside, "fp32" or "bf16"; an image that is added at the end is
-            added in fp32 in any case. Equal bytes are promised for one backend, device and
+        precision: the arithmetic inside, "fp32", "bf16" or "int8"; an image that is added at the
+            end is added in fp32 in any case. Equal bytes are promised for one backend, device and
             precision.
         device: where it runs: "cpu", "cuda", "mps".
         pixel_bytes: memory that the layers need, bytes an LR pixel.
+        eight_bits: whether it wants a graph whose inner convolutions are in 8-bit whole numbers.
     """
 
     name: ClassVar[str]
+    eight_bits: ClassVar[bool] = False
     needs: Needs
     precision: str = "fp32"
     device: str = "cpu"

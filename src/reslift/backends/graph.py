@@ -40,17 +40,18 @@ class Graph:
         onnx: the file.
         needs: what the model asks of its callers.
         pixel_bytes: memory that its layers need, bytes an LR pixel.
-        probe: PyTorch's answer in fp32 to ``probe_image(needs)``.
+        asked: a small picture (1, C, h, w) in [0, 1]; probe: PyTorch's answer in fp32 to it.
     """
 
     onnx: bytes
     needs: Needs
     pixel_bytes: float
+    asked: Floats
     probe: Floats
 
 
-def make(model: SRModel) -> Graph:
-    """The graph of a model.
+def make(model: SRModel, *, eight_bits: bool = False) -> Graph:
+    """The graph of a model, its inner convolutions in 8-bit whole numbers if so wanted.
 
     Raises:
         CannotExport: the model cannot be a graph. ModuleNotFoundError: there is no package onnx.
@@ -60,22 +61,28 @@ def make(model: SRModel) -> Graph:
 
     exact, needs = TorchBackend(model, "cpu", "fp32"), Needs.of(model)
     facts = {key: json.dumps(value) for key, value in asdict(needs).items()}
-    content = to_onnx(model, {**facts, "range": "[0, 1]"})
-    return Graph(content, needs, exact.pixel_bytes, exact.run(probe_image(needs)))
+    steps, asked = None, probe_image(needs)
+    if eight_bits:
+        from reslift.backends.eight_bits import probe_picture, steps_of
+
+        steps, asked = steps_of(model), probe_picture(needs.channels, needs.size)
+    content = to_onnx(model, {**facts, "range": "[0, 1]"}, steps)
+    return Graph(content, needs, exact.pixel_bytes, asked, exact.run(asked))
 
 
-def of_checkpoint(path: Path) -> Graph:
+def of_checkpoint(path: Path, *, eight_bits: bool = False) -> Graph:
     """The graph of a checkpoint, from the cache or made and kept there.
 
     Raises:
         CheckpointError: the checkpoint is damaged. CannotExport, ModuleNotFoundError: as `make`.
     """
-    place = cache_folder() / "graphs" / f"{_key(path)}{SUFFIX}"
+    kind = "-int8" if eight_bits else ""
+    place = cache_folder() / "graphs" / f"{_key(path)}{kind}{SUFFIX}"
     ready = _load(place)
     if ready is None:
         from reslift import checkpoint
 
-        ready = make(checkpoint.load(path)[0])
+        ready = make(checkpoint.load(path)[0], eight_bits=eight_bits)
         _store(place, ready)
     return ready
 
@@ -90,7 +97,7 @@ def _key(path: Path) -> str:
 def _code() -> bytes:
     """A digest of everything that turns weights into a graph."""
     digest = hashlib.sha256(__version__.encode())
-    for folder in ("models", "backends", "pixels"):
+    for folder in ("models", "backends", "pixels", "datasets"):
         for file in sorted((PACKAGE / folder).glob("*.py")):
             digest.update(file.read_bytes())
     return digest.digest()
@@ -103,12 +110,17 @@ def _load(place: Path) -> Graph | None:
     try:
         with safe_open(place, "numpy") as file:
             facts = json.loads(file.metadata()["facts"])
-            content, probe = file.get_tensor("onnx").tobytes(), file.get_tensor("probe")
-        if hashlib.sha256(content + probe.tobytes()).hexdigest() != facts["sha256"]:
-            return None
-        return Graph(content, Needs(**facts["needs"]), facts["pixel_bytes"], probe)
+            content = file.get_tensor("onnx").tobytes()
+            asked, probe = file.get_tensor("asked"), file.get_tensor("probe")
+        graph = Graph(content, Needs(**facts["needs"]), facts["pixel_bytes"], asked, probe)
+        return graph if _digest(graph) == facts["sha256"] else None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
+
+
+def _digest(graph: Graph) -> str:
+    content = graph.onnx + graph.asked.tobytes() + graph.probe.tobytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _store(place: Path, graph: Graph) -> None:
@@ -118,10 +130,11 @@ def _store(place: Path, graph: Graph) -> None:
     facts = {
         "needs": asdict(graph.needs),
         "pixel_bytes": graph.pixel_bytes,
-        "sha256": hashlib.sha256(graph.onnx + graph.probe.tobytes()).hexdigest(),
+        "sha256": _digest(graph),
     }
     tensors: dict[str, NDArray[Any]] = {
         "onnx": np.frombuffer(graph.onnx, np.uint8),
+        "asked": np.ascontiguousarray(graph.asked),
         "probe": np.ascontiguousarray(graph.probe),
     }
     with contextlib.suppress(OSError, OutputError):

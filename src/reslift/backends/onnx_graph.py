@@ -13,7 +13,7 @@ of the size that it was shown.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 
 from reslift.backends.core import Core
+from reslift.backends.eight_bits import Steps, rounded_weights
 from reslift.errors import CannotExport, one_line
 from reslift.models import SRModel
 from reslift.models.blocks import Interpolation
@@ -34,19 +35,27 @@ SPATIAL = (2, 3)
 WIDE = 8
 
 
-def to_onnx(model: SRModel, facts: dict[str, str]) -> bytes:
+def to_onnx(
+    model: SRModel, facts: dict[str, str], steps: Mapping[str, Steps] | None = None
+) -> bytes:
     """The file: input ``lr`` (B, C, H, W) fp32 in [0, 1], output ``sr`` (B, C, sH, sW), unclipped.
 
     Args:
         model: in fp32 on the CPU.
         facts: metadata to write into it.
+        steps: convolutions to be done in 8-bit whole numbers, by their names, and of which steps.
 
     Raises:
-        CannotExport: a layer has no counterpart in ONNX or is not known here; it is named.
+        CannotExport: a layer has no counterpart in ONNX or is not known here; it is named. With
+            `steps`, the model adds no detail to a picture: that picture would lose too much.
     """
-    writer = _Writer(model)
+    writer = _Writer(model, steps or {})
     with torch.inference_mode():
         writer.follow(_trace(model))
+    if steps is not None and not writer.adds_detail:
+        raise CannotExport(
+            f"this {type(model).__name__} adds no detail to a picture, which 8 bits would damage"
+        )
     sides: list[str | int] = [model.size] * 2 if model.size else ["height", "width"]
     ends = [n * model.scale if isinstance(n, int) else f"{model.scale}*{n}" for n in sides]
     float32, channels = TensorProto.FLOAT, model.channels
@@ -87,8 +96,9 @@ def _trace(model: SRModel) -> fx.GraphModule:
 class _Writer:
     """Collects the nodes and constants of one graph; every method gives the name of a tensor."""
 
-    def __init__(self, model: SRModel) -> None:
-        self.model = model
+    def __init__(self, model: SRModel, steps: Mapping[str, Steps]) -> None:
+        self.model, self.steps = model, steps
+        self.adds_detail = False
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._known: dict[fx.Node, Any] = {}
@@ -154,10 +164,25 @@ class _Writer:
         self._details.add(x)
         return x
 
+    def whole(self, x: str, steps: Steps) -> str:
+        """`x` through whole numbers of 8 bits and back."""
+        step = self.constant(np.array(steps.step, np.float32), f"{x}.step")
+        zero = self.constant(steps.zero, f"{x}.zero")
+        return self.node("DequantizeLinear", self.node("QuantizeLinear", x, step, zero), step, zero)
+
+    def whole_weight(self, weight: Tensor, name: str) -> str:
+        """A weight as whole numbers of 8 bits, of the name that it has as floats."""
+        numbers, step = rounded_weights(weight)
+        self.constants = [known for known in self.constants if known.name != name]
+        parts = (numbers, "numbers"), (step, "step"), (np.zeros(len(step), np.int8), "zero")
+        given = [self.constant(values, f"{name}.{kind}") for values, kind in parts]
+        return self.node("DequantizeLinear", *given, axis=0)
+
     def _name_parts(self) -> None:
         """A detail and the picture under it get the names DETAIL and SKIP, if they are the only."""
         if len(self._sums) != 1 or "lr" in self._sums[0]:
             return
+        self.adds_detail = True
         names = dict(zip(self._sums[0], (DETAIL, SKIP), strict=True))
         for node in self.nodes:
             node.input[:] = [names.get(name, name) for name in node.input]
@@ -203,7 +228,11 @@ Write = Callable[..., Any]
 
 
 def _conv(w: _Writer, layer: nn.Conv2d, place: str, x: str) -> str:
-    return w.node("Conv", x, *_weights(w, layer, place), to=place, **_geometry(layer))
+    weights = _weights(w, layer, place)
+    if steps := w.steps.get(place):
+        x = w.whole(x, steps)
+        weights[0] = w.whole_weight(layer.weight, weights[0])
+    return w.node("Conv", x, *weights, to=place, **_geometry(layer))
 
 
 def _transposed(w: _Writer, layer: nn.ConvTranspose2d, place: str, x: str) -> str:

@@ -34,7 +34,7 @@ class OnnxRuntimeBackend(Backend):
     ) -> None:
         import onnxruntime
 
-        graph = model if isinstance(model, Graph) else make(model)
+        graph = model if isinstance(model, Graph) else make(model, eight_bits=self.eight_bits)
         self.needs, self.pixel_bytes = graph.needs, graph.pixel_bytes
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = machine.threads()
@@ -48,6 +48,13 @@ class OnnxRuntimeBackend(Backend):
         with _own_errors():
             sr: Floats = self._session.run(["sr"], {"lr": np.ascontiguousarray(cell)})[0]
         return sr
+
+
+class OnnxRuntimeInt8Backend(OnnxRuntimeBackend):
+    """The same with inner convolutions in 8-bit whole numbers, which costs detail."""
+
+    name = "onnxruntime-int8"
+    eight_bits, precision = True, "int8"
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class OpenVinoBackend(Backend):
         import openvino
 
         self._lock = Lock()
-        graph = model if isinstance(model, Graph) else make(model)
+        graph = model if isinstance(model, Graph) else make(model, eight_bits=self.eight_bits)
         self.needs, self.pixel_bytes = graph.needs, graph.pixel_bytes
         core = the_core()
         whole = core.read_model(graph.onnx)
@@ -58,6 +58,8 @@ class OpenVinoBackend(Backend):
             self.precision = "bf16" if hint.to_string() == HINTS["bf16"] else "fp32"
         else:
             self._runs = [_compiled(core, whole, "fp32")]
+        if self.eight_bits:
+            self.precision = "int8"
 
     def run(self, cell: Floats) -> Floats:
         cell = np.ascontiguousarray(cell)
@@ -74,6 +76,15 @@ class OpenVinoBackend(Backend):
     def release(self) -> None:
         for request in self._runs:
             request.get_compiled_model().release_memory()
+
+
+class OpenVinoInt8Backend(OpenVinoBackend):
+    """The same with inner convolutions in 8-bit whole numbers, which costs detail; the rest in
+    the precision that the other has.
+    """
+
+    name = "openvino-int8"
+    eight_bits = True
 
 
 def the_core() -> Any:

@@ -8,8 +8,8 @@ from reslift.needs import Needs
 from reslift.pixels.planes import Floats
 
 HEIGHT, WIDTH = 21, 18
-LARGEST = {"fp32": 2e-5, "bf16": 0.05}
-MEAN = {"fp32": 2e-6, "bf16": 2e-3}
+LARGEST = {"fp32": 2e-5, "bf16": 0.05, "int8": 0.1}
+MEAN = {"fp32": 2e-6, "bf16": 2e-3, "int8": 4e-3}
 
 
 def probe_image(needs: Needs) -> Floats:

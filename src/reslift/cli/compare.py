@@ -35,7 +35,9 @@ def command(
         int | None, typer.Option(help="Show result pixels so large [default: to fill a panel].")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, openvino, onnxruntime, torch, …-int8.")
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     max_input_pixels: LargestIn = None,

@@ -56,7 +56,7 @@ def command(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     backend: Annotated[
-        str, typer.Option(help="torch, openvino, onnxruntime, or auto for the fastest.")
+        str, typer.Option(help="torch, openvino, onnxruntime, …-int8, or auto for the fastest.")
     ] = "torch",
     make_lr: Annotated[
         bool, typer.Option("--make-lr", help="Make LR from HR even where LR files are shipped.")

@@ -93,7 +93,7 @@ class Model:
     model: Annotated[str, typer.Option(help="Name (`reslift models`) or file.")] = "lift-base"
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto"
     backend: Annotated[
-        str, typer.Option(help="auto, openvino, onnxruntime or torch: the same result.")
+        str, typer.Option(help="auto, openvino, onnxruntime, torch; or openvino-int8, faster.")
     ] = "auto"
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Mean of 8 flips and turns: better, 8 times as long.")
