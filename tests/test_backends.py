@@ -268,3 +268,15 @@ def test_an_interrupt_after_engines_that_overlapped_is_an_interrupt(name):
         text=True,
     )
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_cells_of_many_sizes_do_not_fill_the_memory():
+    pytest.importorskip("openvino")
+    engine = look_up_backend("openvino")(small_lift(2))
+    held = []
+    for height in range(4, 34):
+        for width in range(4, 24):
+            engine.run(np.zeros((1, 3, height, width), np.float32))
+        held.append(machine.resident_memory())
+    assert held[-1] - held[9] < 30 * 2**20

@@ -87,10 +87,17 @@ def resolve(name: str | Path, scale: int | None = None) -> Path:
         raise UsageError(
             "no model is named: give a bundled model's name, a checkpoint or a run folder"
         )
-    path, bundled = Path(name), zoo()
+    bundled = zoo()
     for candidate in (str(name), f"{name}-x{scale}"):
         if candidate in bundled:
             return bundled[candidate]
+    try:
+        return _file(Path(name), str(name), bundled, scale)
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise CheckpointError(f"{one_line(name)}: {one_line(error.strerror or error)}") from error
+
+
+def _file(path: Path, name: str, bundled: dict[str, Path], scale: int | None) -> Path:
     if path.is_dir():
         for stem in ("best", "last"):
             if (path / f"{stem}{SUFFIX}").is_file():
@@ -100,9 +107,9 @@ def resolve(name: str | Path, scale: int | None = None) -> Path:
         if path.suffix:
             raise CheckpointError(f"{one_line(path)}: there is no such file")
         sizes = sorted({stem.rsplit("-x", 1)[0] for stem in bundled})
-        if str(name) in sizes:
+        if name in sizes:
             raise UsageError(f"model {one_line(name)} is not bundled for scale {scale}")
-        look_up(str(name), dict.fromkeys([*sizes, *bundled]), "model")
+        look_up(name, dict.fromkeys([*sizes, *bundled]), "model")
         raise UnknownName(f"unknown model {one_line(name)}")
     if not path.is_file():  # reading a pipe would wait for ever
         raise CheckpointError(f"{one_line(path)}: not a regular file; name a checkpoint file")
