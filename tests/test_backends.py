@@ -140,7 +140,7 @@ def test_the_probe_sees_what_is_wrong():
 
 
 @needs_graphs
-@pytest.mark.parametrize("failure", ["differs", "dies"])
+@pytest.mark.parametrize("failure", ["differs", "dies", "misfits"])
 def test_an_engine_that_fails_the_probe_gives_way_to_torch_with_one_line(
     failure, monkeypatch, caplog
 ):
@@ -150,6 +150,8 @@ def test_an_engine_that_fails_the_probe_gives_way_to_torch_with_one_line(
     def run(self, cell):
         if failure == "dies":
             raise wrong
+        if failure == "misfits":  # as where onnx, ml_dtypes and numpy are not of one time
+            raise AttributeError("module 'ml_dtypes' has no attribute 'float4_e2m1fn'")
         return np.zeros((1, 3, 42, 36), np.float32)
 
     monkeypatch.setattr(kind, "run", run)

@@ -162,5 +162,5 @@ def test_every_bundled_checkpoint_loads_and_tells_what_it_saw() -> None:
 
 
 def test_a_name_that_cannot_be_looked_up_is_one_line():
-    with pytest.raises(CheckpointError, match="File name too long|unknown"):
+    with pytest.raises(CheckpointError, match="too long"):
         checkpoint.resolve("x" * 5000)

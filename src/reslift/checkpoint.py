@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,6 +29,8 @@ EXTRA_PREFIX = "extra."
 """What stands beside the model in its file: tensors that are not the model's own."""
 MAX_HEADER_BYTES = 8 * 2**20
 MAX_ARGUMENT = 4096
+ORDERS = (2, 4, 8)
+"""Of `reslift.symmetry`, which needs torch."""
 
 
 class Card(BaseModel):
@@ -66,6 +69,18 @@ class Card(BaseModel):
     version: str = ""
     notes: tuple[str, ...] = ()
     uncertainty: dict[str, Any] = {}
+
+
+def file_stem(card: Card) -> str:
+    """The name of a model as what a file can be called."""
+    return re.sub(r"[/\0]", "-", card.name) or card.model
+
+
+def order_of(recipe: dict[str, Any]) -> Literal[1, 2, 4, 8]:
+    """In how many positions weights answer alike, by the recipe in their card; 1 by default."""
+    part = recipe.get("model")
+    found = part.get("symmetry") if isinstance(part, dict) else None
+    return found if isinstance(found, int) and found in ORDERS else 1  # type: ignore[return-value]
 
 
 def zoo() -> dict[str, Path]:
