@@ -272,6 +272,19 @@ def test_an_interrupt_after_engines_that_overlapped_is_an_interrupt(name):
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
+@needs_graphs
+def test_a_user_without_a_home_keeps_nothing_and_has_all_engines(tmp_path, monkeypatch):
+    for name in ("RESLIFT_CACHE", "XDG_CACHE_HOME", "HOME", "USERPROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    file = saved(tmp_path / "m.safetensors", small_lift(2))
+    assert backends.start(file, GRAPHS[0], "cpu").name == GRAPHS[0]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_cells_of_many_sizes_do_not_fill_the_memory():
     pytest.importorskip("openvino")
