@@ -142,7 +142,7 @@ def test_the_probe_sees_what_is_wrong():
 
 
 @needs_graphs
-@pytest.mark.parametrize("failure", ["differs", "dies"])
+@pytest.mark.parametrize("failure", ["differs", "dies", "misfits"])
 def test_an_engine_that_fails_the_probe_gives_way_to_torch_with_one_line(
     failure, monkeypatch, caplog
 ):
@@ -152,6 +152,8 @@ def test_an_engine_that_fails_the_probe_gives_way_to_torch_with_one_line(
     def run(self, cell):
         if failure == "dies":
             raise wrong
+        if failure == "misfits":  # as where onnx, ml_dtypes and numpy are not of one time
+            raise AttributeError("module 'ml_dtypes' has no attribute 'float4_e2m1fn'")
         return np.zeros((1, 3, 42, 36), np.float32)
 
     monkeypatch.setattr(kind, "run", run)
@@ -269,3 +271,28 @@ def test_an_interrupt_after_engines_that_overlapped_is_an_interrupt(name):
         text=True,
     )
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
+@needs_graphs
+def test_a_user_without_a_home_keeps_nothing_and_has_all_engines(tmp_path, monkeypatch):
+    for name in ("RESLIFT_CACHE", "XDG_CACHE_HOME", "HOME", "USERPROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    file = saved(tmp_path / "m.safetensors", small_lift(2))
+    assert backends.start(file, GRAPHS[0], "cpu").name == GRAPHS[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_cells_of_many_sizes_do_not_fill_the_memory():
+    pytest.importorskip("openvino")
+    engine = look_up_backend("openvino")(small_lift(2))
+    held = []
+    for height in range(4, 34):
+        for width in range(4, 24):
+            engine.run(np.zeros((1, 3, height, width), np.float32))
+        held.append(machine.resident_memory())
+    assert held[-1] - held[9] < 30 * 2**20

@@ -159,3 +159,8 @@ def test_every_bundled_checkpoint_loads_and_tells_what_it_saw() -> None:
         for scores in card.scores.values():
             assert scores["psnr_y"] > scores["bicubic_psnr_y"], name
         assert path.stat().st_size < 12e6
+
+
+def test_a_name_that_cannot_be_looked_up_is_one_line():
+    with pytest.raises(CheckpointError, match="too long"):
+        checkpoint.resolve("x" * 5000)

@@ -16,11 +16,12 @@ from PIL import Image
 
 from reslift import formats
 from reslift.backends.torch import TorchBackend
+from reslift.checkpoint import save
 from reslift.cli import main
 from reslift.formats import vips
 from reslift.stitch import Stitcher
 from reslift.upscale import Upscaler, load
-from small_models import made, saved, small_lift
+from small_models import card_of, made, saved, small_lift
 
 ON_CPU = ("--device", "cpu", "--backend", "torch")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals and terminals as POSIX has them")
@@ -366,3 +367,16 @@ def test_a_model_that_is_not_calibrated_is_one_error_for_all_files(run):
     assert (code, out, len(errors)) == (2, [], 1)
     assert "is not calibrated; `reslift calibrate" in errors[0]
     assert not Path("out").exists()
+
+
+def test_an_ensemble_of_answers_that_are_alike_is_told(run, tmp_path, capsys):
+    picture("a.png")
+    assert not any("--ensemble" in line for line in run("a.png", "--ensemble")[2])
+    model = small_lift(2)
+    for order, told in ((8, 1), (4, 0)):
+        card = card_of(model).model_copy(update={"recipe": {"model": {"symmetry": order}}})
+        save(tmp_path / "m.safetensors", model, card)
+        words = ["upscale", "a.png", "--model", "m.safetensors", *ON_CPU, "--overwrite"]
+        assert main([*words, "--ensemble"]) == 0
+        assert capsys.readouterr().err.count("--ensemble only costs time") == told
+    assert main([*words, "--ensemble", "--quiet"]) == 0 and not capsys.readouterr().err

@@ -194,3 +194,19 @@ def test_the_example_in_the_docs_runs_without_reslift(checkpoint):
         sr = small_lift(2)(torch.from_numpy(lr).permute(2, 0, 1)[None] / 255)
     expected = (sr[0].permute(1, 2, 0).clamp(0, 1) * 255).round().numpy()
     assert np.abs(np.asarray(Image.open("photo-x4.png")) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("name", "file"), [("a/b", "a-b.pt"), ("a\0b", "a-b.pt"), ("", "lift.pt")])
+def test_a_name_that_no_file_can_have_is_changed(tmp_path, monkeypatch, name, file):
+    monkeypatch.chdir(tmp_path)
+    model = small_lift(2)
+    save(tmp_path / "m.safetensors", model, card_of(model, name))
+    assert export("m.safetensors", "torchscript").files == (Path(file),)
+
+
+def test_the_model_itself_is_never_overwritten(tmp_path):
+    path = saved(tmp_path / "m.pt", small_lift(2))
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="would overwrite the input"):
+        export(path, "torchscript", path, overwrite=True)
+    assert path.read_bytes() == before

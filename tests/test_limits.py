@@ -4,8 +4,13 @@ import json
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
+from PIL import Image
 
 from reslift.cli import main
+from reslift.datacheck.look import look
+from reslift.datasets.decode import decode
+from reslift.datasets.pairs import PairFiles, read_pair
+from reslift.degradations import Bicubic
 from reslift.errors import LimitError, UsageError
 from reslift.limits import DEFAULT, Limits, parse_amount
 
@@ -77,3 +82,16 @@ def test_command_prints_every_limit_with_its_option(capsys):
 def test_command_prints_json(capsys):
     assert main(["limits", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {n: getattr(DEFAULT, n) for n in NAMES}
+
+
+def test_commands_without_an_option_name_none(tmp_path):
+    path = tmp_path / "large.png"
+    Image.new("1", (10100, 10000)).save(path)
+    files = PairFiles("large.png", path)
+    ways = (lambda: decode(path), lambda: read_pair(files, Bicubic(2)))
+    for read in ways:
+        with pytest.raises(LimitError, match="leave it out") as raised:
+            read()
+        assert "--max" not in str(raised.value)
+    (finding,) = look(path, "large.png").findings
+    assert "--max" not in finding.text

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reslift import batch, plan
+from reslift import batch, plan, upscale
 from reslift.batch import Job, Naming, Request
 from reslift.checkpoint import Card, save
 from reslift.cli import main
@@ -149,3 +149,12 @@ def test_a_clip_is_tried_from_end_to_end_where_it_begins(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "pace", lambda *given: 2.0)
     (found,), _ = plan.estimates(plan.Probe(upscaler, DEFAULT, wishes), [job])
     assert found.seconds == 2.0 * job.frames
+
+
+def test_what_costs_time_is_counted(tmp_path, monkeypatch, model):
+    asked, real = {}, upscale.load
+    monkeypatch.setattr(upscale, "load", lambda *a, **k: asked.update(k) or real(*a, **k))
+    source = str(picture(tmp_path / "a.png", 6, 4))
+    words = ["plan", source, "--model", model, "--backend", "torch", "--ensemble", "--wrap"]
+    assert main(words) == 0
+    assert asked["ensemble"] and asked["wrap"]

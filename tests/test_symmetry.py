@@ -17,7 +17,7 @@ from reslift.models import MODELS, Lift, SRModel
 from reslift.recipe import Recipe, parse
 from reslift.run import Run
 from reslift.start import complete, start_model
-from reslift.symmetry import Symmetry, order_of
+from reslift.symmetry import Symmetry
 from reslift.train import fit
 from small_models import small
 
@@ -129,8 +129,8 @@ def test_what_continues_from_it_is_symmetric_too(trained: Path) -> None:
 
 @pytest.mark.parametrize("part", [None, [], {}, {"symmetry": 3}, {"symmetry": "8"}])
 def test_cards_that_say_nothing_of_it_stand_for_none(part: object) -> None:
-    assert order_of({"model": part}) == 1
-    assert order_of({"model": {"symmetry": 8}}) == 8
+    assert checkpoint.order_of({"model": part}) == 1
+    assert checkpoint.order_of({"model": {"symmetry": 8}}) == 8
 
 
 def test_without_symmetry_nothing_is_alike() -> None:

@@ -19,6 +19,7 @@ from reslift.errors import (
 )
 from reslift.limits import Limits
 from reslift.media import Wishes
+from reslift.sizes import Size
 from reslift.upscale import Upscaler
 from small_models import bicubic_lift, card_of, made, saved, small_lift
 
@@ -130,7 +131,7 @@ def see_through(mode):
         (np.ma.zeros((4, 4), np.uint8), "has no mask"),
         (np.zeros((3, 40, 40), np.uint8), r"looks like \(C, H, W\)"),
         (np.full((4, 4), 200, np.float32), r"in \[200, 200\]; divide"),
-        (np.full((4, 4), np.nan, np.float32), "nan"),
+        (np.full((4, 4), np.nan, np.float32), "holds NaN; fill it in"),
         (torch.zeros(4, 4), r"not \(4, 4\)"),
         (torch.zeros(40, 40, 3), r"looks like \(H, W, C\)"),
         (torch.zeros(3, 4, 4, dtype=torch.int64), "not torch.int64"),
@@ -297,8 +298,62 @@ def test_planes_of_an_array_are_named_by_their_count():
         {"wrap": 2},
         {"backend": None},
         {"kernel": None},
+        {"max_memory": True},
+        {"max_memory": b"2G"},
+        {"max_memory": float("nan")},
     ],
 )
 def test_values_of_other_types_are_one_line(wrong):
     with pytest.raises(UsageError, match="give "):
         reslift.load(**wrong)
+
+
+def test_other_types_of_paths_and_strengths_are_one_line_too(tmp_path, upscaler):
+    with pytest.raises(UsageError, match="source None: give a path"):
+        upscaler.upscale_file(None, tmp_path / "b.png")
+    dial = upscaler.dial(np.zeros((3, 3), np.uint8))
+    with pytest.raises(UsageError, match="strength 'x': give a number"):
+        dial.at("x")
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        Size(scale=np.int64(2)),
+        Size(scale=np.float32(1.5)),
+        Size(long_side=np.int16(20)),
+        Size(megapixels=np.float32(0.001)),
+        Size(sides=[np.int64(20), None]),
+        Size(scale=2, crop=np.array([0, 0, 4, 4]).tolist()),
+        Size(scale=2, crop=tuple(np.array([0, 0, 4, 4]))),
+    ],
+)
+def test_numbers_of_numpy_are_numbers_in_files_too(tmp_path, size):
+    source = tmp_path / "a.png"
+    Image.new("RGB", (8, 6)).save(source)
+    upscaler = made(small_lift(2), size=size, strength=np.float32(0.5))
+    upscaler.upscale_file(str(source), str(tmp_path / "b.png"), Wishes(provenance_file=True))
+    assert formats.read(tmp_path / "b.png").width == size.of(8, 6)[0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "linked.png", "hard.png"])
+def test_an_input_is_never_overwritten(tmp_path, upscaler, name):
+    source = tmp_path / "a.png"
+    Image.new("RGB", (8, 6)).save(source)
+    (tmp_path / "linked.png").symlink_to(source)
+    (tmp_path / "hard.png").hardlink_to(source)
+    before = source.read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match="would overwrite the input"):
+            upscaler.upscale_file(source, tmp_path / name, Wishes(overwrite=overwrite))
+    assert source.read_bytes() == before
+
+
+def test_no_sides_at_all_are_no_size():
+    with pytest.raises(UsageError, match="a side is a number"):
+        Size(sides=[None, None])
+
+
+def test_a_tensor_that_is_negated_only_later_gives_the_same(upscaler):
+    image = torch.rand(3, 5, 4)
+    assert upscaler(torch._neg_view(-image)).equal(upscaler(image))

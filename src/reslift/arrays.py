@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,10 @@ def _check_range(values: Any) -> None:
     if values.dtype.kind == "u":
         return
     low, high = float(values.min()), float(values.max())
+    if math.isnan(low):
+        raise InputError(
+            "float images lie in [0, 1], and this one holds NaN; fill it in: numpy.nan_to_num"
+        )
     if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):
         raise InputError(
             f"float images lie in [0, 1], these values in [{low:.4g}, {high:.4g}]; "
@@ -137,7 +142,7 @@ def _from_tensor(tensor: Tensor) -> tuple[list[Planes], Pack]:
     batch = tensor.detach() if tensor.ndim == 4 else tensor.detach()[None]
     if batch.shape[1] > MANY_BANDS and batch.shape[3] <= MANY_BANDS:
         raise InputError(f"{tuple(tensor.shape)} looks like (H, W, C); give (C, H, W)")
-    values = batch.cpu() if batch.dtype == torch.uint8 else batch.cpu().float()
+    values = (batch.cpu() if batch.dtype == torch.uint8 else batch.cpu().float()).resolve_neg()
     arrays = [picture.permute(1, 2, 0).numpy() for picture in values]
     for pixels in arrays:
         _check_range(pixels)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,6 +29,8 @@ EXTRA_PREFIX = "extra."
 """What stands beside the model in its file: tensors that are not the model's own."""
 MAX_HEADER_BYTES = 8 * 2**20
 MAX_ARGUMENT = 4096
+ORDERS = (2, 4, 8)
+"""Of `reslift.symmetry`, which needs torch."""
 
 
 class Card(BaseModel):
@@ -68,6 +71,18 @@ class Card(BaseModel):
     uncertainty: dict[str, Any] = {}
 
 
+def file_stem(card: Card) -> str:
+    """The name of a model as what a file can be called."""
+    return re.sub(r"[/\0]", "-", card.name) or card.model
+
+
+def order_of(recipe: dict[str, Any]) -> Literal[1, 2, 4, 8]:
+    """In how many positions weights answer alike, by the recipe in their card; 1 by default."""
+    part = recipe.get("model")
+    found = part.get("symmetry") if isinstance(part, dict) else None
+    return found if isinstance(found, int) and found in ORDERS else 1  # type: ignore[return-value]
+
+
 def zoo() -> dict[str, Path]:
     """The bundled checkpoints, ``{"lift-base-x4": path, …}``, by name."""
     return {path.stem: path for path in sorted(ZOO.glob(f"*{SUFFIX}"))}
@@ -87,10 +102,17 @@ def resolve(name: str | Path, scale: int | None = None) -> Path:
         raise UsageError(
             "no model is named: give a bundled model's name, a checkpoint or a run folder"
         )
-    path, bundled = Path(name), zoo()
+    bundled = zoo()
     for candidate in (str(name), f"{name}-x{scale}"):
         if candidate in bundled:
             return bundled[candidate]
+    try:
+        return _file(Path(name), str(name), bundled, scale)
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise CheckpointError(f"{one_line(name)}: {one_line(error.strerror or error)}") from error
+
+
+def _file(path: Path, name: str, bundled: dict[str, Path], scale: int | None) -> Path:
     if path.is_dir():
         for stem in ("best", "last"):
             if (path / f"{stem}{SUFFIX}").is_file():
@@ -100,9 +122,9 @@ def resolve(name: str | Path, scale: int | None = None) -> Path:
         if path.suffix:
             raise CheckpointError(f"{one_line(path)}: there is no such file")
         sizes = sorted({stem.rsplit("-x", 1)[0] for stem in bundled})
-        if str(name) in sizes:
+        if name in sizes:
             raise UsageError(f"model {one_line(name)} is not bundled for scale {scale}")
-        look_up(str(name), dict.fromkeys([*sizes, *bundled]), "model")
+        look_up(name, dict.fromkeys([*sizes, *bundled]), "model")
         raise UnknownName(f"unknown model {one_line(name)}")
     if not path.is_file():  # reading a pipe would wait for ever
         raise CheckpointError(f"{one_line(path)}: not a regular file; name a checkpoint file")

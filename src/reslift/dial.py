@@ -9,6 +9,7 @@ import numpy as np
 
 from reslift import arrays
 from reslift.finish import Finish
+from reslift.kinds import check_kinds
 from reslift.pixels.planes import Floats, Pixels, Planes
 from reslift.pixels.tiles import Box
 from reslift.stitch import Progress
@@ -60,6 +61,7 @@ class Dial(Generic[AnyImage]):
 
     def at(self, strength: float) -> AnyImage:
         """What an `Upscaler` of this strength gives; UsageError where that is not in [0, 1]."""
+        check_kinds(strength=strength)
         finish = self._upscaler.finish(lossless=True)
         kernel = finish.kernel if strength == 1 or self._upscaler.consistent else None
         results = []

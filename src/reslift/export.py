@@ -29,7 +29,7 @@ from reslift.errors import (
     look_up,
     one_line,
 )
-from reslift.files import atomic_write, check_target, temporary_folder
+from reslift.files import atomic_write, check_not_input, check_target, temporary_folder
 from reslift.needs import Needs
 from reslift.pixels.planes import Floats
 
@@ -97,11 +97,12 @@ def export(
     kind = look_up(to, KINDS, "format")
     path = checkpoint.resolve(source, scale or 4)
     card = checkpoint.card_for(path, scale)
-    target = target or Path(card.name.replace("/", "-") + kind.suffixes[0])
+    target = target or Path(checkpoint.file_stem(card) + kind.suffixes[0])
     if target.suffix.lower() != kind.suffixes[0]:
         raise UsageError(f"{one_line(target)}: a file for {to} ends in {kind.suffixes[0]}")
     files = (target, *(target.with_suffix(suffix) for suffix in kind.suffixes[1:]))
     for file in files:
+        check_not_input(file, path)
         check_target(file, overwrite=overwrite)
     _require(to, kind)
     model = checkpoint.load(path)[0]

@@ -323,9 +323,13 @@ def recipes_folder() -> Path:
 def cache_folder() -> Path:
     """Where what can be made again is kept: it may be deleted at any time, and is not made here.
 
-    ``$RESLIFT_CACHE``, else ``reslift`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    ``$RESLIFT_CACHE``, else ``reslift`` in ``$XDG_CACHE_HOME`` or ``~/.cache``. A user without a
+    home, as containers have them, gets a place that is none, so that nothing is kept.
     """
     if own := os.environ.get("RESLIFT_CACHE"):
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "reslift"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "reslift"
+    except RuntimeError:
+        return Path(os.devnull) / "reslift"

@@ -13,6 +13,9 @@ from reslift.sizes import Size
 KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "model": ((str, Path), "a name or a path"),
     "scale": ((Real, NoneType), "a number"),
+    "source": ((str, Path), "a path"),
+    "target": ((str, Path), "a path"),
+    "max_memory": ((str, Real, NoneType), "a number of bytes, or a text like 2G"),
     "tile": ((Integral, NoneType), "a whole number of pixels"),
     "size": ((Size, NoneType), "a reslift.Size"),
     "limits": ((Limits,), "a reslift.Limits"),

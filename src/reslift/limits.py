@@ -54,8 +54,11 @@ class Limits:
         unit = next(f.metadata["unit"] for f in fields(self) if f.name == name)
         raise LimitError(
             f"{one_line(what)}: {amount:,.0f} {unit} are more than the limit {name} of "
-            f"{limit:,} {unit}; raise it with {self.option(name)} {amount:.0f}"
+            f"{limit:,} {unit}; {self._advice(name, amount)}"
         )
+
+    def _advice(self, name: str, amount: float) -> str:
+        return f"raise it with {self.option(name)} {amount:.0f}"
 
     def changed(self, **values: int | None) -> Limits:
         """A copy with the given limits changed; None leaves a limit as it is."""
@@ -76,7 +79,14 @@ class _ResultLimits(Limits):
         super().check("output_pixels" if name == "input_pixels" else name, amount, what)
 
 
+class _FixedLimits(Limits):
+    def _advice(self, name: str, amount: float) -> str:
+        return "cut or shrink it, or leave it out"
+
+
 DEFAULT = Limits()
+FIXED = _FixedLimits()
+"""The same, of commands that have no option for them: `train`, `calibrate`, `latent`, `data`."""
 
 
 def parse_amount(text: str, option: str = "") -> int:

@@ -123,7 +123,10 @@ class Size:
 
 
 def _check_kinds(size: Size) -> None:
-    """UsageError where a field is of a type that it cannot have; True is no number."""
+    """UsageError where a field is of a type that it cannot have; True is no number.
+
+    What stays are Python's own numbers, and tuples of them.
+    """
     for name, count in (("sides", 2), ("crop", 4)):
         value = getattr(size, name)
         if value is None:
@@ -133,12 +136,20 @@ def _check_kinds(size: Size) -> None:
         )
         if not whole or len(value) != count:
             raise UsageError(f"{name} {one_line(repr(value))}: give {count} whole numbers")
+        _make_plain(size, name, tuple(part if part is None else int(part) for part in value))
     numbers = {"scale": Real, "megapixels": Real, "long_side": Integral}
     for name, kind in numbers.items():
         value = getattr(size, name)
         if value is not None and not _is(value, kind):
             what = "a whole number" if kind is Integral else "a number"
             raise UsageError(f"{name} {one_line(repr(value))}: give {what}")
+        if value is not None:
+            _make_plain(size, name, int(value) if isinstance(value, Integral) else float(value))
+
+
+def _make_plain(size: Size, name: str, value: object) -> None:
+    """Numbers of NumPy as those of Python, which records can be written with."""
+    object.__setattr__(size, name, value)
 
 
 def _is(value: object, kind: type) -> bool:

@@ -12,7 +12,7 @@ from reslift.errors import RecipeError, look_up, one_line, unknown
 from reslift.models import MODELS, SRModel
 from reslift.models.grow import grow
 from reslift.recipe import ModelPart, Recipe
-from reslift.symmetry import Symmetry, order_of
+from reslift.symmetry import Symmetry
 
 COLOURS = 3
 WORDS = {int: "a whole number", float: "a number", str: "text"}
@@ -28,7 +28,9 @@ def complete(recipe: Recipe) -> Recipe:
         return recipe
     card = checkpoint.read_card(checkpoint.resolve(recipe.init, recipe.scale))
     arguments = {key: value for key, value in card.arguments.items() if key != "scale"}
-    part = ModelPart(name=card.model, arguments=arguments, symmetry=order_of(card.recipe))
+    part = ModelPart(
+        name=card.model, arguments=arguments, symmetry=checkpoint.order_of(card.recipe)
+    )
     return recipe.model_copy(update={"model": part})
 
 

@@ -15,8 +15,6 @@ weights stay as they are.
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import torch
 from torch import Tensor, nn
 
@@ -31,13 +29,6 @@ In this sequence weights of one order are of each lower one too, so that trainin
 """
 TOLERANCE = 2e-3
 """Relative difference of weights within an orbit that 16-bit storage and rounding account for."""
-
-
-def order_of(recipe: dict[str, Any]) -> Literal[1, 2, 4, 8]:
-    """In how many positions weights answer alike, by the recipe in their card; 1 by default."""
-    part = recipe.get("model")
-    found = part.get("symmetry") if isinstance(part, dict) else None
-    return found if isinstance(found, int) and found in POSITIONS else 1  # type: ignore[return-value]
 
 
 class Symmetry:

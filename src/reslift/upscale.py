@@ -89,11 +89,11 @@ class Upscaler:
         kernel: str = "bicubic",
     ) -> None:
         self._made_of = {name: value for name, value in locals().items() if name != "self"}
-        self.strength, self.consistent = Finish(strength).strength, consistent
+        self.strength, self.consistent = float(Finish(strength).strength), consistent
         self.kernel, self.runs = check_kernel(kernel), Runs()
         self._source, self.card, self.limits = model, card, limits
         memory = parse_amount(max_memory) if isinstance(max_memory, str) else max_memory
-        if memory is not None and memory < 1:
+        if memory is not None and not memory >= 1:
             raise UsageError(f"max_memory {memory}: give a number of bytes from 1 up, or like 2G")
         self.max_memory, self.wrap = memory, wrap
         files: dict[int, SRModel | Path] = {**(family or {}), card.scale: model}
@@ -301,8 +301,8 @@ class Upscaler:
 
     def upscale_file(
         self,
-        source: Path,
-        target: Path,
+        source: str | Path,
+        target: str | Path,
         wishes: Wishes = PLAIN,
         *,
         progress: Progress | None = None,
@@ -318,9 +318,10 @@ class Upscaler:
         Returns:
             Notes: one sentence for each thing that the formats could not keep.
 
-        Raises as for calling. OutputError, OutputExists: target cannot be. Nothing is left behind.
+        Raises as for calling. OutputError, OutputExists: target cannot be (UsageError: is source).
         """
-        with self.work(source, target, wishes) as work:
+        check_kinds(source=source, target=target)
+        with self.work(Path(source), Path(target), wishes) as work:
             work.read()
             work.enlarge(progress)
             return work.write()
@@ -376,7 +377,7 @@ def load(
     """
     check_kinds(model=name_or_file, scale=scale, tile=tile, size=size, limits=limits)
     check_kinds(strength=strength, consistent=consistent, ensemble=ensemble, wrap=wrap)
-    check_kinds(backend=backend, kernel=kernel)
+    check_kinds(backend=backend, kernel=kernel, max_memory=max_memory)
     family = checkpoint.family(name_or_file)
     size = wanted_size(family, scale, size)
     path = family[first_scale(family, size)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from reslift import formats, provenance
 from reslift.canvas import IN_MEMORY, canvas
 from reslift.errors import InputError, UsageError, one_line
-from reslift.files import check_target, make_folder, together
+from reslift.files import check_not_input, check_target, make_folder, together
 from reslift.finish import Finish, Runs
 from reslift.formats import place as places
 from reslift.formats import previews
@@ -70,8 +70,8 @@ class Work(ABC):
 
     Raises, in any step:
         InputError, LimitError: source cannot be used. OutputError, OutputExists: target cannot be
-        written. DeviceError, ResliftError: as for calling an `Upscaler`. Nothing is left behind
-        once it is closed.
+        written. UsageError: it is source. DeviceError, ResliftError: as for calling an `Upscaler`.
+        Nothing is left behind once it is closed.
 
     keeps_shape: as for `Medium`. placed: the result is there; what stands beside it may be lacking.
     """
@@ -94,8 +94,11 @@ class Work(ABC):
     def write(self) -> tuple[str, ...]:
         """Encode under the final name; returns notes on what could not be kept."""
 
-    def _check_record(self) -> None:
-        """Refuse, before any work, a record beside the result that cannot be."""
+    def _check_target(self) -> None:
+        """Refuse, before any work, a result, or a record beside it, that cannot be."""
+        check_not_input(self.target, self.source)
+        make_folder(self.target.parent)
+        check_target(self.target, overwrite=self.wishes.overwrite)
         if self.wishes.provenance_file:
             check_target(provenance.side_file(self.target), overwrite=self.wishes.overwrite)
 
@@ -127,11 +130,9 @@ class StillWork(Work):
         self.picture = picture = formats.read(self.source, self.upscaler.limits)
         height, width = self.upscaler.shape(picture.pixels, self.source)[:2]
         formats.check_fits(self._into, width, height, picture)
-        make_folder(self.target.parent)
-        check_target(self.target, overwrite=self.wishes.overwrite)
+        self._check_target()
         self.place = places.of(self.source, turned=picture.turned)
         self.place.check(self.target, overwrite=self.wishes.overwrite)
-        self._check_record()
         if self.wishes.uncertainty:
             self._check_maps(picture)
 
@@ -260,9 +261,7 @@ class MediumWork(Work):
         wanted = frame_sides(self.medium, self.upscaler.size, extent, self.source)
         self._ratio = Regrid(extent.width, extent.height, *wanted).ratio
         self.medium.check_target(self.target, extent, wanted)
-        make_folder(self.target.parent)
-        check_target(self.target, overwrite=self.wishes.overwrite)
-        self._check_record()
+        self._check_target()
 
     def _check_maps(self) -> None:
         maps = self.medium.maps(self.target)

@@ -12,7 +12,14 @@ from reslift import machine
 from reslift.backends import graph as graphs
 from reslift.backends.base import Backend
 from reslift.backends.probe import difference
-from reslift.errors import CannotExport, DeviceError, UsageError, look_up, one_line
+from reslift.errors import (
+    CannotExport,
+    DeviceError,
+    ResliftError,
+    UsageError,
+    look_up,
+    one_line,
+)
 
 if TYPE_CHECKING:
     from reslift.models import SRModel
@@ -66,7 +73,11 @@ def start(model: SRModel | Path, name: str = AUTO, device: str = "auto") -> Back
         except CannotExport as error:
             # Asked for any engine, this is no news: PyTorch is the one that runs this model.
             _log.log(logging.INFO if name == AUTO else logging.WARNING, INSTEAD, engine, error)
-        except (DeviceError, ImportError, RuntimeError, OSError) as error:
+        except DeviceError as error:
+            _log.warning(INSTEAD, engine, one_line(error))
+        except (ResliftError, MemoryError):
+            raise
+        except Exception as error:  # packages that do not fit together raise anything
             _log.warning(INSTEAD, engine, one_line(error))
     return _torch(model, device)
 

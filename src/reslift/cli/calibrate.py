@@ -56,7 +56,7 @@ def command(
 
     source = checkpoint.resolve(model, scale or 4)
     card = checkpoint.card_for(source, scale)
-    target = out or Path(f"{card.name.replace('/', '-')}-calibrated{checkpoint.SUFFIX}")
+    target = out or Path(f"{checkpoint.file_stem(card)}-calibrated{checkpoint.SUFFIX}")
     check_target(target, overwrite=overwrite)
     fits = new_head or not card.uncertainty
     pictures, _ = own_pictures(data, tuple(exclude or ()))

@@ -58,6 +58,8 @@ def plan(options: PlanOptions) -> int:
         limits=options.limits(),
         backend=options.backend,
         size=size,
+        ensemble=options.ensemble,
+        wrap=options.wrap,
     )
     start = machine.running_seconds()
     found, failed = estimates(Probe(upscaler, options.limits(), asked.wishes()), jobs.jobs)

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from reslift.batch import Plan
     from reslift.batch.plan import Job
     from reslift.batch.run import Batch, Outcome
+    from reslift.checkpoint import Card
     from reslift.upscale import Upscaler
 
 SOME_FAILED = 3
+EVERY_WAY = 8
+ALIKE = "note: --ensemble only costs time: this model answers alike in all 8 flips and turns"
 Advance = Callable[[int], None]
 
 
@@ -51,7 +54,8 @@ def _upscale(pipes: Piped) -> int:
 
     options = pipes.options
     limits, model = options.limits(), options.model
-    size = wanted_size(checkpoint.family(model), None, options.size_wish())
+    family = checkpoint.family(model)
+    size = wanted_size(family, None, options.size_wish())
     memory = options.max_memory and parse_amount(options.max_memory, "--max-memory")
     plan = batch.plan(options.request(size), Journal().is_ours)
     if options.summary is not None:
@@ -81,8 +85,17 @@ def _upscale(pipes: Piped) -> int:
             _ = upscaler.judge  # refuses a model that is not calibrated, once for all files
         return upscaler
 
+    cards = map(checkpoint.read_card, family.values())
+    if options.ensemble and not options.quiet and all(_answers_alike(card) for card in cards):
+        say(ALIKE)
     with claimed(plan.jobs):
         return Run(plan, options, pipes).go(prepare)
+
+
+def _answers_alike(card: Card) -> bool:
+    from reslift.checkpoint import order_of
+
+    return order_of(card.recipe) == EVERY_WAY
 
 
 @dataclass

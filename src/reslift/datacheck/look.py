@@ -16,7 +16,7 @@ from reslift.errors import ResliftError, UsageError, one_line
 from reslift.formats import Picture
 from reslift.likeness import THUMBNAIL, Signature, luma, sign, within
 from reslift.likeness.planes import Bytes
-from reslift.limits import DEFAULT, Limits
+from reslift.limits import FIXED, Limits
 
 SMALLEST_SIDE = 32
 FLATTEST = 2.0
@@ -43,7 +43,7 @@ class Look:
     findings: tuple[Finding, ...]
 
 
-def look(path: Path, name: str, limits: Limits = DEFAULT) -> Look:
+def look(path: Path, name: str, limits: Limits = FIXED) -> Look:
     """Read a file whole and measure it; raises nothing for what cannot be read.
 
     Args:

@@ -31,6 +31,7 @@ from reslift import formats
 from reslift.datasets.base import ImageSet
 from reslift.errors import InputError, OutputError, ResliftError, one_line
 from reslift.files import atomic_write, cache_folder
+from reslift.limits import FIXED
 from reslift.machine import usable_cores
 from reslift.recipe import DataPart
 
@@ -50,7 +51,7 @@ def decode(path: Path, side: int = 0) -> Pixels:
     Raises:
         InputError: the file cannot be read, or is CMYK, which has no exact RGB.
     """
-    picture = formats.read(path)
+    picture = formats.read(path, FIXED)
     pixels = np.asarray(picture.pixels)
     if picture.space == "cmyk":
         raise InputError(f"{one_line(path)}: CMYK pictures cannot be trained on; convert to RGB")

@@ -27,7 +27,7 @@ from reslift.datasets.absent import no_folder, no_picture
 from reslift.datasets.decode import to_square
 from reslift.degradations import Degradation
 from reslift.errors import InputError, one_line
-from reslift.limits import DEFAULT, Limits
+from reslift.limits import FIXED, Limits
 from reslift.pixels.color import rgb_to_y
 from reslift.pixels.resize import downscale8
 from reslift.pixels.shift import measure_shift
@@ -116,7 +116,7 @@ def read_pair(
     degradation: Degradation,
     *,
     allow_shift: bool = False,
-    limits: Limits = DEFAULT,
+    limits: Limits = FIXED,
     side: int = 0,
 ) -> Pair:
     """Read, crop and check one picture; without an LR file LR is made by ``degradation``.
