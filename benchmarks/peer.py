@@ -126,8 +126,8 @@ def ncnn_network(
     return build
 
 
-def reslift(model: str) -> Callable[[int, int, Path], Run]:
-    """A bundled model with the engine that `auto` picks."""
+def reslift(model: str, backend: str = "auto") -> Callable[[int, int, Path], Run]:
+    """A bundled model with an engine, by default the one that `auto` picks."""
 
     def build(scale: int, threads: int, files: Path) -> Run:
         import torch
@@ -135,7 +135,7 @@ def reslift(model: str) -> Callable[[int, int, Path], Run]:
         from reslift.upscale import load
 
         torch.set_num_threads(threads)
-        return load(model, scale, device="cpu")
+        return load(model, scale, device="cpu", backend=backend)
 
     return build
 
@@ -184,6 +184,17 @@ PEERS: dict[str, Peer] = {
     ),
     "lift-small": Peer("reslift lift-small", ("reslift",), (2, 3, 4), reslift("lift-small")),
     "lift-base": Peer("reslift lift-base", ("reslift",), (2, 3, 4), reslift("lift-base")),
+    "lift-large": Peer("reslift lift-large", ("reslift",), (4,), reslift("lift-large")),
+    **{
+        f"{name}-int8": Peer(
+            f"reslift {name}, int8", ("reslift",), scales, reslift(name, "openvino-int8")
+        )
+        for name, scales in (
+            ("lift-small", (2, 3, 4)),
+            ("lift-base", (2, 3, 4)),
+            ("lift-large", (4,)),
+        )
+    },
 }
 
 
