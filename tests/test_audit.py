@@ -296,3 +296,11 @@ def test_what_is_audited_is_never_written_over(files, capsys):
         assert main(["audit", *map(str, files), "-o", str(path), "--overwrite"]) == 2
         assert "it is what is audited" in capsys.readouterr().err
     assert [path.read_bytes() for path in files] == before
+
+
+def test_inks_are_not_compared_with_light(files, tmp_path):
+    """What a conversion changes would be told as if the model had done it."""
+    inks = np.zeros((64, 64, 4), np.uint8)
+    formats.write(tmp_path / "inks.tif", Picture(inks, "cmyk", False))
+    with pytest.raises(InputError, match=r"sr\.png beside .*inks\.tif: rgb and cmyk cannot be"):
+        audit_files(tmp_path / "inks.tif", files[1])

@@ -1,6 +1,7 @@
 """What a result says about itself: in the file, beside it, and made again from it."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from reslift.cli import main
 from reslift.errors import InputError, OutputExists, UsageError
 from reslift.formats import Picture
 from reslift.media import Wishes
+from reslift.media.recorded import in_xmp
 from reslift.provenance import COMPOSITE, ENHANCED, Record, from_xmp, into_xmp, without
 from reslift.replay import find_record, replay
 from reslift.upscale import load
@@ -109,6 +111,40 @@ def test_a_packet_of_any_length_and_shape_takes_no_time(record, filling):
 def test_a_packet_that_cannot_be_added_to_stays(record):
     assert into_xmp(b"\xff\xfe<\0x\0", record) is None
     assert into_xmp((PACKET % b"").replace(b"image/png", b"x" * 65_000), record) is None
+
+
+def test_a_result_has_no_record_of_its_input(record):
+    """Also where its own has no room in the packet."""
+    told = into_xmp(PACKET % b"", record).replace(b"image/png", b"x" * 65_000)
+    picture = Picture(np.zeros((2, 2, 3), np.uint8), "rgb", False, xmp=told)
+    kept, notes = in_xmp(picture, record, "png")
+    assert kept.xmp == (PACKET % b"").replace(b"image/png", b"x" * 65_000)
+    assert "cannot be added to" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"a",
+        b" ",
+        b"<rdf:Description ",
+        b'<rdf:Description xmlns:reslift="urn:reslift:provenance:1#">',
+        b'xmlns:reslift="urn:reslift:provenance:1#"',
+        b"<reslift:record>",
+        b"<e:DigitalSourceType>",
+        b'rdf:about="',
+    ],
+)
+def test_a_packet_of_nonsense_takes_no_time(record, piece):
+    """What looked at each byte for each byte would take minutes."""
+    for size in (60_000, 2_000_000):
+        packet = (PACKET % b"").replace(b"<rdf:Description", piece * (size // len(piece)) + b"\n<r")
+        start = time.process_time()
+        told = into_xmp(packet, record)
+        assert (told is None) == (size > 65_000)
+        assert from_xmp(packet) is None
+        without(packet)
+        assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
@@ -226,6 +262,37 @@ def test_replay_says_what_differs(source, model, tmp_path, capsys):
         replay(out, out, model=model)
     with pytest.raises(InputError, match="not bundled"):
         replay(out, source)
+
+
+def test_a_file_beside_a_result_may_be_of_an_earlier_one(source, model, tmp_path):
+    out, upscaler = tmp_path / "out.png", load(model, backend="torch")
+    half = load(model, backend="torch", strength=0.5)
+    half.upscale_file(source, out, Wishes(provenance_file=True))
+    (tmp_path / "out.png.uncertainty.tif").touch()
+    notes = upscaler.upscale_file(source, out, Wishes(overwrite=True))
+    for name in ("out.png.provenance.json", "out.png.uncertainty.tif"):
+        assert f"{name} beside the result is of an earlier one" in notes
+    done = replay(out, source, model=model)
+    assert done.same_bytes
+    assert done.reasons == ("out.png.provenance.json is not of this result, and was left aside",)
+    upscaler.upscale_file(source, out, Wishes(overwrite=True, provenance_file=True))
+    assert replay(out, source, model=model).reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("format", 5), ("strength", "much"), ("strength", None), ("quality", []), ("classes", {})],
+)
+def test_a_damaged_record_is_told_in_one_line(source, model, tmp_path, capsys, name, value):
+    out = tmp_path / "out.bmp"
+    load(model, backend="torch").upscale_file(source, out, Wishes(provenance_file=True))
+    beside = provenance.side_file(out)
+    told = json.loads(beside.read_text())
+    told["options"][name] = value
+    beside.write_text(json.dumps(told))
+    words = ["replay", str(out), "--input", str(source), "--model", str(model)]
+    assert main(words) == 1
+    assert "the record is damaged: " in capsys.readouterr().err
 
 
 def test_replay_asks_for_the_file_that_goes_by_a_bundled_name(source, tmp_path):

@@ -14,7 +14,7 @@ from medical_samples import dicom, waves
 from reslift import formats
 from reslift.cli import main
 from reslift.errors import InputError, UnknownName, UsageError
-from reslift.formats import Picture
+from reslift.formats import Picture, vips
 from reslift.media import Wishes, large_tiff
 from reslift.pixels.resize import downscale8
 from reslift.pixels.shrink import shrink
@@ -287,3 +287,40 @@ def test_a_tiff_larger_than_memory_is_compared_in_windows(tmp_path, photo, monke
     assert kept.holds
     assert [one.largest > 20 for one in lost.channels] == [False, True, False]
     assert "67 million" in lost.notes[0]
+
+
+def test_a_result_that_hides_what_it_holds_is_told(pair, photo, tmp_path):
+    """Its samples agree, and nothing of them is seen."""
+    hidden = np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)])
+    shown = verify(pair[0], save(tmp_path / "a.png", hidden, alpha=True))
+    assert shown.holds
+    hidden[:96, :, 3] = 0
+    found = verify(pair[0], save(tmp_path / "b.png", hidden, alpha=True))
+    assert found.largest <= 1
+    assert not found.holds
+    assert found.findings == ("50.00% of the result is transparent; the source has no alpha",)
+
+
+def test_samples_of_another_profile_are_told(pair, photo, tmp_path):
+    """The same numbers are other colours; sRGB, said or not, is the same."""
+
+    def profiled(name, pixels, icc, space="rgb"):
+        formats.write(tmp_path / name, Picture(pixels, space, False, icc=icc), overwrite=True)
+        return tmp_path / name
+
+    library = vips.library()
+    p3 = library.Image.black(1, 1, bands=3).copy(interpretation="srgb").icc_transform("p3")
+    srgb = library.Image.black(1, 1, bands=3).copy(interpretation="srgb").icc_transform("srgb")
+    wide, usual = (image.get("icc-profile-data") for image in (p3, srgb))
+    for icc in (usual, b"damaged" * 30):
+        assert verify(pair[0], profiled("same.png", photo, icc)).holds
+    small = formats.read(pair[0]).pixels
+    assert verify(profiled("s.png", small, wide), profiled("l.png", photo, wide)).holds
+    for given, icc in ((pair[0], wide), (tmp_path / "s.png", None), (tmp_path / "s.png", usual)):
+        found = verify(given, profiled("other.png", photo, icc))
+        assert found.largest <= 1
+        assert not found.holds
+        assert "profile is not that of the source" in found.findings[0]
+    cmyk = np.zeros((8, 8, 4), np.uint8), np.zeros((16, 16, 4), np.uint8)
+    one, other = (profiled(f"{n}.tif", ink, None, "cmyk") for n, ink in enumerate(cmyk))
+    assert verify(one, other).holds

@@ -129,6 +129,11 @@ def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
             f"{LEAST_SIDE}x{LEAST_SIDE} up"
         )
     large = formats.read(result, limits.for_results())
+    if small.space != large.space and "cmyk" in (small.space, large.space):
+        raise InputError(
+            f"{one_line(result)} beside {one_line(source)}: {large.space} and {small.space} "
+            "cannot be compared; a result of the same colours can be audited"
+        )
     scale, rest = divmod(large.width, small.width)
     if rest or scale < 2 or large.height != scale * small.height:
         raise InputError(

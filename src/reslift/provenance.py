@@ -38,17 +38,14 @@ LONGEST = 65_000
 SUFFIX = ".provenance.json"
 ROOM = 16384
 """Bytes that are taken for a record before it is known; it has about 2,000."""
-OURS = re.compile(
-    rb"<rdf:Description [^<>]*xmlns:reslift=\"" + re.escape(NAMESPACE.encode()) + rb"\"[^<>]*>"
-    rb"(?:[^<]|<(?!/?rdf:Description\b))*</rdf:Description>\s*"
-)
-"""It ends before the next description, and words are searched from their starts alone: packets of
-millions of bytes take no longer than others for each of them."""
-SOURCE_TYPE = re.compile(
-    rb"(<(\w+):DigitalSourceType>\s*|\b\w+:DigitalSourceType\s*=\s*[\"'])"
+OPENING = re.compile(rb"<rdf:Description [^<>]*>")
+CLOSING = re.compile(rb"</rdf:Description>\s*")
+OURS = f'xmlns:reslift="{NAMESPACE}"'.encode()
+SOURCE_TYPE = re.compile(  # Looked back from, a long run of letters is passed once, not once each.
+    rb"(<(\w+):DigitalSourceType>\s*|(?<=\s)\w+:DigitalSourceType\s*=\s*[\"'])"
     rb"(?:https?://cv\.iptc\.org/newscodes/digitalsourcetype/)?([^\s\"'<]*)"
 )
-TEXT = re.compile(rb"<reslift:record>(.*?)</reslift:record>", re.DOTALL)
+TEXT = (b"<reslift:record>", b"</reslift:record>")
 ABOUT = re.compile(rb"<rdf:Description [^<>]*(rdf:about=\"[^\"<>]*\")")
 PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -155,11 +152,9 @@ def into_xmp(xmp: bytes | None, record: Record) -> bytes | None:
     A source type that says more than "captured" or "enhanced" (made by AI, a composite) stays. None
     where the packet cannot be added to: it is not UTF-8 RDF, or would be too long for a JPEG.
     """
-    if xmp and len(xmp) > LONGEST + ROOM:  # ours of before may be in it
-        return None
-    packet = OURS.sub(b"", xmp) if xmp else PACKET
+    packet = _rest(xmp) if xmp else PACKET
     end = packet.rfind(b"</rdf:RDF>")
-    if end < 0:
+    if end < 0 or len(packet) > LONGEST:
         return None
     term = record.source_type
     there = SOURCE_TYPE.search(packet)
@@ -184,19 +179,30 @@ def into_xmp(xmp: bytes | None, record: Record) -> bytes | None:
 
 def without(xmp: bytes | None) -> bytes | None:
     """The packet without a record of ours; None where nothing else is in it."""
-    if not xmp or not OURS.search(xmp):
-        return xmp
-    rest = OURS.sub(b"", xmp)
+    rest = _rest(xmp) if xmp else None
     return None if rest == PACKET else rest
+
+
+def _rest(xmp: bytes) -> bytes:
+    """The packet without descriptions of ours; each byte is looked at a few times, however many."""
+    kept, at = [], 0
+    while found := OPENING.search(xmp, at):
+        end = CLOSING.search(xmp, found.end()) if OURS in found[0] else found
+        if end is None:
+            break
+        kept.append(xmp[at : end.end() if end is found else found.start()])
+        at = end.end()
+    return b"".join((*kept, xmp[at:]))
 
 
 def from_xmp(xmp: bytes | None) -> Record | None:
     """The record in a packet; None where there is none, or a damaged one."""
-    found = TEXT.search(xmp) if xmp else None
-    if found is None:
+    _, opening, rest = (xmp or b"").partition(TEXT[0])
+    text, closing, _ = rest.partition(TEXT[1])
+    if not opening or not closing:
         return None
     try:
-        return Record.parse(unescape(found[1].decode("utf-8", "replace")))
+        return Record.parse(unescape(text.decode("utf-8", "replace")))
     except ValueError:
         return None
 

@@ -6,6 +6,7 @@ OUT ── record ── same input? same weights? ── upscale ── the sam
 from __future__ import annotations
 
 import filecmp
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from reslift import checkpoint, formats, media
 from reslift.errors import InputError, OutputExists, UsageError, one_line
@@ -39,24 +41,31 @@ class Replay:
 
 
 def find_record(result: Path, limits: Limits = DEFAULT) -> Record:
-    """What a result, or the file beside it, says about how it was made.
+    """What a result, or else the file beside it, says about how it was made.
+
+    A file beside it may be of an earlier result of that name; what a result says is its own.
 
     Raises:
         InputError: neither says anything.
     """
-    beside = side_file(result)
-    if beside.is_file():
-        try:
-            return Record.parse(beside.read_text(encoding="ascii"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot use {one_line(beside)}: {one_line(error)}") from error
     record = _inscribed(result, limits)
+    if record is None and side_file(result).is_file():
+        record = _beside(result)
     if record is None:
         raise InputError(
             f"{one_line(result)} does not say how it was made: it is not by reslift, or was "
             "written with --no-provenance or --strip-metadata"
         )
     return record
+
+
+def _beside(result: Path) -> Record:
+    """What the file beside a result says."""
+    beside = side_file(result)
+    try:
+        return Record.parse(beside.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot use {one_line(beside)}: {one_line(error)}") from error
 
 
 def _inscribed(result: Path, limits: Limits) -> Record | None:
@@ -92,17 +101,17 @@ def replay(
             f"{one_line(source)} is not what {one_line(result)} was made from: its SHA-256 is not "
             f"{record.input_sha256[:12]}…"
         )
+    wishes = _wishes(record, result, limits)
     if out is not None:
         _check_name(out, result, record)
         if os.path.lexists(out):
             raise OutputExists(f"{one_line(out)} exists; name another output")
     upscaler = _upscaler(record, model, limits)
-    wishes = _wishes(record, result, limits)
     with tempfile.TemporaryDirectory(prefix="reslift-") as folder:
         again = out or Path(folder) / result.name
         upscaler.upscale_file(source, again, wishes)
         now = _inscribed(again, limits) or upscaler.record(source)
-        reasons = tuple(_changed(record, now))
+        reasons = (*_changed(record, now), *_contradicted(record, result))
         if filecmp.cmp(again, result, shallow=False):
             return Replay(True, 0, 0.0, reasons)
         if media.of(result) is not None:
@@ -127,13 +136,18 @@ def _wishes(record: Record, result: Path, limits: Limits) -> Wishes:
     if media.of(result) is None:
         options["output_format"] = options.get("format")
     names = {entry.name for entry in fields(Wishes)}
-    chosen: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in options.items()
-        if name in names
-    }
     says = _inscribed(result, limits) is not None or not side_file(result).is_file()
-    return Wishes(**{**chosen, "provenance": says})
+    chosen = {name: value for name, value in options.items() if name in names}
+    try:
+        text = json.dumps({**chosen, "provenance": says})
+        return TypeAdapter(Wishes).validate_json(text, strict=True)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise _damaged(name, chosen.get(name)) from error
+
+
+def _damaged(name: str, value: object) -> InputError:
+    return InputError(f"the record is damaged: {name} {one_line(repr(value)):.50}")
 
 
 def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upscaler:
@@ -141,6 +155,9 @@ def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upsca
     size = record.size
     if size is None:
         raise InputError("the record names a size that is not known here")
+    strength = options.get("strength", 1.0)
+    if not isinstance(strength, int | float):
+        raise _damaged("strength", strength)
     name = model or record.model
     base, _, own = record.model.rpartition("-x")
     if model is None and base and set(record.weights) != {own}:
@@ -157,7 +174,7 @@ def _upscaler(record: Record, model: str | Path | None, limits: Limits) -> Upsca
         size=size,
         ensemble=bool(options.get("ensemble")),
         wrap=bool(options.get("wrap")),
-        strength=float(options.get("strength", 1.0)),
+        strength=float(strength),
         consistent=options.get("consistent", options.get("kernel") is not None),
         kernel=options.get("kernel") or "bicubic",
     )
@@ -180,6 +197,19 @@ def _changed(before: Record, now: Record) -> Iterator[str]:
         was, has = before.versions.get(package, "absent"), here.get(package, "absent")
         if was != has:
             yield f"{one_line(package)} was {one_line(was)}, is {has}"
+
+
+def _contradicted(record: Record, result: Path) -> Iterator[str]:
+    """Says so where a file beside a result tells of another one; `record`: by which it was made."""
+    path = side_file(result)
+    if not path.is_file():
+        return
+    try:
+        same = _beside(result).options == record.options
+    except InputError:
+        same = False
+    if not same:
+        yield f"{one_line(path.name)} is not of this result, and was left aside"
 
 
 def _difference(again: Path, result: Path, limits: Limits) -> tuple[int, float]:

@@ -16,6 +16,8 @@ from reslift.errors import InputError, UsageError, one_line
 from reslift.pixels.tiles import Box
 
 LARGEST_SCALE = 64
+LONGEST = 10**12
+"""Pixels a side, and megapixels: what is above is no size that floats can compute with."""
 USUAL = 4
 STRETCHED = 0.01
 _SIDES = re.compile(r"(\d*)[xX×](\d*)")
@@ -41,20 +43,22 @@ class Size:
     crop: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        given = (self.scale, self.sides, self.long_side, self.megapixels)
+        wishes = (self.scale, self.sides, self.long_side, self.megapixels)
         _check_kinds(self)
-        if sum(wish is not None for wish in given) > 1:
+        if sum(wish is not None for wish in wishes) > 1:
             raise UsageError("give one of scale, size, long side and megapixels, not several")
         if self.scale is not None and not 0 < self.scale <= LARGEST_SCALE:
             raise UsageError(f"scale {self.scale:g}: a scale is above 0 and up to {LARGEST_SCALE}")
         if self.sides is not None and (
-            self.sides == (None, None) or any(s is not None and s < 1 for s in self.sides)
+            self.sides == (None, None)
+            or any(s is not None and not 1 <= s <= LONGEST for s in self.sides)
         ):
-            raise UsageError("size: a side is a number of pixels from 1 up")
-        if self.long_side is not None and self.long_side < 1:
-            raise UsageError(f"long side {self.long_side}: a number of pixels from 1 up")
-        if self.megapixels is not None and not 0 < self.megapixels < math.inf:
-            raise UsageError(f"megapixels {self.megapixels:g}: a number above 0")
+            raise UsageError(f"size: a side is a number of pixels from 1 up to {LONGEST:,}")
+        if self.long_side is not None and not 1 <= self.long_side <= LONGEST:
+            given = one_line(self.long_side)[:20]
+            raise UsageError(f"long side {given}: a number of pixels from 1 up to {LONGEST:,}")
+        if self.megapixels is not None and not 0 < self.megapixels <= LONGEST:
+            raise UsageError(f"megapixels {self.megapixels:g}: above 0 and up to {LONGEST:,}")
         if self.crop is not None and (min(self.crop) < 0 or min(self.crop[2:]) < 1):
             raise UsageError("crop: X and Y from 0 up, width and height from 1 up")
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from reslift import formats, media
 from reslift.errors import InputError, UsageError, one_line
-from reslift.formats import Picture
+from reslift.formats import Picture, fit
 from reslift.limits import DEFAULT, Limits
 from reslift.pixels.agreement import NAMES, REACH, TOLERANCES, Channel, Layer, whole_around
 from reslift.pixels.agreement import compare as compare_layers
@@ -121,7 +121,8 @@ def _of_stills(asked: Verification, limits: Limits) -> Verification:
     pair = _alike(small, large, f"{one_line(result)} beside {one_line(source)}")
     channels, count = _measure(pair, check_kernel(asked.kernel), asked.tolerance)
     # No difference was seen where nothing was looked at: that is no agreement.
-    findings = () if channels else ("no pixel counts: none of the source's is opaque all around",)
+    nothing = () if channels else ("no pixel counts: none of the source's is opaque all around",)
+    findings = (*nothing, *_seen_otherwise(small, large))
     return replace(
         asked,
         scale=scale,
@@ -131,6 +132,17 @@ def _of_stills(asked: Verification, limits: Limits) -> Verification:
         findings=findings,
         notes=pair.notes,
     )
+
+
+def _seen_otherwise(small: Picture, large: Picture) -> Iterator[str]:
+    """What makes the same samples look otherwise: a profile, and alpha that the source has not."""
+    if small.space == large.space and not fit.same_colours(small, large):
+        yield "the profile is not that of the source: the same samples stand for other colours"
+    if large.alpha and not small.alpha:
+        opacity = large.pixels[..., -1]
+        hidden = float((opacity < np.iinfo(opacity.dtype).max).mean())
+        if hidden:
+            yield f"{hidden:.2%} of the result is transparent; the source has no alpha"
 
 
 def _of_medium(asked: Verification, medium: media.Medium, kernel: Kernel) -> Verification:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 MOST_COMPARED = 2**25
 """Samples of a source: comparing more takes over half a minute."""
+MAPS = tuple(f".uncertainty.{kind}" for kind in ("png", "tif", "dcm", "nii", "nii.gz"))
 CHANGED = "the input changed while it was enlarged; make it again"
 
 
@@ -101,6 +102,18 @@ class Work(ABC):
         check_target(self.target, overwrite=self.wishes.overwrite)
         if self.wishes.provenance_file:
             check_target(provenance.side_file(self.target), overwrite=self.wishes.overwrite)
+
+    def _stale(self) -> tuple[str, ...]:
+        """A note on each file beside the result that tells of another one, made before."""
+        endings = () if self.wishes.provenance_file else (provenance.SUFFIX,)
+        if not self.wishes.uncertainty:
+            endings += MAPS
+        beside = (self.target.with_name(self.target.name + ending) for ending in endings)
+        return tuple(
+            f"{path.name} beside the result is of an earlier one"
+            for path in beside
+            if path.is_file()
+        )
 
     def close(self) -> None:
         """Give back what is held, whatever step it came to."""
@@ -194,7 +207,7 @@ class StillWork(Work):
                 notes += self._write_place() + self._maps()
         finally:
             self.placed = self.target in placed
-        return (*picture.notes, *self._disagreement(), *notes, *written)
+        return (*picture.notes, *self._disagreement(), *notes, *written, *self._stale())
 
     def _write_place(self) -> tuple[str, ...]:
         """The files beside the source that say where it lies on a map, for the result."""
@@ -290,7 +303,7 @@ class MediumWork(Work):
             self.notes += (CHANGED,)
 
     def write(self) -> tuple[str, ...]:
-        return (*self.notes, *self._disagreement())
+        return (*self.notes, *self._disagreement(), *self._stale())
 
     def _disagreement(self) -> tuple[str, ...]:
         """A note where the file that was written does not agree with the source as it should.

@@ -14,6 +14,8 @@ from reslift.formats.base import CICP, COLOURS, Format, Kind, Picture, Space
 
 WHITE: dict[Space, float] = {"gray": 1.0, "rgb": 1.0, "cmyk": 0.0}
 ICC_SPACES: dict[bytes, Space] = {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk"}
+GRID: dict[Space, int] = {"gray": 256, "rgb": 9, "cmyk": 5}
+ALIKE = 2 * 257
 
 
 def check_size(into: Format, width: int, height: int, kind: Kind) -> None:
@@ -142,6 +144,35 @@ def _through_profile(colours: Any, icc: bytes | None, bits: int) -> Any:
         black_point_compensation=True,
         depth=bits,
     )
+
+
+def same_colours(one: Picture, other: Picture) -> bool:
+    """Whether samples of two pictures of one space stand for the same colours, to 2 levels of 255.
+
+    Without a profile, or with one that cannot be used, they stand for sRGB or the generic CMYK.
+    """
+    if one.icc == other.icc:
+        return True
+    shown = [
+        _shown(picture.icc if _usable(picture) else None, one.space) for picture in (one, other)
+    ]
+    return bool(abs(shown[0] - shown[1]).max() <= ALIKE)
+
+
+def _shown(icc: bytes | None, space: Space) -> Any:
+    """A grid of samples of `space` as sRGB, in levels of 65535."""
+    import numpy as np
+
+    count = COLOURS[space]
+    steps = np.linspace(0, 65535, GRID[space]).astype(np.uint16)
+    grid = np.stack(np.meshgrid(*[steps] * count, indexing="ij"), -1).reshape(1, -1, count)
+    if icc is None and space != "cmyk":
+        return np.broadcast_to(grid, (*grid.shape[:2], 3)).astype(np.int32)
+    image = vips.image_of(Picture(np.ascontiguousarray(grid), space, False))
+    try:
+        return _through_profile(image, icc, 16).numpy().astype(np.int32)
+    except vips.library().Error:
+        return _shown(None, space)
 
 
 def profile_notes(icc: bytes | None, space: Space) -> tuple[str, ...]:

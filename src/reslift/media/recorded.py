@@ -69,15 +69,17 @@ def told(
 def in_xmp(picture: Picture, record: Record | None, format: str) -> tuple[Picture, tuple[str, ...]]:
     """The picture with the record in its XMP in place of an earlier one, and notes.
 
-    Without a record an earlier one goes. A format that has no XMP gets none.
+    Without a record, or where it cannot be added, an earlier one goes: it tells of another picture.
+    A format that has no XMP gets none.
     """
+    bare = replace(picture, xmp=provenance.without(picture.xmp))
     if record is None:
-        return replace(picture, xmp=provenance.without(picture.xmp)), ()
+        return bare, ()
     if not formats.FORMATS[format].holds.xmp:
         return picture, ()
     xmp = provenance.into_xmp(picture.xmp, record)
     if xmp is None:
-        return picture, ("the XMP cannot be added to: how the result was made is not in it",)
+        return bare, ("the XMP cannot be added to: how the result was made is not in it",)
     return replace(picture, xmp=xmp), ()
 
 
