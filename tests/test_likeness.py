@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 from skimage import data
 
 from reslift.advice import near_pictures
@@ -196,3 +196,16 @@ def test_pairs_that_are_looked_at_are_bounded(monkeypatch):
     sides = np.zeros(60, np.int64)
     list(candidates.by_spots(pictures, sides, False, 100))
     assert len(tried) == 100
+
+
+@pytest.mark.parametrize("width", [15, 40])
+def test_pictures_in_frames_of_one_width_are_not_copies(width: int) -> None:
+    """A white frame makes most of the detail of what it is around."""
+    framed = []
+    for name in ("coins", "camera", "page", "rocket", "brick", "gravel", "grass", "coffee"):
+        dark = ImageEnhance.Brightness(photo(name).resize((240, 240))).enhance(0.4)
+        framed.append(ImageOps.expand(dark, width, "white"))
+    signatures = [signature(image) for image in framed]
+    assert not find_alike(signatures)
+    again = [signature(as_jpeg(image, 30)) for image in framed]
+    assert len(find_alike([*signatures, *again])) == len(framed)

@@ -38,7 +38,7 @@ MOST_OF_FEW, MOST_OF_MANY = 40_000, 4
 PATIENCE = 4_000
 LARGE, SMALL, SURE = 64.0, 32.0, 0.9
 SAME_BORDERS, SAME_SHAPE = 1 / 64, 0.03
-HELD, CROPPED, STRETCHED = 0.014, 0.6, 0.85
+HELD, CROPPED, STRETCHED, FRAMED, ALL = 0.014, 0.6, 0.85, 0.7, 0.99
 TURNS = (
     "",
     "mirrored",
@@ -117,13 +117,14 @@ def is_copy(likeness: Likeness) -> bool:
     """Whether two pictures that agree like this are one.
 
     Any straight edge can be moved and stretched on any other. What lies on each other border on
-    border was not moved; else detail has to fit at one place only and to agree beside the edges
-    too, the more where a cut would have to be stretched as well.
+    border was not moved, but has to agree beside the edges too, or all but wholly, since frames are
+    alike around any pictures; else detail has to fit at one place only and to agree beside the edges, the more where
+    a cut would have to be stretched as well.
     """
     if likeness.overlap < OVERLAP or likeness.detail < least_detail(likeness.side):
         return False
     if likeness.apart <= SAME_BORDERS * likeness.side:
-        return True
+        return likeness.everywhere >= FRAMED or likeness.detail >= ALL
     least = CROPPED if likeness.stretched <= SAME_SHAPE else STRETCHED
     return likeness.held >= HELD and likeness.everywhere >= least
 
