@@ -105,7 +105,9 @@ class Work(ABC):
 
     def _stale(self) -> tuple[str, ...]:
         """A note on each file beside the result that tells of another one, made before."""
-        endings = () if self.wishes.provenance_file else (provenance.SUFFIX,)
+        endings: tuple[str, ...] = ()
+        if not self.wishes.provenance_file:
+            endings += (provenance.SUFFIX,)
         if not self.wishes.uncertainty:
             endings += MAPS
         beside = (self.target.with_name(self.target.name + ending) for ending in endings)

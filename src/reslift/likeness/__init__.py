@@ -118,8 +118,8 @@ def is_copy(likeness: Likeness) -> bool:
 
     Any straight edge can be moved and stretched on any other. What lies on each other border on
     border was not moved, but has to agree beside the edges too, or all but wholly, since frames are
-    alike around any pictures; else detail has to fit at one place only and to agree beside the edges, the more where
-    a cut would have to be stretched as well.
+    alike around any pictures; else detail has to fit at one place only and to agree beside the
+    edges, the more where a cut would have to be stretched as well.
     """
     if likeness.overlap < OVERLAP or likeness.detail < least_detail(likeness.side):
         return False
