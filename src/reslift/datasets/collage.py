@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reslift.datasets.base import ImageSet
-from reslift.datasets.drawn import FINER, SIDE, Floats, Rng, blend, colour, let_fall, on_paper
+from reslift.datasets.drawn import FINER, SIDE, colour, let_fall, on_paper
+from reslift.datasets.paints import Floats, Rng, blend
 from reslift.errors import ResliftError
 
 FEW = 8
