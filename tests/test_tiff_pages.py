@@ -106,6 +106,25 @@ def test_values_stay_values(tmp_path, bands, dtype, layout):
     assert np.abs(found - expected).max() <= (1 if dtype[0] in "iu" else 0.01)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("dtype", "most"), [("f4", 3.3e38), ("f8", 1e200), ("f8", 1.7e308)])
+def test_values_near_the_largest_that_there_are(tmp_path, dtype, most):
+    """Found by damaging files: sums around what is no number went beyond 32-bit floats."""
+    values = (np.random.default_rng(0).uniform(-1, 1, (20, 24)) * most).astype(dtype)
+    values[4:8, 4:9] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    upscaler = made(bicubic_lift(2))
+    if most > 1e308:
+        with pytest.raises(InputError, match="further apart than 64-bit floats can count"):
+            upscaler.upscale_file(tmp_path / "a.tif", tmp_path / "b.tif")
+        assert not (tmp_path / "b.tif").exists()
+        return
+    upscaler.upscale_file(tmp_path / "a.tif", tmp_path / "b.tif")
+    found = tifffile.imread(tmp_path / "b.tif")
+    assert np.isnan(found).sum() == 80 and not np.isinf(found).any()
+    assert np.nanmax(found) <= np.nanmax(values) and np.nanmin(found) >= np.nanmin(values)
+
+
 def test_values_are_not_clipped_and_what_is_no_number_stays(tmp_path):
     y, x = np.mgrid[0:24, 0:30]
     values = (1000 + 40 * np.sin(x / 4) + 3 * y).astype(np.float32)

@@ -14,6 +14,7 @@ Padding takes no part: it is filled from its neighbours before, and put back blo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
+from reslift.errors import InputError
 from reslift.media.base import Enlarger
 from reslift.pixels import alpha
 from reslift.pixels.planes import Planes
@@ -116,9 +118,17 @@ class Census:
 
         It is the whole range, unless that is over 4 times the range between the 0.1st and the
         99.9th percentile: then it is that inner range, widened by half of itself on both sides.
+
+        Raises:
+            InputError: the range is near the largest number that a float of 64 bits holds.
         """
         if self.most < self.least:
             return Window(0.0, 1.0, 0.0, 0.0)
+        if not math.isfinite(4 * self.most - 4 * self.least):
+            raise InputError(
+                f"values from {self.least:.4g} to {self.most:.4g} are further apart than 64-bit "
+                "floats can count"
+            )
         if wanted is not None:
             return Window(*wanted, self.least, self.most)
         low, high = self.least, self.most
@@ -237,6 +247,10 @@ def _grid(enlarger: Enlarger, values: Values) -> Regrid:
     return Regrid(width, height, *enlarger.size.of(width, height))
 
 
+LARGE = 1e36
+"""Values of 32 bits that can still be added up around a pixel."""
+
+
 def share(planes: Values, window: Window, grid: Regrid) -> Values:
     """(h', w', 1): 1 where all 5×5 neighbours of (h, w, C) lie in the window, 0 where some do not.
 
@@ -255,10 +269,12 @@ def filled(planes: Values, padding: Mask) -> Values:
     if padding.all():
         return np.zeros_like(planes)
     mean = planes[~padding].mean(0)
-    centred = np.where(padding[..., None], 0.0, planes - mean).astype(np.float32)
+    centred = np.where(padding[..., None], 0.0, planes - mean)
+    unit = max(1.0, float(np.abs(centred).max()) / LARGE)
+    shown = (centred / unit).astype(np.float32)
     opaque = (~padding).astype(np.float32)[None, None]
-    spread = alpha.bleed(centred.transpose(2, 0, 1)[None], opaque, RINGS)[0].transpose(1, 2, 0)
-    return np.where(padding[..., None], spread + mean, planes)
+    spread = alpha.bleed(shown.transpose(2, 0, 1)[None], opaque, RINGS)[0].transpose(1, 2, 0)
+    return np.where(padding[..., None], spread.astype(np.float64) * unit + mean, planes)
 
 
 def _through(
