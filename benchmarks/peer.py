@@ -185,16 +185,9 @@ PEERS: dict[str, Peer] = {
     "lift-small": Peer("reslift lift-small", ("reslift",), (2, 3, 4), reslift("lift-small")),
     "lift-base": Peer("reslift lift-base", ("reslift",), (2, 3, 4), reslift("lift-base")),
     "lift-large": Peer("reslift lift-large", ("reslift",), (4,), reslift("lift-large")),
-    **{
-        f"{name}-int8": Peer(
-            f"reslift {name}, int8", ("reslift",), scales, reslift(name, "openvino-int8")
-        )
-        for name, scales in (
-            ("lift-small", (2, 3, 4)),
-            ("lift-base", (2, 3, 4)),
-            ("lift-large", (4,)),
-        )
-    },
+    "lift-large-int8": Peer(
+        "reslift lift-large, int8", ("reslift",), (4,), reslift("lift-large", "openvino-int8")
+    ),
 }
 
 

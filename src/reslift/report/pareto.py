@@ -13,7 +13,9 @@ from reslift.report.html import Html, tag
 
 STEPS = (1, 2, 5)
 GAP = 13.0
-LETTER = 6.2
+LETTER, BOLD = 6.2, 6.8
+Box = tuple[float, float, float]
+"""Left edge, base line and width of a line of text, or of something as high."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,10 @@ def pareto_chart(
     for (_, before), (x, y) in itertools.pairwise(corners):
         steps += [f"{x:.1f},{before:.1f}", f"{x:.1f},{y:.1f}"]
     drawn = [tag("polyline", points=" ".join(steps), class_="level")]
-    taken: list[tuple[float, float, float]] = []
+    names: list[Box] = []
     for choice in sorted(choices, key=lambda c: (not c.ours, -c.quality)):
-        drawn += _dot(axes, choice, taken)
+        dots = [_around(axes, other) for other in choices if other is not choice]
+        drawn += _dot(axes, choice, names, dots)
     return draw_chart(axes, drawn, [], {}, description)
 
 
@@ -85,16 +88,25 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
     return ticks[0], ticks[-1]
 
 
-def _dot(axes: Frame, choice: Choice, taken: list[tuple[float, float, float]]) -> list[Html]:
-    """A dot and its label, moved up or down until it covers no other label."""
+def _around(axes: Frame, choice: Choice) -> Box:
+    """The room of a dot."""
+    return axes.x(math.log10(choice.cost)) - 5, axes.y(choice.quality) + 4, 10
+
+
+def _dot(axes: Frame, choice: Choice, names: list[Box], dots: list[Box]) -> list[Html]:
+    """A dot and its label: over, beside or under it, where it covers no other label, and no other
+    dot if that can be.
+    """
     x, y = axes.x(math.log10(choice.cost)), axes.y(choice.quality)
-    width = LETTER * len(choice.label)
-    to_left = x + 7 + width > WIDTH - RIGHT and x - 7 - width > LEFT
-    left = x - width if to_left else x
-    places = [y - 8 - GAP * turn for turn in (0, -2, 1, -3, 2, -4)]
-    free = (p for p in places if TOP < p < HEIGHT - BOTTOM and _is_free(left, p, width, taken))
-    at = next(free, places[0])
-    taken.append((left, at, width))
+    width = (BOLD if choice.ours else LETTER) * len(choice.label)
+    over = x - width if x + 7 + width > WIDTH - RIGHT and x - 7 - width > LEFT else x
+    beside = x - 8 - width if over < x else x + 8
+    places = [(over, y - 8), (beside, y + 4)]
+    places += [(over, y - 8 - GAP * turn) for turn in (-2, 1, -3, 2, -4, 3, -5)]
+    places = [place for place in places if TOP < place[1] < HEIGHT - BOTTOM] or places[:1]
+    free = [place for place in places if _is_free(*place, width, names)] or places[:1]
+    left, at = next((place for place in free if _is_free(*place, width, dots)), free[0])
+    names.append((left, at, width))
     kind = {"class_": "s0" if choice.ours else "s1"}
     title = tag("title", f"{choice.label}: {choice.quality:.2f}, {choice.cost:.3g}")
     weight = {"font_weight": "bold"} if choice.ours else {}
@@ -104,7 +116,7 @@ def _dot(axes: Frame, choice: Choice, taken: list[tuple[float, float, float]]) -
     ]
 
 
-def _is_free(left: float, at: float, width: float, taken: Sequence[tuple[float, ...]]) -> bool:
+def _is_free(left: float, at: float, width: float, taken: Sequence[Box]) -> bool:
     return all(
         abs(at - other_at) >= GAP or left + width < other_left or other_left + other_width < left
         for other_left, other_at, other_width in taken
