@@ -35,7 +35,7 @@ FEWEST = 16
 
 @dataclass(frozen=True)
 class Steps:
-    """The whole numbers that stand for features: value = step × (number), of a type."""
+    """The whole numbers that stand for features: value = step × number."""
 
     step: float
     signed: bool

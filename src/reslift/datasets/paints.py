@@ -98,8 +98,8 @@ def _strands(rng: Rng, along: Floats, across: Floats) -> Floats:
 
 def _woven(rng: Rng, along: Floats, across: Floats) -> Floats:
     """Cloth: threads over and under each other, plain or as twill, at coordinates in threads."""
-    float_ = int(rng.integers(1, 4))
-    over = (np.floor(along) + np.floor(across)) % (float_ + 1) < 1
+    repeat = int(rng.integers(2, 5))
+    over = (np.floor(along) + np.floor(across)) % repeat < 1
     a, b = (np.sin(math.pi * (place - np.floor(place))) for place in (along, across))
     relief = rng.uniform(0.1, 0.6)
     warp, weft = a * (1 - relief + relief * b), b * (1 - relief + relief * a)
