@@ -190,7 +190,7 @@ class StillWork(Work):
         picture, wishes = self.picture, self.wishes
         if self.upscaler.size.crop is not None:
             part = self.upscaler.size.box(*self.image.pixels.shape[1::-1])
-            picture = previews.cut(picture, part.width, part.height)
+            picture = previews.cut(picture, (part.left, part.top, part.width, part.height))
         if wishes.strip_metadata:
             picture = replace(picture, exif=None, xmp=None, extra=colours_only(picture.extra))
         record = self._record() if wishes.provenance or wishes.provenance_file else None

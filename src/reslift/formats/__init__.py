@@ -27,7 +27,7 @@ from reslift.errors import (
     one_line,
 )
 from reslift.files import atomic_write
-from reslift.formats import behind, fit, foreign
+from reslift.formats import behind, fit, foreign, packet
 from reslift.formats import exif as exif_block
 from reslift.formats.avif import Avif
 from reslift.formats.base import Facts, Format, Header, Kind, Picture, causes
@@ -130,6 +130,8 @@ def write(
     if picture.exif:
         block = exif_block.sized(picture.exif, picture.width, picture.height)
         picture = replace(picture, exif=block)
+    if picture.xmp:
+        picture = replace(picture, xmp=packet.sized(picture.xmp, picture.width, picture.height))
     with _written(path), atomic_write(path, overwrite=overwrite) as temporary:
         image, fitted = fit.fitted(into, picture)
         return (*notes, *into.encode(temporary, fitted, image, quality))
@@ -261,7 +263,7 @@ def _picture(format: Format, facts: Facts, pixels: np.ndarray, notes: list[str])
     if facts.orientation != 1:
         pixels = turn.upright(pixels, facts.orientation)
         exif = exif_block.upright(exif) if exif else None
-        xmp = turn.upright_xmp(xmp) if xmp else None
+        xmp = packet.upright(xmp, facts.orientation) if xmp else None
     if resolution and _sideways(facts):
         resolution = (resolution[1], resolution[0], resolution[2])
     return Picture(

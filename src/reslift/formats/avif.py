@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from reslift.formats import boxes, vips
+from reslift.formats import boxes, packet, vips
 from reslift.formats import exif as exif_block
 from reslift.formats.base import CICP, GAIN_MAP_LOST, Extra, Facts, Format, Holds, Picture, damaged
 
@@ -114,7 +114,7 @@ def facts_of(found: boxes.Heif) -> Facts:
         8 if found.bits == 8 else 16,
         icc=found.icc,
         exif=exif_block.upright(exif) if exif else None,
-        xmp=_upright(found.xmp),
+        xmp=packet.upright(found.xmp) if found.xmp else None,
         resolution=exif_block.resolution(exif),
         extra=_numbers(found),
         notes=tuple(notes),
@@ -139,9 +139,3 @@ def spread(pixels: np.ndarray, facts: Facts) -> np.ndarray:
         top = 2**depth - 1
         pixels = ((whole * 65535 + top // 2) // top).astype(np.uint16)
     return np.ascontiguousarray(pixels)
-
-
-def _upright(xmp: bytes | None) -> bytes | None:
-    from reslift.formats.turn import upright_xmp
-
-    return upright_xmp(xmp) if xmp else None

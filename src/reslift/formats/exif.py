@@ -10,7 +10,7 @@ import struct
 from io import BytesIO
 
 from reslift.errors import InputError
-from reslift.formats import ome
+from reslift.formats import ome, subject
 from reslift.formats.base import Picture, Resolution, Unit
 from reslift.formats.ifd import Entry, Structure, Tag, directory_bytes, rational, records
 
@@ -81,16 +81,17 @@ def readable(block: bytes) -> bool:
 def upright(block: bytes) -> bytes:
     """The block of a picture that has been turned: orientation 1, the old thumbnail unlinked.
 
-    Where the sides changed places, so do the resolutions across and down.
+    Where the sides changed places, so do the resolutions across and down; the subject moves.
     """
     directory, structure = _main(block)
     turned = orientation(block)
     if structure is None or turned == 1:
         return block
     patched = bytearray(block)
-    _put(patched, structure, directory[ORIENTATION], 1)
+    subject.put(patched, structure, directory[ORIENTATION], 1)
     if turned >= 5:
-        _exchange(patched, directory.get(X_RESOLUTION), directory.get(Y_RESOLUTION))
+        subject.exchange(patched, directory.get(X_RESOLUTION), directory.get(Y_RESOLUTION))
+    subject.turn(patched, structure, _below(structure, directory, EXIF_DIRECTORY), turned)
     _unlink(patched, structure)
     return bytes(patched)
 
@@ -128,16 +129,23 @@ def sized(block: bytes, width: int, height: int) -> bytes:
     if structure is None:
         return block
     patched = bytearray(block)
-    for directory in (main, _below(structure, main, EXIF_DIRECTORY)):
+    below = _below(structure, main, EXIF_DIRECTORY)
+    subject.scale(patched, structure, below, width, height)
+    for directory in (main, below):
         for tag, entry in directory.items():
             if tag in WIDTHS | HEIGHTS:
-                _put(patched, structure, entry, width if tag in WIDTHS else height)
+                subject.put(patched, structure, entry, width if tag in WIDTHS else height)
     return _described(bytes(patched), width, height, enlarged=True)
 
 
-def cut(block: bytes, width: int, height: int) -> bytes:
-    """The block of a part of the picture, `width` × `height`; its thumbnail is overwritten."""
-    return _described(_without_thumbnail(block), width, height, enlarged=False)
+def cut(block: bytes, part: tuple[int, int, int, int]) -> bytes:
+    """The block of a part of the picture (left, top, width, height), its thumbnail overwritten."""
+    main, structure = _main(block)
+    if structure is not None:
+        patched = bytearray(block)
+        subject.cut(patched, structure, _below(structure, main, EXIF_DIRECTORY), part)
+        block = bytes(patched)
+    return _described(_without_thumbnail(block), *part[2:], enlarged=False)
 
 
 def _described(block: bytes, width: int, height: int, *, enlarged: bool) -> bytes:
@@ -151,19 +159,6 @@ def _described(block: bytes, width: int, height: int, *, enlarged: bool) -> byte
         text = ome.sized(tag.data, width, height, enlarged=enlarged)
         tags[tags.index(tag)] = Tag(tag.tag, tag.kind, len(text), text)
     return block_of(tags, below) if described else block
-
-
-def _put(block: bytearray, structure: Structure, entry: Entry, value: int) -> None:
-    code = {3: "H", 4: "I"}.get(entry.kind)
-    if code and entry.count == 1 and value < 256 ** struct.calcsize(code):
-        struct.pack_into(structure.order + code, block, entry.where, value)
-
-
-def _exchange(block: bytearray, one: Entry | None, other: Entry | None) -> None:
-    if one is None or other is None or (one.kind, one.count) != (other.kind, other.count):
-        return
-    here, there = (slice(entry.where, entry.where + entry.size) for entry in (one, other))
-    block[here], block[there] = block[there], block[here]
 
 
 def _main(block: bytes | None) -> tuple[dict[int, Entry], Structure | None]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from reslift.formats import exif as exif_block
+from reslift.formats import packet
 from reslift.formats.base import Facts, ReadOnly, damaged, exactly, lacking, size_of
-from reslift.formats.turn import SWAPS_SIDES, upright_xmp
+from reslift.formats.turn import SWAPS_SIDES
 
 if TYPE_CHECKING:
     from reslift.limits import Limits
@@ -59,7 +60,7 @@ class Jxl(ReadOnly):
             alpha,
             8 if depth <= 8 else 16,
             exif=exif_block.upright(exif) if exif else None,
-            xmp=upright_xmp(xmp) if xmp else None,
+            xmp=packet.upright(xmp) if xmp else None,
             resolution=exif_block.resolution(exif),
             notes=notes,
             private={"depth": depth},

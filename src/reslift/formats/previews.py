@@ -16,14 +16,19 @@ from reslift.formats.base import Extra, Picture
 PHOTOSHOP = {"APP13": b"Photoshop 3.0\0", "Photoshop": b""}
 """Extras that are lists of Photoshop's resources, and what stands before them."""
 THUMBNAILS = (1033, 1036)
-IN_XMP = {b"http://ns.adobe.com/xap/1.0/": rb"Thumbnails"}
+IN_XMP = {
+    b"http://ns.adobe.com/xap/1.0/": rb"Thumbnails",
+    b"http://www.metadataworkinggroup.com/schemas/regions/": rb"Regions",
+    b"http://ns.microsoft.com/photo/1.2/": rb"RegionInfo",
+}
+"""Thumbnails, and faces at their places in the whole."""
 
 
-def cut(picture: Picture, width: int, height: int) -> Picture:
-    """The picture, which is of a part of width × height of its file, without them."""
+def cut(picture: Picture, part: tuple[int, int, int, int]) -> Picture:
+    """The picture, which is of a part (left, top, width, height) of its file, without them."""
     return replace(
         picture,
-        exif=exif.cut(picture.exif, width, height) if picture.exif else None,
+        exif=exif.cut(picture.exif, part) if picture.exif else None,
         xmp=behind.without(picture.xmp, IN_XMP) if picture.xmp else None,
         extra=_without(picture.extra),
     )

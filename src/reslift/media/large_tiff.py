@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reslift.errors import InputError, ResliftError, one_line
 from reslift.files import atomic_write
-from reslift.formats import exif, turn, vips
+from reslift.formats import exif, packet, turn, vips
 from reslift.formats.bare import readable
 from reslift.formats.base import Facts, Picture
 from reslift.formats.ifd import Structure
@@ -232,6 +232,7 @@ def _upright(facts: Facts, width: int, height: int) -> tuple[int, int]:
 
 def _metadata(facts: Facts, width: int, height: int, wishes: Wishes) -> Picture:
     block = exif.sized(facts.exif, width, height) if facts.exif else None
+    xmp = packet.sized(facts.xmp, width, height) if facts.xmp else None
     dtype = np.uint8 if facts.bits == 8 else np.uint16
     return Picture(
         np.zeros((1, 1, facts.bands), dtype),
@@ -239,7 +240,7 @@ def _metadata(facts: Facts, width: int, height: int, wishes: Wishes) -> Picture:
         facts.alpha,
         facts.icc,
         None if wishes.strip_metadata else block,
-        None if wishes.strip_metadata else facts.xmp,
+        None if wishes.strip_metadata else xmp,
         facts.resolution,
         "tiff",
         extra=() if wishes.strip_metadata else facts.extra,

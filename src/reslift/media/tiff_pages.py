@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reslift import formats
 from reslift.errors import InputError, ResliftError, one_line
 from reslift.files import atomic_write
-from reslift.formats import exif, tiff, tiff_samples, turn
+from reslift.formats import exif, packet, tiff, tiff_samples, turn
 from reslift.formats.base import COLOURS, Facts, Picture
 from reslift.formats.ifd import Structure
 from reslift.limits import Limits
@@ -348,7 +348,7 @@ def _meta(sheet: Sheet, size: Size, wishes: Wishes) -> Picture:
     block, xmp, resolution = facts.exif, facts.xmp, facts.resolution
     if facts.orientation != 1:
         block = exif.upright(block) if block else None
-        xmp = turn.upright_xmp(xmp) if xmp else None
+        xmp = packet.upright(xmp, facts.orientation) if xmp else None
         if resolution and facts.orientation >= turn.SWAPS_SIDES:
             resolution = (resolution[1], resolution[0], resolution[2])
     return Picture(
@@ -357,7 +357,7 @@ def _meta(sheet: Sheet, size: Size, wishes: Wishes) -> Picture:
         facts.alpha,
         facts.icc,
         exif.sized(block, width, height) if block and not bare else None,
-        None if bare else xmp,
+        packet.sized(xmp, width, height) if xmp and not bare else None,
         resolution,
         TIFF.name,
         extra=() if bare else facts.extra,

@@ -19,7 +19,7 @@ from reslift import formats
 from reslift.canvas import canvas
 from reslift.errors import OutputError, ResliftError, UsageError, one_line
 from reslift.files import atomic_write
-from reslift.formats import exif, fit, turn
+from reslift.formats import exif, fit, packet, turn
 from reslift.formats.base import Picture, causes, colours_only
 from reslift.limits import Limits
 from reslift.media.animation import gif
@@ -280,7 +280,7 @@ def _meta(clip: Clip, source: Source, width: int, height: int, wishes: Wishes) -
     resolution = facts.resolution
     if facts.orientation != 1:
         block = exif.upright(block) if block else None
-        xmp = turn.upright_xmp(xmp) if xmp else None
+        xmp = packet.upright(xmp, facts.orientation) if xmp else None
         if resolution and facts.orientation >= turn.SWAPS_SIDES:
             resolution = (resolution[1], resolution[0], resolution[2])
     return Picture(
@@ -289,7 +289,7 @@ def _meta(clip: Clip, source: Source, width: int, height: int, wishes: Wishes) -
         facts.alpha,
         facts.icc,
         exif.sized(block, width, height) if block else None,
-        xmp,
+        packet.sized(xmp, width, height) if xmp else None,
         resolution,
         source.still,
         lossless=facts.lossless,
