@@ -14,7 +14,7 @@ import pytest
 from kill_points import NEW, Points, write
 from reslift import files
 from reslift.errors import InputError, OutputError, OutputExists
-from reslift.files import atomic_write, recipes_folder, together
+from reslift.files import atomic_write, check_target, recipes_folder, together
 
 OLD = b"old " * 500
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and links")
@@ -141,9 +141,19 @@ def test_file_systems_without_hard_links(tmp_path, monkeypatch, number):
     assert content(tmp_path) == {"a.png": NEW, "b.png": OLD}
 
 
-def test_folder_missing_or_target_a_folder(tmp_path):
-    with pytest.raises(OutputError, match="make the folder first"):
-        write(tmp_path / "none" / "a.png")
+def test_a_missing_folder_is_made_and_goes_again_where_nothing_came_of_it(tmp_path):
+    check_target(tmp_path / "new" / "deep" / "a.png")
+    with pytest.raises(RuntimeError), atomic_write(tmp_path / "new" / "deep" / "a.png"):
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    write(tmp_path / "new" / "deep" / "a.png")
+    assert (tmp_path / "new" / "deep" / "a.png").read_bytes() == NEW
+    (tmp_path / "file").write_bytes(OLD)
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        check_target(tmp_path / "file" / "deep" / "a.png")
+
+
+def test_the_target_is_a_folder_or_below_a_file(tmp_path):
     (tmp_path / "a.png").mkdir()
     with pytest.raises(OutputError, match=r"a\.png is a folder"):
         write(tmp_path / "a.png", overwrite=True)

@@ -29,19 +29,21 @@ _GROUP: ContextVar[list[tuple[Path, Path, bool]] | None] = ContextVar("_GROUP", 
 def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write to; on leaving, its content appears at `path`, whole.
 
-    The temporary file lies in the folder of `path` (which must exist), has a hidden name and the
-    suffix of `path`. It is flushed to the disk before it is renamed. On any exception,
-    KeyboardInterrupt included, it is removed and what was at `path` is untouched. Without
-    `overwrite`, a file that appears at `path` meanwhile is kept too.
+    The temporary file lies in the folder of `path` (made where there is none, and gone again where
+    nothing came of it), has a hidden name and the suffix of `path`. It is flushed to the disk before
+    it is renamed. On any exception, KeyboardInterrupt included, it is removed and what was at
+    `path` is untouched. Without `overwrite`, a file that appears at `path` meanwhile is kept too.
 
     Raises OutputExists if `path` exists and `overwrite` is False; OutputError if the file cannot be
-    written: no such folder, read-only, disk full, or `path` is a folder or a device.
+    written: no folder can be made, read-only, disk full, or `path` is a folder or a device.
     """
     path = Path(path)
     check_target(path, overwrite=overwrite)
     temporary, group = path.with_name(part_name(path.suffix)), _GROUP.get()
-    waits = False
+    waits, new = False, _absent(path.parent)
     try:
+        if new:
+            make_folder(path.parent)
         with _own_errors(path):
             _create(temporary, like=path)
         try:
@@ -61,6 +63,7 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         if not waits:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+            _drop_empty(new)
 
 
 @contextmanager
@@ -95,7 +98,10 @@ def part_name(suffix: str) -> str:
 def check_target(path: Path, *, overwrite: bool = False) -> None:
     """Raise, before any work, what `atomic_write` would raise for `path` as things stand now."""
     with _own_errors(path):
-        if not os.access(path.parent, os.W_OK) and path.parent.exists():
+        if _absent(path.parent):
+            try_folder(path.parent)
+            return
+        if not os.access(path.parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if not os.path.lexists(path):
             return
@@ -120,13 +126,22 @@ def make_folder(folder: Path) -> None:
 
 def try_folder(folder: Path) -> None:
     """Raise, before any work, what `make_folder` would raise; nothing new is left behind."""
-    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    new = _absent(folder)
     try:
         make_folder(folder)
     finally:
-        for place in new:
-            with contextlib.suppress(OSError):
-                place.rmdir()
+        _drop_empty(new)
+
+
+def _absent(folder: Path) -> list[Path]:
+    """It and those above it that do not exist, innermost first."""
+    return [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+
+
+def _drop_empty(folders: list[Path]) -> None:
+    for place in folders:
+        with contextlib.suppress(OSError):
+            place.rmdir()
 
 
 def check_not_input(target: Path, *inputs: Path | None) -> None:
@@ -300,7 +315,6 @@ def _output_error(path: Path, error: OSError) -> OutputError:
     advice = {
         errno.ENOSPC: "free some space or choose another disk",
         errno.EDQUOT: "free some space or choose another disk",
-        errno.ENOENT: "make the folder first",
         errno.ENOTDIR: "choose a folder",
         errno.ENAMETOOLONG: "choose a shorter name",
     }.get(error.errno or 0, "choose a place that can be written to")
