@@ -30,9 +30,9 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write to; on leaving, its content appears at `path`, whole.
 
     The temporary file lies in the folder of `path` (made where there is none, and gone again where
-    nothing came of it), has a hidden name and the suffix of `path`. It is flushed to the disk before
-    it is renamed. On any exception, KeyboardInterrupt included, it is removed and what was at
-    `path` is untouched. Without `overwrite`, a file that appears at `path` meanwhile is kept too.
+    nothing came of it), has a hidden name and the suffix of `path`. It is flushed to the disk
+    before it is renamed. On any exception, KeyboardInterrupt included, it is removed and what was
+    at `path` is untouched. Without `overwrite`, a file that appears at `path` meanwhile is kept.
 
     Raises OutputExists if `path` exists and `overwrite` is False; OutputError if the file cannot be
     written: no folder can be made, read-only, disk full, or `path` is a folder or a device.
