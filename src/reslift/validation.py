@@ -153,7 +153,8 @@ class Validator:
         if math.isinf(self.baseline.psnr_y):
             raise InputError(
                 "bicubic makes every held-out picture exactly (they may be of one colour), so that "
-                "none can tell whether a model is better: hold out other pictures"
+                "none can tell whether a model is better: raise data.hold_out, or name them in "
+                "data.exclude"
             )
 
     def as_training(self, model: SRModel) -> dict[str, float]:
