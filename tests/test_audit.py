@@ -4,17 +4,20 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 from reslift import formats
-from reslift.audit import LUMA, audit, audit_files
+from reslift.audit import LUMA, added_share, audit, audit_files
 from reslift.cli import main
 from reslift.errors import InputError
 from reslift.faces import find_faces
 from reslift.formats import Picture
 from reslift.pixels import project
+from reslift.pixels.resize import bicubic_upscale
 from reslift.pixels.shrink import shrink
+from reslift.pixels.target import matrices
 from reslift.upscale import load
 
 SIDE = 48
@@ -69,6 +72,27 @@ def test_what_shrinking_sees_is_not_called_added(pair):
     assert found.share < 1e-3
     assert found.contradiction < 2
     assert found.added.mean() < 1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bicubic_adds_nothing_to_a_bright_picture_of_little_contrast(scale):
+    lr = np.float32(200) + np.random.default_rng(0).normal(0, 3, (90, 33)).astype(np.float32)
+    sr = bicubic_upscale(torch.from_numpy(lr)[None, None], scale)[0, 0].numpy()
+    shrink = [matrices(n, scale)[0] for n in lr.shape]
+    lr = (shrink[0] @ sr @ shrink[1].T).astype(np.float32)
+    assert added_share(lr, sr, scale) < 1e-6
+    checks = (np.indices(sr.shape).sum(0) % 2 * 2 - 1).astype(np.float32)
+    inverse = [np.linalg.pinv(matrix) @ matrix for matrix in shrink]
+    loud = sr + 3 * checks
+    unseen = loud - inverse[0] @ loud @ inverse[1].T
+    expected = (unseen**2).sum() / ((loud - loud.mean()) ** 2).sum()
+    assert added_share(lr, loud, scale) == pytest.approx(expected, rel=1e-4)
+
+
+def test_nothing_is_added_to_one_colour():
+    lr, sr = (np.full((n, n), 18.15, np.float32) for n in (20, 60))
+    sr[5, 5] += np.float32(1e-5)
+    assert added_share(lr, sr, 3) == 0.0
 
 
 def test_added_detail_is_measured(pair):

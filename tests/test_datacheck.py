@@ -17,6 +17,8 @@ from reslift.datacheck import KINDS, Report, check_data
 from reslift.datacheck.compression import file_quality, find_comb, table_of
 from reslift.datacheck.pairs import check_pair
 from reslift.datacheck.resampling import find_enlargement
+from reslift.datasets.pairs import PairFiles, read_pair
+from reslift.degradations import Bicubic
 from reslift.likeness import luma
 from reslift.pixels.shrink import shrink
 
@@ -220,6 +222,29 @@ def test_small_lr_of_other_pictures_is_told(tmp_path: Path) -> None:
             Image.fromarray(np.rint(small).clip(0, 255).astype(np.uint8)).save(lr)
             kinds = [one.kind for one in check_pair(hr, lr, 2, ("hr", "lr"))]
             assert kinds == (["different-content"] if is_other else [])
+
+
+def test_colours_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    hr, lr = tmp_path / "hr.png", tmp_path / "lr.png"
+    image = photo("coffee")
+    image.save(hr)
+    small = lr_of(image, 2)
+    red, green, blue = small.split()
+    for picture, words in (
+        (small, ()),
+        (Image.merge("RGB", (blue, green, red)), ("LR has red and blue exchanged",)),
+        (small.convert("L"), ("LR is gray, HR is in colour",)),
+    ):
+        picture.save(lr)
+        found = check_pair(hr, lr, 2, ("hr", "lr"))
+        assert [(one.kind, one.text) for one in found] == [("wrong-colours", w) for w in words]
+        assert read_pair(PairFiles("hr.png", hr, lr), Bicubic(2)).notes == words
+    image.convert("CMYK").save(tmp_path / "hr.tif")
+    small.convert("CMYK").save(tmp_path / "lr.tif")
+    small.save(lr)
+    assert check_pair(tmp_path / "hr.tif", lr, 2, ("hr", "lr")) == []
+    (found,) = check_pair(hr, tmp_path / "lr.tif", 2, ("hr", "lr"))
+    assert (found.kind, found.files) == ("cmyk", ("lr",))
 
 
 def test_pairs_that_do_not_fit_are_told_apart(tmp_path: Path) -> None:

@@ -237,6 +237,19 @@ def test_lr_files_beside_their_hr_are_not_trained_on(hr: str, lr: str, tmp_path:
         assert len(load(alone, tmp_path).train) == 1
 
 
+def test_validation_below_the_training_folder_is_not_trained_on(tmp_path: Path) -> None:
+    class_folders(tmp_path, {"a": 3, "val": 2}, 16)
+    part = DataPart(train=(".", "a"), validation=("a/../val",), test=1)
+    splits = load(part, tmp_path)
+    held = {Path(name).name for name in splits.validation.names}
+    names = [*splits.train.names, *(splits.test or splits.train).names]
+    assert len(held) == 2
+    assert sorted(names) == sorted(str(path) for path in (tmp_path / "a").iterdir())
+    assert splits.notes == ("2 validation pictures below data.train: held out",)
+    with pytest.raises(RecipeError, match=r"holds every picture of data\.train"):
+        load(part.model_copy(update={"train": ("val",)}), tmp_path)
+
+
 def test_split_shares_are_80_10_10() -> None:
     images = ImageSet(tuple(map(str, range(200))), lambda n: torch.tensor(n))
     part = DataPart(hold_out=0.1, test=0.1)

@@ -327,6 +327,31 @@ def test_names_that_are_not_utf_8_are_trained_on(pictures: Path, tmp_path: Path)
     assert "\\udce9" in (run.folder / "data.json").read_text(encoding="utf-8")
 
 
+def test_pictures_of_one_colour_are_held_out_without_harm(pictures: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    Image.new("RGB", (64, 48), "white").save(plain / "white.png")
+    (photo, *_) = sorted(pictures.glob("*.png"))
+    chosen = recipe(data={"train": [str(plain)], "validation": [str(plain)], "reject_flat": 0.0})
+    with pytest.raises(ResliftError, match="leaves none to train on"):
+        fit(chosen, start(tmp_path / "a", chosen), data=tmp_path)
+    chosen = recipe(data={"validation": [str(plain)]})
+    with pytest.raises(ResliftError, match="bicubic makes every held-out picture exactly"):
+        fit(chosen, start(tmp_path / "b", chosen), data=pictures)
+    shutil.copy(photo, plain)
+    run = start(tmp_path / "c", chosen)
+    fit(chosen, run, data=pictures)
+    rows = run.rows()
+    assert all(math.isfinite(row["psnr_y"] + row["bicubic_psnr_y"]) for row in rows)
+    alone = recipe(data={"train": [str(plain)], "exclude": [photo.name], "reject_flat": 0.0})
+    alone = alone.model_copy(
+        update={"data": alone.data.model_copy(update={"validation": (str(photo.parent),)})}
+    )
+    run = start(tmp_path / "d", alone)
+    fit(alone, run, data=pictures)
+    assert all("train_psnr_y" not in row for row in run.rows())
+
+
 def test_patience_stops_and_the_best_is_kept(pictures: Path, tmp_path: Path) -> None:
     chosen = recipe(
         watch={"validate_every": 2, "patience": 2, "min_delta": 50.0, "tensorboard": False},

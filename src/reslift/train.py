@@ -121,6 +121,7 @@ class Session:
             splits.validation, degradation, self.device, crop, objective.features
         )
         self._leave_out(self.validator.unreadable)
+        self.validator.check()
         photos = len(set(self.bank.stock.names) & set(splits.train.names))
         few = self.bank.sample(min(SAMPLE, max(1, len(self.validator.pairs) // 2)), photos)
         self.sample = Validator(few, degradation, self.device, crop)
@@ -283,8 +284,7 @@ class Session:
             "bicubic_psnr_y": bicubic.psnr_y,
             "mse": score.mse,
             "bicubic_mse": bicubic.mse,
-            "train_psnr_y": self.sample.score(self.stepper.average).psnr_y,
-            "train_bicubic_psnr_y": self.sample.baseline.psnr_y,
+            **self.sample.as_training(self.stepper.average),
             "rate": self._rate(),
             "seconds": round(self._seconds(), 1),
             **self.stepper.take_kl(),

@@ -42,7 +42,8 @@ class Score:
     """Means over the held-out pictures.
 
     Attributes:
-        psnr_y: dB, of the luma of 8-bit pictures, shaved by the scale.
+        psnr_y: dB, of the luma of 8-bit pictures, shaved by the scale; the mean leaves out those
+            that bicubic makes exactly, as those of one colour.
         mse: mean squared error of all channels and pixels, as the model answers, unrounded.
         loss: what training minimises, on these pictures; None where it was not asked for.
         perceptual: distance in the recipe's features; None where it was not asked for.
@@ -119,7 +120,8 @@ class Validator:
     Attributes:
         pairs: the pictures.
         unreadable: a line for each picture that could not be read.
-        baseline: score of bicubic, from LR or at scale 1 from the degradation's small picture.
+        baseline: score of bicubic, from LR or at scale 1 from the degradation's small picture;
+            its PSNR is infinite where bicubic makes every picture exactly.
 
     Raises:
         InputError: no picture could be read, or one is too small for the features.
@@ -143,7 +145,24 @@ class Validator:
             scores.append(self._score(base, pair, None))
         if not self.pairs:
             raise InputError(f"no validation picture could be read: {self.unreadable[0]}")
-        self.baseline = mean(scores)
+        self._counts = [math.isfinite(score.psnr_y) for score in scores]
+        self.baseline = mean(scores, self._counts)
+
+    def check(self) -> None:
+        """InputError where bicubic makes every picture exactly: then none tells who is better."""
+        if math.isinf(self.baseline.psnr_y):
+            raise InputError(
+                "bicubic makes every held-out picture exactly (they may be of one colour), so that "
+                "none can tell whether a model is better: raise data.hold_out, or name them in "
+                "data.exclude"
+            )
+
+    def as_training(self, model: SRModel) -> dict[str, float]:
+        """PSNR-Y of training pictures, by name in the log; none where bicubic makes all exactly."""
+        base = self.baseline.psnr_y
+        if math.isinf(base):
+            return {}
+        return {"train_psnr_y": self.score(model).psnr_y, "train_bicubic_psnr_y": base}
 
     @torch.no_grad()
     def score(self, model: SRModel, criterion: Criterion | None = None) -> Score:
@@ -152,7 +171,7 @@ class Validator:
         for pair in self.pairs:
             lr = (pair.lr.float() / 255).contiguous(memory_format=torch.channels_last)
             scores.append(self._score(model(lr), pair, criterion))
-        return mean(scores)
+        return mean(scores, self._counts)
 
     def bicubic_loss(self, criterion: Criterion) -> float:
         """What training minimises, of bicubic's rounded pictures."""
@@ -179,16 +198,17 @@ class Validator:
         return value
 
 
-def mean(scores: list[Score]) -> Score:
-    """The mean of each number; None where a score lacks it."""
+def mean(scores: list[Score], counts: list[bool]) -> Score:
+    """The mean of each number, of PSNR over those that count; None where a score lacks it."""
 
     def over(values: list[float | None]) -> float | None:
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if known else None
 
     count = len(scores)
+    psnr = [s.psnr_y for s, counted in zip(scores, counts, strict=True) if counted]
     return Score(
-        sum(s.psnr_y for s in scores) / count,
+        sum(psnr) / len(psnr) if psnr else math.inf,
         sum(s.mse for s in scores) / count,
         over([s.loss for s in scores]),
         over([s.perceptual for s in scores]),

@@ -21,6 +21,7 @@ from reslift.datacheck.pairs import check_pair
 from reslift.datacheck.splits import Member, find_copies, find_identities
 from reslift.limits import DEFAULT, Limits
 from reslift.machine import usable_cores
+from reslift.words import counted
 
 __all__ = ["KINDS", "SEVERITIES", "Finding", "Report", "check_data"]
 
@@ -99,7 +100,11 @@ def _notes(looks: list[Look]) -> tuple[str, ...]:
     plain = sum(one.signature is not None and not one.signature.whole.any() for one in looks)
     if not plain:
         return ()
-    return (f"{plain} pictures without structure were compared with others by their bytes only",)
+    were = "was" if plain == 1 else "were"
+    text = (
+        f"{counted(plain, 'picture')} without structure {were} compared with others by bytes only"
+    )
+    return (text,)
 
 
 def _look(job: tuple[Path, str, Limits]) -> Look:

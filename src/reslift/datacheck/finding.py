@@ -19,6 +19,7 @@ KINDS: dict[str, Severity] = {
     "misaligned": "fault",
     "wrong-scale": "fault",
     "different-content": "fault",
+    "wrong-colours": "fault",
     "no-partner": "warning",
     "duplicate": "warning",
     "near-duplicate": "warning",

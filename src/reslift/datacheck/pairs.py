@@ -1,20 +1,21 @@
-"""Whether LR is what HR becomes when it is made smaller: size, content, place and scale."""
+"""Whether LR is what HR becomes when made smaller: size, content, place, scale and colours."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from reslift import formats
 from reslift.datacheck.finding import Finding
-from reslift.datasets.pairs import WRONG_SHIFT
+from reslift.datasets.pairs import WRONG_SHIFT, wrong_colours
 from reslift.errors import ResliftError, one_line
-from reslift.likeness import luma
+from reslift.likeness import colours, luma
 from reslift.likeness.align import STRUCTURE, Place, agreement, register
 from reslift.likeness.planes import Bytes, Plane, blurs
 from reslift.limits import DEFAULT, Limits
+from reslift.pixels.planes import Pixels
 from reslift.pixels.resize import downscale8
 from reslift.pixels.shift import measure_shift
 
@@ -43,14 +44,15 @@ def check_pair(
         limits: sizes beyond them are unreadable.
     """
     try:
-        small = luma(formats.read(lr, limits).pixels)
+        of_lr = formats.read(lr, limits)
     except ResliftError as error:
         return [Finding("unreadable", (names[1],), one_line(error))]
     try:
-        large = luma(formats.read(hr, limits).pixels)
+        of_hr = formats.read(hr, limits)
     except ResliftError:
         return []
-    height, width = small.shape
+    small, large = of_lr.pixels, of_hr.pixels
+    height, width = small.shape[:2]
     rest = (large.shape[0] - height * scale, large.shape[1] - width * scale)
     if min(rest) < 0 or max(rest) >= max(scale, 2):
         ratios = (large.shape[1] / width, large.shape[0] / height)
@@ -59,19 +61,35 @@ def check_pair(
             f"{ratios[0]:.3g} across, {ratios[1]:.3g} down, where the layout says {scale}"
         )
         return [Finding("wrong-scale", names, text, round(ratios[0], 4), scale)]
-    one, other = _alike_grids(small, large, scale)
-    return _compared(one, other, names)
+    if "cmyk" in (of_lr.space, of_hr.space):  # ink is compared with no light
+        text = "CMYK, which evaluation refuses: convert it to RGB"
+        return [Finding("cmyk", names[1:], text)] if of_lr.space == "cmyk" else []
+    small, large = _middles(small, large, scale)
+    one, other = _alike(luma(small)[..., None], luma(large)[..., None], scale)
+    found = _compared(one[0, 0].float().numpy(), other[0, 0].float().numpy(), names)
+    if found:
+        return found
+    text = wrong_colours(*_alike(colours(small), colours(large), scale))
+    return [Finding("wrong-colours", names, text)] if text else []
 
 
-def _alike_grids(small: Bytes, large: Bytes, scale: int) -> tuple[Plane, Plane]:
-    """The middle of LR, and of HR at the size of LR, as float."""
-    top, left = (max(0, (size - SIDE) // 2) for size in small.shape)
-    small = small[top : top + SIDE, left : left + SIDE]
-    height, width = small.shape
-    rows = slice(top * scale, (top + height) * scale)
-    columns = slice(left * scale, (left + width) * scale)
-    cut = torch.from_numpy(large[rows, columns].copy())[None, None]
-    return small.astype(np.float32), downscale8(cut, scale)[0, 0].numpy().astype(np.float32)
+def _middles(small: Pixels, large: Pixels, scale: int) -> tuple[Pixels, Pixels]:
+    """The middle of LR and of HR, (H, W, C)."""
+    starts = [max(0, (size - SIDE) // 2) for size in small.shape[:2]]
+    parts = [
+        tuple(
+            slice(at * s, min(at + SIDE, n) * s)
+            for at, n in zip(starts, small.shape[:2], strict=False)
+        )
+        for s in (1, scale)
+    ]
+    return small[parts[0]], large[parts[1]]
+
+
+def _alike(small: Bytes, large: Bytes, scale: int) -> tuple[Tensor, Tensor]:
+    """LR, and HR at its size: (H, W, C) → (1, C, h, w)."""
+    one, other = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None] for x in (small, large))
+    return one, downscale8(other, scale)
 
 
 def _compared(one: Plane, other: Plane, names: tuple[str, str]) -> list[Finding]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
 from reslift.errors import RecipeError
 from reslift.recipe import DataPart
+from reslift.words import counted
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,40 @@ class Splits:
         return {name: images for name, images in named.items() if images is not None}
 
 
-def divide_beside(train: ImageSet, validation: ImageSet, part: DataPart, seed: int) -> Splits:
+def divide_beside(
+    train: ImageSet, validation: ImageSet, part: DataPart, seed: int, *, files: bool = False
+) -> Splits:
     """The splits where the recipe names validation pictures: those of its test are drawn.
+
+    Args:
+        train, validation: of the recipe's folders.
+        part: ``test`` says how many pictures are drawn from the training pictures.
+        seed: of the drawing.
+        files: names are paths: validation pictures in a subfolder of the training pictures are not
+            trained on.
 
     Raises:
         RecipeError: nothing would be left to train on.
     """
+    notes: tuple[str, ...] = ()
+    if files and (both := _shared(train, validation)):
+        notes = (f"{counted(len(both), 'validation picture')} below data.train: held out",)
+        train = train.part([number for number in range(len(train)) if number not in both])
+    if not train.names:
+        raise RecipeError(
+            "data.validation holds every picture of data.train, which leaves none to train on: "
+            "name other folders"
+        )
     if not part.test:
-        return Splits(train, validation)
+        return Splits(train, validation, notes=notes)
     rest = divide(train, part.model_copy(update={"hold_out": part.test, "test": 0.0}), seed)
-    return Splits(rest.train, validation, rest.validation)
+    return Splits(rest.train, validation, rest.validation, notes)
+
+
+def _shared(train: ImageSet, validation: ImageSet) -> set[int]:
+    """Numbers of the training pictures that are files of the validation too."""
+    held = {Path(name).resolve() for name in validation.names}
+    return {n for n, name in enumerate(train.names) if Path(name).resolve() in held}
 
 
 def divide(images: ImageSet, part: DataPart, seed: int) -> Splits:

@@ -76,11 +76,12 @@ def load_folders(part: DataPart, root: Path, seed: int) -> Splits:
     train, small = _found(part.train, root, part)
     if part.validation:
         validation, more = _found(part.validation, root, part)
-        splits, small = divide_beside(train, validation, part, seed), small + more
+        splits = divide_beside(train, validation, part, seed, files=True)
+        small += more
     else:
         splits = divide(train, part, seed)
     note = f"{small} LR files are left out: LR is made from the HR files beside them"
-    return replace(splits, notes=(note,)) if small else splits
+    return replace(splits, notes=(*splits.notes, note)) if small else splits
 
 
 def _found(folders: tuple[str, ...], root: Path, part: DataPart) -> tuple[ImageSet, int]:
@@ -92,10 +93,11 @@ def _found(folders: tuple[str, ...], root: Path, part: DataPart) -> tuple[ImageS
                 " of training pictures: name the folder that holds it with --data, or others with "
                 "--set data.train",
             )
-    paths, small = [], 0
+    paths: dict[Path, None] = {}
+    small = 0
     for name in folders:
         found = find_images(root / name, part.exclude)
         partners = lr_files(found)
-        paths += [path for path in found if path not in partners]
+        paths |= dict.fromkeys(path for path in found if path not in partners)
         small += len(partners)
-    return image_set(paths, part, tuple(path.parent.name for path in paths)), small
+    return image_set(list(paths), part, tuple(path.parent.name for path in paths)), small

@@ -60,7 +60,7 @@ def load_medical(part: DataPart, root: Path, seed: int) -> Splits:
     train = _slices(part.train, root)
     if not part.validation:
         return divide(train, part, seed)
-    return divide_beside(train, _slices(part.validation, root), part, seed)
+    return divide_beside(train, _slices(part.validation, root), part, seed, files=True)
 
 
 def _slices(folders: Iterable[str], root: Path) -> ImageSet:

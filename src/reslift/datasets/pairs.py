@@ -40,6 +40,8 @@ LR_FOLDERS = (
 LR_STEMS = ("{stem}", "{stem}x{s}", "{stem}_x{s}", "{stem}X{s}", "{stem}_LR", "{stem}LR")
 SCALES = range(2, 9)
 WARN_SHIFT, WRONG_SHIFT = 0.1, 0.2
+COLOUR = 2.0
+"""Mean of |R - B|, in levels of 255, from which on a picture has colours to tell apart."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,25 @@ def read_pair(
     lr, more = _read(files.lr, limits)
     lr = _same_channels(lr, hr.shape[1])
     hr = _fit(hr, lr, scale, files)
-    shift = _check_shift(lr, hr, scale, files.lr, allow_shift)
-    return Pair(lr, hr, (*notes, *more, *shift))
+    small = downscale8(hr, scale)
+    shift = _check_shift(lr, small, files.lr, allow_shift)
+    colours = (wrong_colours(lr, small),) if lr.shape[1] == 3 else ()
+    return Pair(lr, hr, (*notes, *more, *shift, *filter(None, colours)))
+
+
+def wrong_colours(lr: Tensor, small: Tensor) -> str:
+    """What is wrong with the colours of LR, in words; empty where nothing is.
+
+    Args:
+        lr, small: (B, 3, H, W) uint8, LR and HR at its size.
+    """
+    one, other = (x[:, 0].double() - x[:, 2].double() for x in (lr, small))
+    if other.abs().mean() < COLOUR:
+        return ""
+    if not (lr[:, :1] != lr).any():
+        return "LR is gray, HR is in colour"
+    exchanged = (one + other).abs().mean() < (one - other).abs().mean() / 2
+    return "LR has red and blue exchanged" if exchanged else ""
 
 
 def _hr_folder(data: Path) -> Path:
@@ -301,12 +320,9 @@ def _fit(hr: Tensor, lr: Tensor, scale: int, files: PairFiles) -> Tensor:
     return hr[..., :height, :width]
 
 
-def _check_shift(
-    lr: Tensor, hr: Tensor, scale: int, path: Path, allow_shift: bool
-) -> tuple[str, ...]:
+def _check_shift(lr: Tensor, small: Tensor, path: Path, allow_shift: bool) -> tuple[str, ...]:
     gray = [
-        (x.double() if x.shape[1] == 1 else rgb_to_y(x.double() / 255))[0, 0]
-        for x in (lr, downscale8(hr, scale))
+        (x.double() if x.shape[1] == 1 else rgb_to_y(x.double() / 255))[0, 0] for x in (lr, small)
     ]
     shift = measure_shift(*gray)
     if shift is None or max(map(abs, shift)) < WARN_SHIFT:

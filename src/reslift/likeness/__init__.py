@@ -15,7 +15,7 @@ import numpy as np
 
 from reslift.likeness.align import Likeness, compare
 from reslift.likeness.candidates import Candidate, by_spots, by_wholes
-from reslift.likeness.planes import luma, within
+from reslift.likeness.planes import colours, luma, within
 from reslift.likeness.signature import THUMBNAIL, Signature, sign, turn
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Signature",
     "find_alike",
     "least_detail",
+    "colours",
     "luma",
     "sign",
     "within",

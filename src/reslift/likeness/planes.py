@@ -20,12 +20,19 @@ def luma(pixels: npt.NDArray[Any]) -> Bytes:
 
     One or two bands are gray and alpha, three or four RGB and alpha.
     """
-    if pixels.dtype == np.uint16:
-        pixels = (pixels // 257).astype(np.uint8)
     if pixels.shape[2] < 3:
-        return np.ascontiguousarray(pixels[..., 0])
-    colour = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
-    return np.asarray(colour.convert("L"))
+        return np.ascontiguousarray(_eight_bits(pixels[..., 0]))
+    return np.asarray(Image.fromarray(colours(pixels)).convert("L"))
+
+
+def colours(pixels: npt.NDArray[Any]) -> Bytes:
+    """As for :func:`luma`, → (H, W, 3) uint8 RGB; gray is repeated."""
+    part = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, 2)
+    return np.ascontiguousarray(_eight_bits(part))
+
+
+def _eight_bits(pixels: npt.NDArray[Any]) -> Bytes:
+    return (pixels // 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
 
 
 def reduced(plane: Bytes, width: int, height: int) -> Bytes:

@@ -57,14 +57,14 @@ class Move:
 
 
 @functools.lru_cache(maxsize=128)
-def axis(size: int, scale: int) -> Axis:
-    """For `size` LR pixels and `scale` times as many.
+def axis(size: int, scale: int, tail: int = TAIL) -> Axis:
+    """For `size` LR pixels and `scale` times as many; U is cut `tail` LR pixels away.
 
     A long one is a shorter one whose middle is repeated: what is at an edge fades with every pixel.
     """
     if size > LONG:
         short = LONG - BLOCK + size % BLOCK
-        known, times = axis(short, scale), (size - short) // BLOCK
+        known, times = axis(short, scale, tail), (size - short) // BLOCK
         fine = BLOCK * scale
         return Axis(
             _longer(known.down, times, BLOCK, fine),
@@ -72,20 +72,20 @@ def axis(size: int, scale: int) -> Axis:
             _longer(known.back, times, fine, BLOCK),
             _longer(known.spread, times, BLOCK, fine),
         )
-    down, dual = matrices(size, scale)
+    down, dual = matrices(size, scale, tail)
     step = size if size <= WINDOW else BLOCK
     spread = tuple((rows, span, block.T) for span, rows, block in _blocks(down.T, step * scale))
     dual_blocks, back = (_blocks(rows, step * scale) for rows in (dual, scale * down.T))
     return Axis(_blocks(down, step), dual_blocks, back, spread)
 
 
-def matrices(size: int, scale: int) -> tuple[Doubles, Doubles]:
+def matrices(size: int, scale: int, tail: int = TAIL) -> tuple[Doubles, Doubles]:
     """One axis of A (size, scale size) and of U (scale size, size)."""
     places, weights = cubic.band(size * scale, size, 0, size)
     down: Doubles = np.zeros((size, size * scale))
     np.add.at(down.T, places, weights.T)
     dual: Doubles = np.linalg.solve(down @ down.T, down).T.astype(np.float64)
-    far = np.abs(np.arange(size * scale)[:, None] // scale - np.arange(size)) > TAIL
+    far = np.abs(np.arange(size * scale)[:, None] // scale - np.arange(size)) > tail
     dual[far] = 0
     return down, dual
 
