@@ -184,9 +184,12 @@ PEERS: dict[str, Peer] = {
     ),
     "lift-small": Peer("reslift lift-small", ("reslift",), (2, 3, 4), reslift("lift-small")),
     "lift-base": Peer("reslift lift-base", ("reslift",), (2, 3, 4), reslift("lift-base")),
-    "lift-large": Peer("reslift lift-large", ("reslift",), (4,), reslift("lift-large")),
+    "lift-large": Peer("reslift lift-large", ("reslift",), (2, 3, 4), reslift("lift-large")),
     "lift-large-int8": Peer(
-        "reslift lift-large, int8", ("reslift",), (4,), reslift("lift-large", "openvino-int8")
+        "reslift lift-large, int8",
+        ("reslift",),
+        (2, 3, 4),
+        reslift("lift-large", "openvino-int8"),
     ),
 }
 
