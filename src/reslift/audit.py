@@ -118,13 +118,14 @@ def check_still(path: Path) -> None:
         )
 
 
-def audit_files(source: Path, result: Path, limits: Limits = DEFAULT) -> Audit:
+def audit_files(source: str | Path, result: str | Path, limits: Limits = DEFAULT) -> Audit:
     """Audit a result of any tool; gray beside colours is compared as gray in all three channels.
 
     Raises:
         InputError: a file cannot be read or is no still picture, the source is smaller than 8x8, or
         the result is not a whole number of times as large.
     """
+    source, result = Path(source), Path(result)
     for path in (source, result):
         check_still(path)
     small = formats.read(source, limits)

@@ -80,7 +80,7 @@ class Calibrated:
 
 def calibrate(
     model: str | Path,
-    data: Path,
+    data: str | Path,
     *,
     scale: int | None = None,
     new_head: bool = False,
@@ -109,6 +109,7 @@ def calibrate(
     Raises:
         UsageError: the model is none to enlarge with. InputError: too few pictures, or too small.
     """
+    data = Path(data)
     upscaler = load(model, scale)
     found = load_judge(checkpoint.resolve(model, upscaler.card.scale))
     paths, others = own_pictures(data, tuple(exclude))

@@ -69,7 +69,7 @@ class Kind:
 def export(
     source: str | Path,
     to: str,
-    target: Path | None = None,
+    target: str | Path | None = None,
     *,
     scale: int | None = None,
     overwrite: bool = False,
@@ -97,7 +97,7 @@ def export(
     kind = look_up(to, KINDS, "format")
     path = checkpoint.resolve(source, scale or 4)
     card = checkpoint.card_for(path, scale)
-    target = target or Path(checkpoint.file_stem(card) + kind.suffixes[0])
+    target = Path(target or checkpoint.file_stem(card) + kind.suffixes[0])
     if target.suffix.lower() != kind.suffixes[0]:
         raise UsageError(f"{one_line(target)}: a file for {to} ends in {kind.suffixes[0]}")
     files = (target, *(target.with_suffix(suffix) for suffix in kind.suffixes[1:]))

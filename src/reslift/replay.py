@@ -77,8 +77,8 @@ def _inscribed(result: Path, limits: Limits) -> Record | None:
 
 
 def replay(
-    result: Path,
-    source: Path,
+    result: str | Path,
+    source: str | Path,
     *,
     model: str | Path | None = None,
     out: Path | None = None,
@@ -95,6 +95,7 @@ def replay(
         CheckpointError, UnknownName: the model is not here. OutputError: it cannot be written.
         UsageError: `out` is a name for another format.
     """
+    result, source = Path(result), Path(source)
     record = find_record(result, limits)
     if sha256(source) != record.input_sha256:
         raise InputError(

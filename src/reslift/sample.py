@@ -163,8 +163,8 @@ class Sampler(Upscaler):
 
     def sample_file(
         self,
-        source: Path,
-        folder: Path,
+        source: str | Path,
+        folder: str | Path,
         count: int,
         *,
         seed: int = 0,
@@ -190,6 +190,7 @@ class Sampler(Upscaler):
             UsageError: a wrong ``count``. OutputExists: a file is there without ``overwrite``.
             InputError, LimitError, OutputError and others: as for `upscale_file`.
         """
+        source, folder = Path(source), Path(folder)
         _check(count, 2, seed)
         picture = formats.read(source, self.limits)
         planes = Planes(picture.pixels, picture.space, picture.alpha)

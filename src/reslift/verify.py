@@ -63,8 +63,8 @@ class Verification:
 
 
 def verify(
-    source: Path,
-    result: Path,
+    source: str | Path,
+    result: str | Path,
     *,
     kernel: str = "bicubic",
     tolerance: float | None = None,
@@ -81,6 +81,7 @@ def verify(
         InputError: a file cannot be read, or the two are no enlargement of one another. UsageError:
         no such kernel, a tolerance below 0.
     """
+    source, result = Path(source), Path(result)
     chosen = check_kernel(kernel)
     limit = TOLERANCES[chosen] if tolerance is None else tolerance
     if not 0 <= limit < float("inf"):

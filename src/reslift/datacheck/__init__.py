@@ -33,8 +33,8 @@ Progress = Callable[[str, int, int], None]
 
 
 def check_data(
-    folder: Path,
-    held_out: Path | None = None,
+    folder: str | Path,
+    held_out: str | Path | None = None,
     *,
     workers: int = 0,
     limits: Limits = DEFAULT,
@@ -53,6 +53,8 @@ def check_data(
     Raises:
         InputError: a folder is absent or holds no picture.
     """
+    folder = Path(folder)
+    held_out = None if held_out is None else Path(held_out)
     folders = _folders(folder, held_out)
     layouts = [(split, root, lay_out(root)) for split, root in folders]
     named = [

@@ -83,7 +83,9 @@ class Pair:
     baseline: Tensor | None = None
 
 
-def find_test_set(data: Path, scale: int, lr: Path | None = None, *, made: bool = False) -> TestSet:
+def find_test_set(
+    data: str | Path, scale: int, lr: str | Path | None = None, *, made: bool = False
+) -> TestSet:
     """The pictures of a folder, matched with their LR files where there are some.
 
     Args:
@@ -95,6 +97,8 @@ def find_test_set(data: Path, scale: int, lr: Path | None = None, *, made: bool 
     Raises:
         InputError: no such folder, or no picture in it.
     """
+    data = Path(data)
+    lr = None if lr is None else Path(lr)
     if not data.is_dir():
         raise no_folder(data, "; name one with pictures")
     if lr is not None and not lr.is_dir():

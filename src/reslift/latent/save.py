@@ -35,7 +35,9 @@ def prepare(folder: Path, *, overwrite: bool) -> None:
         raise OutputExists(f"{one_line(there)} exists; name another --out or add --overwrite")
 
 
-def save(folder: Path, found: Exploration, command: str, *, overwrite: bool = False) -> list[Path]:
+def save(
+    folder: str | Path, found: Exploration, command: str, *, overwrite: bool = False
+) -> list[Path]:
     """Make the folder, write all files and return their paths, the page first.
 
     What an earlier look left there and this one does not have goes.
@@ -43,6 +45,7 @@ def save(folder: Path, found: Exploration, command: str, *, overwrite: bool = Fa
     Raises:
         OutputExists, OutputError: a file exists or cannot be written.
     """
+    folder = Path(folder)
     make_folder(folder)
     made = f"{datetime.now().astimezone():%Y-%m-%d %H:%M}"
     paths = []

@@ -53,7 +53,7 @@ class Source:
 
 def open_source(
     name: str | Path,
-    data: Path | None = None,
+    data: str | Path | None = None,
     *,
     dataset: str | None = None,
     split: str | None = None,
@@ -77,6 +77,7 @@ def open_source(
         UsageError: no pictures named, a split of something that is no run, an unknown task.
         InputError: no or too few pictures there.
     """
+    data = None if data is None else Path(data)
     path = checkpoint.resolve(name, scale or DEFAULT_SCALE)
     model, card = checkpoint.load(path, scale)
     if model.channels != 3:
