@@ -706,6 +706,32 @@ def test_classes_control_points_and_rpc_at_any_size(tmp_path):
         assert after.col == pytest.approx(before.col * 50 / 30)
 
 
+@pytest.mark.parametrize("layout", ["cog", "strips"])
+@pytest.mark.parametrize("point", ["Area", "Point"])
+def test_control_points_of_pixels_that_are_points(tmp_path, point, layout):
+    """The tag is read by itself: GDAL moves such points when it writes them and when it reads."""
+    half = 0.5 if point == "Point" else 0.0
+    points = [GroundControlPoint(r, c, 10 + c / 9, 50 - r / 9, 3.0) for r, c in CORNERS]
+
+    def change(dataset):
+        dataset.update_tags(AREA_OR_POINT=point)
+        dataset.gcps = points, CRS.from_epsg(4326)
+
+    path = save(tmp_path / "a.tif", scene(), crs=None, transform=Affine.identity(), change=change)
+    target, _ = enlarge(path, layout=layout)
+    before, after = (tie_points(file) for file in (path, target))
+    assert after[:, :2] + half == pytest.approx((before[:, :2] + half) * 2)
+    assert np.array_equal(after[:, 2:], before[:, 2:])
+    with rasterio.open(target) as large:
+        assert large.tags()["AREA_OR_POINT"] == point
+
+
+def tie_points(path):
+    """Column, row, 0, x, y, z of each."""
+    with tifffile.TiffFile(path) as file:
+        return np.reshape(file.pages[0].tags[33922].value, (-1, 6))
+
+
 def test_any_size_reads_only_windows(tmp_path, monkeypatch):
     """Cells and pieces far smaller than the raster: the values stay, and nothing whole is held."""
     path = save(

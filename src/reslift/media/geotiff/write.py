@@ -16,7 +16,7 @@ from reslift.files import part_name
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
-from reslift.media.geotiff import opacity, tables
+from reslift.media.geotiff import opacity, points, tables
 from reslift.media.geotiff.check import in_place
 from reslift.media.geotiff.plan import Work, windows
 from reslift.media.geotiff.windows import Band, Result, Source
@@ -56,11 +56,12 @@ def write(
 
 
 def _add_unwritten(work: Work, path: Path) -> None:
-    """What the source says and GDAL does not write."""
+    """What the source says and GDAL does not write, or not as it is."""
     with files.writing(work.target):
         tables.add(tables.of(work.raster.path), path)
         if opacity.is_multiplied(work.raster.path):
             opacity.mark_multiplied(path)
+        points.settle(path, work.raster.dataset, work.grid)
 
 
 @contextmanager
