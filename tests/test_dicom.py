@@ -673,6 +673,7 @@ def test_what_lies_behind_the_pixels_is_said_to_be_left_out(name, tmp_path):
         *(("PixelSpacing", text, 2) for text in ("0\\0", "-0.5\\0.5", "0.5\\0.0")),
         ("ImagerPixelSpacing", "xyz", 2),
         ("ImagerPixelSpacing", "0\\0.1", 2),
+        *(("PixelAspectRatio", text, 2) for text in ("1\\0", "0\\1", "3\\2\\1")),
         ("ImagePositionPatient", "a\\b\\c", 3),
         ("ImageOrientationPatient", "qqq", 6),
         ("NumberOfFrames", "xyz", 1),
@@ -683,8 +684,10 @@ def test_an_element_that_should_hold_numbers_is_named_before_any_work(
 ):
     source = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
     dataset = read(source)
+    if keyword == "PixelAspectRatio":
+        del dataset.PixelSpacing
     raw = text.encode() + b" " * (len(text) % 2)
-    kind = "IS" if keyword == "NumberOfFrames" else "DS"
+    kind = pydicom.datadict.dictionary_VR(keyword)
     tag = pydicom.tag.Tag(pydicom.datadict.tag_for_keyword(keyword))
     dataset._dict[tag] = pydicom.dataelem.RawDataElement(tag, kind, len(raw), raw, 0, False, True)
     dataset.save_as(source)

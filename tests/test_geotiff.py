@@ -726,6 +726,23 @@ def test_control_points_of_pixels_that_are_points(tmp_path, point, layout):
         assert large.tags()["AREA_OR_POINT"] == point
 
 
+@pytest.mark.parametrize("compression", ["jpeg", "webp", "deflate"])
+def test_a_cog_that_loses_samples_does_not_claim_to_agree(tmp_path, compression):
+    """It is copied from a file that keeps them, and is none."""
+    colors = {"change": lambda d: setattr(d, "colorinterp", RGB)}
+    pixels = scene(3, dtype="uint8", low=0, high=255)
+    path, faithful = save(tmp_path / "a.tif", pixels, **colors), bicubic_lift(2)
+    target, notes = enlarge(path, faithful, layout="cog", compression=compression, quality=50)
+    assert not any("levels" in note for note in notes)
+    upscaler = made(faithful)
+    runs = []
+    upscaler.run = lambda *args, exact=False, **more: runs.append(exact)
+    upscaler.upscale_file(
+        path, target, Wishes(overwrite=True, layout="cog", compression=compression)
+    )
+    assert runs == [compression == "deflate"]
+
+
 def tie_points(path):
     """Column, row, 0, x, y, z of each."""
     with tifffile.TiffFile(path) as file:
