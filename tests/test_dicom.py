@@ -16,7 +16,7 @@ from reslift.errors import InputError, LimitError, OutputError, ResliftError, Us
 from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, is_meant, of
 from reslift.media.base import Extent
-from reslift.media.dicom import geometry, halves, loss
+from reslift.media.dicom import apart, geometry, halves, loss
 from reslift.media.dicom.sniff import PREAMBLE
 from reslift.media.dicom.source import opened
 from reslift.pixels.regrid import Regrid
@@ -846,3 +846,25 @@ def test_loss_that_only_the_frames_of_jpeg_2000_tell(tmp_path, irreversible):
     assert DICOM.keeps_samples(tmp_path / "a.dcm", tmp_path / "a.dcm") is not irreversible
     loss.keep(image.elements, image.syntax)
     assert image.elements.LossyImageCompressionMethod == "ISO_15444_1"
+
+
+def test_a_decoder_in_its_own_process_is_started_once_a_file(tmp_path, monkeypatch):
+    """Starting it takes longer than all else, and the frames are gone through four times."""
+    starts, run = [], apart.subprocess.run
+    monkeypatch.setattr(
+        apart.subprocess, "run", lambda *args, **more: starts.append(1) or run(*args, **more)
+    )
+    monkeypatch.setattr(apart, "_kept", {})
+    source = tmp_path / "a.dcm"
+    source.write_bytes((SHIPPED / "MR_small_jpeg_ls_lossless.dcm").read_bytes())
+    enlarged(source, tmp_path / "b.dcm")
+    assert len(list(DICOM.layers(source, tmp_path / "b.dcm"))) == 1
+    assert len(starts) == 1
+    source.write_bytes((SHIPPED / "JPEGLSNearLossless_16.dcm").read_bytes())
+    after = enlarged(source, tmp_path / "c.dcm")
+    assert (len(starts), after.Rows) == (2, 2 * read(source).Rows)
+    monkeypatch.setattr(apart, "MOST_KEPT", 100)
+    source.write_bytes((SHIPPED / "MR_small_jpeg_ls_lossless.dcm").read_bytes())
+    enlarged(source, tmp_path / "d.dcm")
+    assert len(starts) == 4
+    assert (tmp_path / "d.dcm").read_bytes() == (tmp_path / "b.dcm").read_bytes()
