@@ -17,8 +17,12 @@ from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
 from reslift.pixels.regrid import Regrid
 
 TOLERANCE = 0.1
-SAME = ("datatype", "intent_code", "scl_slope", "scl_inter", "xyzt_units", "slice_code")
+"""Of a voxel of the source, by which a corner may lie elsewhere."""
+SAME = ("datatype", "intent_code", "scl_slope", "scl_inter", "xyzt_units", "dim_info", *TIMES)
 SAME_FLOATS = ("cal_max", "cal_min", "toffset", "intent_p1", "intent_p2", "intent_p3")
+TEXTS = ("intent_name", "aux_file", "descrip")
+GROWING = "descrip"
+"""That of a result says more behind it."""
 MANY = 10**12
 UNLIMITED = Limits(input_pixels=MANY, file_bytes=MANY, frames=MANY)
 
@@ -99,10 +103,14 @@ def _header(source: Volume, result: Volume) -> Iterator[str]:
         was, now = float(before["pixdim"][axis]), float(after["pixdim"][axis])
         if axis <= int(before["dim"][0]) and was != now:
             yield f"the spacing along dimension {axis} was {was:g} and is {now:g}"
-    for axis in source.in_plane:
+    for field in TEXTS:
+        was, now = (bytes(header[field].tobytes()).rstrip(b"\0") for header in (before, after))
+        if now != was and not (field == GROWING and now.startswith(was)):
+            yield f"{field} is not that of the source"
+    for axis in range(3):
         ratio = result.sides[axis] / source.sides[axis]
         was, now = float(before["pixdim"][axis + 1]), float(after["pixdim"][axis + 1])
-        if abs(now * ratio - was) > TOLERANCE * abs(was):
+        if abs(now * ratio - was) > TOLERANCE / source.sides[axis] * abs(was):
             yield f"the spacing along axis {axis} was {was:g} and is {now:g} for {ratio:g} times"
 
 
