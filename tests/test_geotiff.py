@@ -743,6 +743,28 @@ def test_a_cog_that_loses_samples_does_not_claim_to_agree(tmp_path, compression)
     assert runs == [compression == "deflate"]
 
 
+@pytest.mark.parametrize("fill", [-3.4028234663852886e38, -1.7976931348623157e308, 1e12])
+def test_a_fill_that_no_tag_names_does_not_squeeze_what_was_measured(tmp_path, fill):
+    """A quarter of a raster of values around 0; floats of 32 bits over all would leave one."""
+    values = scene(dtype="float64", low=-5, high=5).astype("float32" if fill > -1e39 else "float64")
+    values[:, :6] = fill
+    path = save(tmp_path / "a.tif", values)
+    target, notes = enlarge(path, bicubic_lift(2))
+    assert any(f"gdal_edit.py -a_nodata {float(values[0, 0, 0])!r} FILE" in note for note in notes)
+    large = read(target)[0]
+    assert np.array_equal(large[:10], np.full((10, 60), values.dtype.type(fill)))
+    away = large[16:].astype("float64")
+    wanted = values[0, 8:].astype("float64").repeat(2, 0).repeat(2, 1)
+    assert np.corrcoef(away.ravel(), wanted.ravel())[0, 1] > 0.9
+    assert -5 <= away.min() < -4 < 4 < away.max() <= 5
+
+
+def test_values_further_apart_than_floats_count_are_refused(tmp_path):
+    values = scene(dtype="float64", low=-1, high=1) * 1.7e308
+    with pytest.raises(InputError, match=r"a\.tif: values from -1.*further apart than 64-bit"):
+        enlarge(save(tmp_path / "a.tif", values))
+
+
 def tie_points(path):
     """Column, row, 0, x, y, z of each."""
     with tifffile.TiffFile(path) as file:
