@@ -82,6 +82,20 @@ def test_missing_and_foreign_values_are_found(words, place, value, tmp_path):
     assert words in " | ".join(NIFTI.verify(source, target))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_float_is_no_value(dtype, tmp_path):
+    """Programs put it where there is no data; over such a range floats have one value for all."""
+    given = voxels(low=-5, high=5).astype(dtype)
+    given[:3, :3] = np.finfo(np.float32).min
+    source, target = volume(tmp_path / "a.nii", given), tmp_path / "b.nii"
+    made = enlarged(source, target).get_fdata()
+    assert np.array_equal(made[:6, :6], np.full((6, 6, 7), float(np.finfo(np.float32).min)))
+    made[:6, :6] = 0
+    assert -5 <= made.min() < -3 < 3 < made.max() <= 5
+    assert NIFTI.verify(source, target) == ()
+    assert {(layer.least, layer.most) for layer in NIFTI.layers(source, target)} == {(-5, 5)}
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [

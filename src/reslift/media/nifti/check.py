@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reslift.limits import Limits
 from reslift.media.nifti.extension import texts
 from reslift.media.nifti.volume import TIMES, Volume, opened
-from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
+from reslift.pixels.agreement import Layer, bounds_of, known_of, of_pictures, of_values
 from reslift.pixels.regrid import Regrid
 
 TOLERANCE = 0.1
@@ -79,7 +79,7 @@ def _missing(source: Volume, result: Volume) -> Iterator[str]:
     folder = Path(tempfile.gettempdir())
     with source.voxels(folder) as before, result.voxels(folder) as after:
         for small, large in zip(source.planes(before), result.planes(after), strict=True):
-            moved += int((grid.nearest(np.isfinite(small)) != np.isfinite(large)).sum())
+            moved += int((grid.nearest(known_of(small)) != known_of(large)).sum())
         low, high = bounds_of((plane, None) for plane in source.planes(before))
         least, most = bounds_of((plane, None) for plane in result.planes(after))
     if moved:
