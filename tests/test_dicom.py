@@ -16,8 +16,9 @@ from reslift.errors import InputError, LimitError, OutputError, ResliftError, Us
 from reslift.limits import DEFAULT, Limits
 from reslift.media import MEDIA, Wishes, is_meant, of
 from reslift.media.base import Extent
-from reslift.media.dicom import geometry, halves
+from reslift.media.dicom import apart, geometry, halves, loss
 from reslift.media.dicom.sniff import PREAMBLE
+from reslift.media.dicom.source import opened
 from reslift.pixels.regrid import Regrid
 from reslift.sizes import Size
 from small_models import bicubic_lift, saved
@@ -672,6 +673,7 @@ def test_what_lies_behind_the_pixels_is_said_to_be_left_out(name, tmp_path):
         *(("PixelSpacing", text, 2) for text in ("0\\0", "-0.5\\0.5", "0.5\\0.0")),
         ("ImagerPixelSpacing", "xyz", 2),
         ("ImagerPixelSpacing", "0\\0.1", 2),
+        *(("PixelAspectRatio", text, 2) for text in ("1\\0", "0\\1", "3\\2\\1")),
         ("ImagePositionPatient", "a\\b\\c", 3),
         ("ImageOrientationPatient", "qqq", 6),
         ("NumberOfFrames", "xyz", 1),
@@ -682,8 +684,10 @@ def test_an_element_that_should_hold_numbers_is_named_before_any_work(
 ):
     source = dicom(tmp_path / "a.dcm", waves().astype(np.int16))
     dataset = read(source)
+    if keyword == "PixelAspectRatio":
+        del dataset.PixelSpacing
     raw = text.encode() + b" " * (len(text) % 2)
-    kind = "IS" if keyword == "NumberOfFrames" else "DS"
+    kind = pydicom.datadict.dictionary_VR(keyword)
     tag = pydicom.tag.Tag(pydicom.datadict.tag_for_keyword(keyword))
     dataset._dict[tag] = pydicom.dataelem.RawDataElement(tag, kind, len(raw), raw, 0, False, True)
     dataset.save_as(source)
@@ -803,3 +807,64 @@ def test_the_map_is_shown_as_the_gray_that_it_is(tmp_path):
     assert (shown.PresentationLUTShape, shown.PixelPresentation) == ("IDENTITY", "MONOCHROME")
     assert not set(colours) & set(shown.dir())
     assert shown.ConcatenationUID not in ("1.2.8", large.ConcatenationUID)
+
+
+def test_what_is_true_of_the_source_only_goes(tmp_path):
+    """Counts of its pixels, its authorization, the program that wrote it."""
+    counts = pydicom.Dataset()
+    counts.HistogramNumberOfBins, counts.HistogramData = 2, [200, 280]
+    source = dicom(
+        tmp_path / "a.dcm", waves().astype(np.int16), SOPInstanceStatus="AO", Modality="DX"
+    )
+    dataset = read(source)
+    dataset.HistogramSequence = [counts]
+    dataset.file_meta.ImplementationVersionName = "SCANNER_7"
+    dataset.save_as(source)
+    after = enlarged(source, tmp_path / "b.dcm")
+    assert "HistogramSequence" not in after and "SOPInstanceStatus" not in after
+    assert after.file_meta.get("ImplementationVersionName") != "SCANNER_7"
+    assert DICOM.verify(source, tmp_path / "b.dcm") == ()
+
+
+def test_a_backslash_in_the_name_of_a_series(tmp_path):
+    source = dicom(tmp_path / "a.dcm", waves().astype(np.int16), SeriesDescription="T1\\T2")
+    assert enlarged(source, tmp_path / "b.dcm").SeriesDescription == "T1/T2 2x cubic-x2"
+
+
+@pytest.mark.parametrize("irreversible", [True, False])
+def test_loss_that_only_the_frames_of_jpeg_2000_tell(tmp_path, irreversible):
+    """A syntax that may lose something and no element that says whether: the wavelet does."""
+    source = read(SHIPPED / "693_J2KI.dcm")
+    del source.LossyImageCompression
+    at = source.PixelData.find(b"\xff\x52", source.PixelData.find(b"\xff\x4f\xff\x51")) + 13
+    assert source.PixelData[at] == 1
+    wavelet = bytes([0 if irreversible else 1])
+    source.PixelData = source.PixelData[:at] + wavelet + source.PixelData[at + 1 :]
+    source.save_as(tmp_path / "a.dcm")
+    image = opened(tmp_path / "a.dcm", DEFAULT)
+    assert image.is_lossy is irreversible
+    assert DICOM.keeps_samples(tmp_path / "a.dcm", tmp_path / "a.dcm") is not irreversible
+    loss.keep(image.elements, image.syntax)
+    assert image.elements.LossyImageCompressionMethod == "ISO_15444_1"
+
+
+def test_a_decoder_in_its_own_process_is_started_once_a_file(tmp_path, monkeypatch):
+    """Starting it takes longer than all else, and the frames are gone through four times."""
+    starts, run = [], apart.subprocess.run
+    monkeypatch.setattr(
+        apart.subprocess, "run", lambda *args, **more: starts.append(1) or run(*args, **more)
+    )
+    monkeypatch.setattr(apart, "_kept", {})
+    source = tmp_path / "a.dcm"
+    source.write_bytes((SHIPPED / "MR_small_jpeg_ls_lossless.dcm").read_bytes())
+    enlarged(source, tmp_path / "b.dcm")
+    assert len(list(DICOM.layers(source, tmp_path / "b.dcm"))) == 1
+    assert len(starts) == 1
+    source.write_bytes((SHIPPED / "JPEGLSNearLossless_16.dcm").read_bytes())
+    after = enlarged(source, tmp_path / "c.dcm")
+    assert (len(starts), after.Rows) == (2, 2 * read(source).Rows)
+    monkeypatch.setattr(apart, "MOST_KEPT", 100)
+    source.write_bytes((SHIPPED / "MR_small_jpeg_ls_lossless.dcm").read_bytes())
+    enlarged(source, tmp_path / "d.dcm")
+    assert len(starts) == 4
+    assert (tmp_path / "d.dcm").read_bytes() == (tmp_path / "b.dcm").read_bytes()

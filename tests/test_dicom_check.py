@@ -43,12 +43,12 @@ def enhanced(path):
 
 
 def plain(path):
-    """Without a place in the patient; with padding, an overlay, a private element."""
+    """Without a place in the patient; with padding, an overlay, a private element; once lossy."""
     pixels = waves(low=0, high=3000).astype(np.int16)
     pixels[:4] = -5
     top = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     facts = {"ImagerPixelSpacing": [0.2, 0.2], "PixelPaddingValue": -5, **dict.fromkeys(top)}
-    dataset = read(dicom(path, pixels, **facts))
+    dataset = read(dicom(path, pixels, LossyImageCompression="01", **facts))
     block = dataset.private_block(0x0011, "ACME", create=True)
     block.add_new(1, "LO", "a word of theirs")
     height, width = pixels.shape
@@ -84,6 +84,9 @@ FAULTS = [
     (plain, "(6000,3000)", lambda d: d.__delitem__((0x6000, 0x3000))),
     (plain, "lost: PixelPaddingValue", lambda d: delattr(d, "PixelPaddingValue")),
     (plain, "PixelSpacing: not in the source", lambda d: setattr(d, "PixelSpacing", [0.1, 0.1])),
+    (plain, "LossyImageCompression does not", lambda d: setattr(d, "LossyImageCompression", "00")),
+    (plain, "says ORIGINAL", lambda d: setattr(d, "ImageType", ["ORIGINAL", "PRIMARY"])),
+    (enhanced, "says ORIGINAL", lambda d: setattr(d, "ImageType", "ORIGINAL")),
     (plain, "padding in one", lambda d: repaint(d, lambda p: p.__setitem__((2, 3), 900))),
     (plain, "padding in one", lambda d: repaint(d, lambda p: p.__setitem__((20, 3), -5))),
     (plain, "beyond the range", lambda d: repaint(d, lambda p: p.__setitem__((8, 3), 3001))),

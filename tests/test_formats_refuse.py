@@ -172,6 +172,7 @@ def test_what_is_no_picture(tmp_path):
         (b"\0\0\0\1\0\0\1\0", "a FreeSurfer volume, which"),
         (gzip.compress(b"\0\0\0\1\0\0\1\0"), "a FreeSurfer volume, which"),
         (b"\x5c\1\0\0".ljust(38, b"\0") + b"r", "the header of an Analyze volume, which"),
+        (b"\x5c\1\0\0".ljust(40, b"\0") + b"\3\0", "the header of an Analyze volume, which"),
     ):
         path.write_bytes(data)
         refused(path, f"it is {kind}")

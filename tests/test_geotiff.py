@@ -29,6 +29,7 @@ from small_models import bicubic_lift, made, small_lift
 UTM = CRS.from_epsg(32618)
 PLACE = Affine(10.0, 0, 500_000.1, 0, -10.0, 4_200_000.7)
 DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+FILL = 3.4028234663852886e38
 LOCAL = 'LOCAL_CS["site grid",UNIT["metre",1]]'
 
 
@@ -704,6 +705,73 @@ def test_classes_control_points_and_rpc_at_any_size(tmp_path):
     for before, after in zip(points, found, strict=True):
         assert after.row == pytest.approx(before.row * 31 / 24)
         assert after.col == pytest.approx(before.col * 50 / 30)
+
+
+@pytest.mark.parametrize("layout", ["cog", "strips"])
+@pytest.mark.parametrize("point", ["Area", "Point"])
+def test_control_points_of_pixels_that_are_points(tmp_path, point, layout):
+    """The tag is read by itself: GDAL moves such points when it writes them and when it reads."""
+    half = 0.5 if point == "Point" else 0.0
+    points = [GroundControlPoint(r, c, 10 + c / 9, 50 - r / 9, 3.0) for r, c in CORNERS]
+
+    def change(dataset):
+        dataset.update_tags(AREA_OR_POINT=point)
+        dataset.gcps = points, CRS.from_epsg(4326)
+
+    path = save(tmp_path / "a.tif", scene(), crs=None, transform=Affine.identity(), change=change)
+    target, _ = enlarge(path, layout=layout)
+    before, after = (tie_points(file) for file in (path, target))
+    assert after[:, :2] + half == pytest.approx((before[:, :2] + half) * 2)
+    assert np.array_equal(after[:, 2:], before[:, 2:])
+    with rasterio.open(target) as large:
+        assert large.tags()["AREA_OR_POINT"] == point
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "webp", "deflate"])
+def test_a_cog_that_loses_samples_does_not_claim_to_agree(tmp_path, compression):
+    """It is copied from a file that keeps them, and is none."""
+    colors = {"change": lambda d: setattr(d, "colorinterp", RGB)}
+    pixels = scene(3, dtype="uint8", low=0, high=255)
+    path, faithful = save(tmp_path / "a.tif", pixels, **colors), bicubic_lift(2)
+    target, notes = enlarge(path, faithful, layout="cog", compression=compression, quality=50)
+    assert not any("levels" in note for note in notes)
+    upscaler = made(faithful)
+    runs = []
+    upscaler.run = lambda *args, exact=False, **more: runs.append(exact)
+    upscaler.upscale_file(
+        path, target, Wishes(overwrite=True, layout="cog", compression=compression)
+    )
+    assert runs == [compression == "deflate"]
+
+
+@pytest.mark.parametrize("fill", [-FILL, FILL, -1.7976931348623157e308, 1e12])
+def test_a_fill_that_no_tag_names_does_not_squeeze_what_was_measured(tmp_path, fill):
+    """A quarter of a raster of values around 0; floats of 32 bits over all would leave one."""
+    values = scene(dtype="float64", low=-5, high=5)
+    values = values if abs(fill) != FILL else values.astype("float32")
+    values[:, :6] = fill
+    path = save(tmp_path / "a.tif", values)
+    target, notes = enlarge(path, bicubic_lift(2))
+    named = any("gdal_edit.py -a_nodata 1000000000000.0 FILE" in note for note in notes)
+    assert named is (fill == 1e12)  # The largest float is taken for none by itself.
+    large = read(target)[0]
+    assert np.array_equal(large[:10], np.full((10, 60), values.dtype.type(fill)))
+    away = large[16:].astype("float64")
+    wanted = values[0, 8:].astype("float64").repeat(2, 0).repeat(2, 1)
+    assert np.corrcoef(away.ravel(), wanted.ravel())[0, 1] > 0.9
+    assert -5 <= away.min() < -4 < 4 < away.max() <= 5
+
+
+def test_values_further_apart_than_floats_count_are_refused(tmp_path):
+    values = scene(dtype="float64", low=-1, high=1) * 1.7e308
+    with pytest.raises(InputError, match=r"a\.tif: values from -1.*further apart than 64-bit"):
+        enlarge(save(tmp_path / "a.tif", values))
+
+
+def tie_points(path):
+    """Column, row, 0, x, y, z of each."""
+    with tifffile.TiffFile(path) as file:
+        return np.reshape(file.pages[0].tags[33922].value, (-1, 6))
 
 
 def test_any_size_reads_only_windows(tmp_path, monkeypatch):

@@ -82,6 +82,52 @@ def test_missing_and_foreign_values_are_found(words, place, value, tmp_path):
     assert words in " | ".join(NIFTI.verify(source, target))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_float_is_no_value(dtype, tmp_path):
+    """Programs put it where there is no data; over such a range floats have one value for all."""
+    given = voxels(low=-5, high=5).astype(dtype)
+    given[:3, :3] = np.finfo(np.float32).min
+    source, target = volume(tmp_path / "a.nii", given), tmp_path / "b.nii"
+    made = enlarged(source, target).get_fdata()
+    assert np.array_equal(made[:6, :6], np.full((6, 6, 7), float(np.finfo(np.float32).min)))
+    made[:6, :6] = 0
+    assert -5 <= made.min() < -3 < 3 < made.max() <= 5
+    assert NIFTI.verify(source, target) == ()
+    assert {(layer.least, layer.most) for layer in NIFTI.layers(source, target)} == {(-5, 5)}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("pixdim", (2, 2, 2, 2, 1, 1, 1, 1), "spacing along axis 2 was 4 and is 2 for 1 times"),
+        ("pixdim", (2, 1.06, 1.5, 4, 1, 1, 1, 1), "spacing along axis 0 was 2 and is 1.06 for 2"),
+        ("intent_name", b"other", "intent_name is not that of the source"),
+        ("aux_file", b"other", "aux_file is not that of the source"),
+        ("descrip", b"other", "descrip is not that of the source"),
+        ("dim_info", 1, "dim_info 57 became 1"),
+        ("slice_duration", 3, "slice_duration 0.5 became 3.0"),
+    ],
+)
+def test_changed_fields_are_found(field, value, words, tmp_path):
+    source, target = volume(tmp_path / "a.nii", voxels()), tmp_path / "b.nii"
+    given = nibabel.load(source)
+    # Both forms as they are: programs that take neither go by the spacings alone.
+    given.header["qform_code"] = given.header["sform_code"] = 0
+    given.header["pixdim"][1:4] = 2, 3, 4
+    given.header["dim_info"], given.header["slice_duration"] = 57, 0.5
+    given.header["intent_name"], given.header["descrip"] = b"mine", b"told"
+    header = given.header.copy()
+    data = np.asarray(given.dataobj)
+    source.write_bytes(header.binaryblock + bytes(4) + data.tobytes("F"))
+    enlarged(source, target)
+    assert NIFTI.verify(source, target) == ()
+    data = target.read_bytes()
+    made = nibabel.Nifti1Header(data[:348], check=False)
+    made[field] = value
+    target.write_bytes(made.binaryblock + data[348:])
+    assert words in " | ".join(NIFTI.verify(source, target))
+
+
 def test_slices_may_use_the_range_of_all(tmp_path):
     given = (np.arange(12 * 10 * 3, dtype=np.float32) % 7).reshape(12, 10, 3) * [1, 10, 100]
     source = volume(tmp_path / "a.nii", given.astype(np.float32))

@@ -107,6 +107,20 @@ def test_values_stay_values(tmp_path, bands, dtype, layout):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_largest_float_is_no_value(tmp_path, dtype):
+    """A usual fill, which left one value for all that was measured."""
+    fill = float(np.finfo("f4").min)
+    values = np.random.default_rng(0).uniform(-5, 5, (20, 24)).astype(dtype)
+    values[:6] = fill
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    made(bicubic_lift(2)).upscale_file(tmp_path / "a.tif", tmp_path / "b.tif")
+    found = tifffile.imread(tmp_path / "b.tif")
+    assert (found[:12] == fill).all()
+    assert values[6:].min() <= found[12:].min() < -3 < 3 < found[12:].max() <= values[6:].max()
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("dtype", "most"), [("f4", 3.3e38), ("f8", 1e200), ("f8", 1.7e308)])
 def test_values_near_the_largest_that_there_are(tmp_path, dtype, most):
     """Found by damaging files: sums around what is no number went beyond 32-bit floats."""

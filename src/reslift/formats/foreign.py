@@ -61,6 +61,9 @@ GZIP = b"\x1f\x8b"
 DICOM = slice(128, 132)
 NIFTI = {344: (b"n+1\0", b"ni1\0"), 4: (b"n+2\0", b"ni2\0")}
 ANALYZE, REGULAR = (b"\x5c\x01\0\0", b"\0\0\x01\x5c"), 38
+DIMENSIONS = slice(40, 42)
+COUNTS = {n.to_bytes(2, order) for n in range(1, 8) for order in ("little", "big")}
+"""Of dimensions, by which the header of a program is known that leaves out the `r`."""
 MEASURED = "which `reslift upscale` and the recipe medical take"
 
 
@@ -80,7 +83,8 @@ def kind_of(head: bytes) -> str | None:
     plain = _unpacked(head) if head.startswith(GZIP) else head
     if any(plain[at : at + 4] in magics for at, magics in NIFTI.items()):
         return f"a NIfTI volume, {MEASURED}"
-    if plain[:4] in ANALYZE and plain[REGULAR : REGULAR + 1] == b"r":
+    is_regular = plain[REGULAR : REGULAR + 1] == b"r" or plain[DIMENSIONS] in COUNTS
+    if plain[:4] in ANALYZE and is_regular:
         return f"the header of an Analyze volume, {AS_NIFTI}"
     named = plain[4:] if plain[4:6] == TS else plain  # .m2ts has a clock before each packet of TS
     return next((name for magic, name in FOREIGN.items() if named.startswith(magic)), None)

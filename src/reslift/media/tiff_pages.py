@@ -29,7 +29,7 @@ from reslift.media.boundary import reading, writing
 from reslift.media.intensities import Census, Mask, Window, enlarge, half_widths
 from reslift.media.recorded import in_xmp, is_right_size, record_in, told
 from reslift.media.tiff_halves import Halves
-from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
+from reslift.pixels.agreement import Layer, bounds_of, known_of, of_pictures, of_values
 from reslift.pixels.planes import Planes
 from reslift.pixels.regrid import Regrid
 from reslift.provenance import Record
@@ -216,8 +216,8 @@ def _covers(old: Sheet, new: Sheet, paths: tuple[Path, Path], limits: Limits) ->
     before, after = (
         _decoded(path, sheet, limits) for path, sheet in zip(paths, (old, new), strict=True)
     )
-    known = before[np.isfinite(before)]
-    found = after[np.isfinite(after)]
+    known = before[known_of(before)]
+    found = after[known_of(after)]
     if not known.size:
         return not found.size
     return bool(found.size and known.min() <= found.min() and found.max() <= known.max())
@@ -286,7 +286,7 @@ def _groups(facts: Facts, bands: int) -> list[slice]:
 def _seen(sheet: Sheet, values: Samples) -> tuple[Samples, Window, Mask | None]:
     """(h, w, C) as the network is to see it; what is no number takes no part and stays so."""
     flat = values if values.shape[2] == 3 else values[..., 0]
-    missing = np.asarray(~np.isfinite(values).all(axis=2))
+    missing = np.asarray(~known_of(values).all(axis=2))
     padding = missing if missing.any() else None
     census = Census(values.shape[0] * values.shape[1])
     census.add(flat, padding)

@@ -26,6 +26,7 @@ NAMES = {
     "rgb": ("red", "green", "blue"),
     "cmyk": ("cyan", "magenta", "yellow", "black"),
 }
+FILL = np.finfo(np.float32).max
 STEPS = 2**16 - 1
 ROUNDING = 0.01
 """Levels that 32-bit floats cannot keep apart, after all that was done with them."""
@@ -82,12 +83,21 @@ def level_of(dtype: np.dtype[Any], least: float, most: float) -> float:
     step = (most - least) / STEPS
     if dtype.kind in "iu":
         return max(1.0, step)
-    return max(step, float(np.spacing(dtype.type(max(abs(least), abs(most)))))) if step else 1.0
+    widest = dtype.type(max(abs(least), abs(most)))
+    # Towards 0: there is no next number beyond the largest one.
+    return max(step, float(widest - np.nextafter(widest, dtype.type(0)))) if step else 1.0
 
 
 def known_of(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-    """(h, w), where values are numbers that were measured."""
-    known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+    """As `values`, where they are numbers that were measured.
+
+    The largest float, of 32 bits or of their type, with either sign stands for none, as it is what
+    programs put where there is no data.
+    """
+    known = np.ones(values.shape, bool)
+    if values.dtype.kind == "f":
+        size = np.abs(values)
+        known = np.isfinite(size) & (size != np.finfo(values.dtype).max) & (size != FILL)
     return known if valid is None else known & valid
 
 

@@ -16,15 +16,45 @@ from reslift.errors import InputError, LimitError, one_line
 from reslift.limits import Limits
 
 PLUGIN = "gdcm"
+MOST_KEPT = 2**26
+"""Bytes of the frames of one file that are kept, as starting that process takes a second."""
 CALL = "import sys; from reslift.media.dicom.apart import decode; decode(sys.argv[1], sys.argv[2])"
 
 
+Frames = list[NDArray[Any]]
+_kept: dict[tuple[str, int, int], Frames] = {}
+
+
 def frames_apart(path: Path, seconds: int) -> Iterator[NDArray[Any]]:
-    """The frames of a DICOM file, decoded by GDCM in a process of its own.
+    """The frames of a DICOM file, decoded by GDCM in a process of its own; not to be written to.
+
+    Those of the last file are kept where they are few, since an image is gone through several
+    times.
 
     Raises:
         InputError: they cannot be decoded. LimitError: it takes longer than `seconds`.
     """
+    state = path.stat()
+    key = (str(path.absolute()), state.st_mtime_ns, state.st_size)
+    if (known := _kept.get(key)) is not None:
+        yield from known
+        return
+    frames: Frames = []
+    size = 0
+    for frame in _decoded(path, seconds):
+        frame.flags.writeable = False
+        size += frame.nbytes
+        if size > MOST_KEPT:
+            frames.clear()
+        else:
+            frames.append(frame)
+        yield frame
+    _kept.clear()
+    if size <= MOST_KEPT:
+        _kept[key] = frames
+
+
+def _decoded(path: Path, seconds: int) -> Iterator[NDArray[Any]]:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "frames"
         command = [sys.executable, "-c", CALL, str(path.absolute()), str(result)]

@@ -36,6 +36,7 @@ def differences(source: Image, result: Image) -> Iterator[str]:
         yield f"{', '.join(added)}: not in the source"
     if after.get("SOPInstanceUID") == before.get("SOPInstanceUID"):
         yield "SOPInstanceUID is that of the source"
+    yield from _untold(source, result)
     if result.count != source.count:
         yield f"{source.count} frames became {result.count}"
     if _kind(source) != _kind(result):
@@ -62,6 +63,15 @@ def layers(source: Image, result: Image) -> Iterator[Layer]:
             yield of_values("values", small, large, bounds, _measured(source, small))
         else:
             yield from of_pictures(small, large, "rgb", alpha=False)
+
+
+def _untold(source: Image, result: Image) -> Iterator[str]:
+    """What a result has to say of itself and does not."""
+    kind = result.elements.get("ImageType") or ""
+    if (kind if isinstance(kind, str) else kind[0]) == "ORIGINAL":
+        yield "ImageType says ORIGINAL, and an enlarged image is DERIVED"
+    if source.is_lossy and result.elements.get("LossyImageCompression") != "01":
+        yield "the source was compressed with loss, and LossyImageCompression does not say so"
 
 
 def _fit(source: Image, result: Image) -> bool:

@@ -44,7 +44,7 @@ def enlarge_image(
             "program made for that"
         )
     seen, dtype = survey(image)
-    exact = not identity.is_lossy(image.elements, image.syntax)
+    exact = not image.is_lossy
     grid = Regrid(image.columns, image.rows, *enlarger.size.of(image.columns, image.rows))
     shape = (image.count, grid.high, grid.wide, *(() if image.is_gray else (3,)))
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -173,8 +173,7 @@ def _bring_over(
         extremes += [int(frame.min()), int(frame.max())]
     options = [f"window {wishes.window}"] * (wishes.window is not None)
     options += ["marked"] * wishes.not_for_diagnosis
-    exact = not identity.is_lossy(elements, image.syntax)
-    record = told(enlarger, image.path, wishes, exact=exact, ratios=(grid.ratio,))
+    record = told(enlarger, image.path, wishes, exact=not image.is_lossy, ratios=(grid.ratio,))
     if record is not None and len(record.as_json()) > identity.LONGEST_DESCRIPTION:
         record, notes = None, (*notes, "how the result was made is too long to be in it")
     identity.make_derived(
@@ -185,6 +184,7 @@ def _bring_over(
         pixels=digest.hexdigest(),
         extremes=(min(extremes), max(extremes)) if image.is_gray else None,
         syntax=image.syntax,
+        lossy=image.is_lossy,
         record=record,
     )
     return notes
@@ -213,6 +213,7 @@ def _header(elements: Dataset, syntax: str) -> bytes:
     implicit = syntax == IMPLICIT
     elements.file_meta.TransferSyntaxUID = UID(IMPLICIT if implicit else EXPLICIT_LITTLE)
     elements.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    elements.file_meta.pop("ImplementationVersionName", None)  # Of another program.
     elements.preamble = b"\0" * PREAMBLE
     file = io.BytesIO()
     pydicom.dcmwrite(

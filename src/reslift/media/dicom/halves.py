@@ -85,7 +85,7 @@ def describe(
     elements.SeriesInstanceUID = identity.uid_of(str(result.SeriesInstanceUID), NAME)
     identity.rename_whole(elements, NAME)
     longest = identity.LONGEST_LINE - len(NAME)
-    elements.SeriesDescription = str(result.get("SeriesDescription") or "")[:longest] + NAME
+    elements.SeriesDescription = identity.described(result)[:longest] + NAME
     what = (
         "Not the image: half the width of the interval that should hold 90 % of its values, "
         f"calibrated on {calibration.data}, not on such images; 0 where nothing was measured"

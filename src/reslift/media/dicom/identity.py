@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reslift import __version__
+from reslift.media.dicom import loss
 from reslift.media.recorded import last_record
 
 if TYPE_CHECKING:
@@ -34,26 +35,22 @@ STALE = (
     "InstanceCreatorUID",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
+    "HistogramSequence",
+    "SOPInstanceStatus",
+    "SOPAuthorizationDateTime",
+    "SOPAuthorizationComment",
+    "AuthorizationEquipmentCertificationNumber",
 )
+"""What is true of the pixels or of the instance before only."""
 EXTREMES = ("SmallestImagePixelValue", "LargestImagePixelValue")
 CONCATENATED = ("ConcatenationUID", "SOPInstanceUIDOfConcatenationSource")
 """What the files of one image that was cut into several have in common."""
-LOSSY = {
-    "1.2.840.10008.1.2.4.50": "ISO_10918_1",
-    "1.2.840.10008.1.2.4.51": "ISO_10918_1",
-    "1.2.840.10008.1.2.4.81": "ISO_14495_1",
-}
 LONGEST_DESCRIPTION, LONGEST_LINE = 1024, 64
 
 
 def uid_of(*parts: str) -> str:
     """A UID that depends on `parts` alone: 2.25 and the whole number of a name-based UUID."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, chr(0).join(parts)).int}"
-
-
-def is_lossy(elements: Dataset, syntax: str) -> bool:
-    """Whether samples were changed when they were saved, now or before."""
-    return syntax in LOSSY or elements.get("LossyImageCompression") == "01"
 
 
 def make_derived(
@@ -65,6 +62,7 @@ def make_derived(
     pixels: str,
     extremes: tuple[int, int] | None,
     syntax: str,
+    lossy: bool,
     record: Record | None = None,
 ) -> None:
     """Rename the instance, say what it was derived from and how, and drop what is no longer true.
@@ -77,6 +75,7 @@ def make_derived(
         pixels: digest of the new pixels, so that other pixels have another name.
         extremes: smallest and largest new stored value.
         syntax: transfer syntax of the source.
+        lossy: its samples were changed when they were saved.
         record: how the result was made, within 1024 characters: what our equipment contributed.
     """
     from pydicom.uid import UID
@@ -96,7 +95,8 @@ def make_derived(
     for dataset in elements, *frame_types(elements):
         _mark_derived(dataset)
     _describe(elements, card, grid, record)
-    _keep_loss(elements, syntax)
+    if lossy:
+        loss.keep(elements, syntax)
     for keyword in STALE:
         if keyword in elements:
             del elements[keyword]
@@ -176,7 +176,7 @@ def _describe(elements: Dataset, card: Card, grid: Regrid, record: Record | None
     coded = list(elements.get("DerivationCodeSequence") or ())
     elements.DerivationCodeSequence = [*coded, _code(codes.DCM.SpatialResampling)]
     name = f" {grid.label} {card.name}"
-    series = str(elements.get("SeriesDescription") or "")
+    series = described(elements)
     elements.SeriesDescription = (series[: LONGEST_LINE - len(name)] + name).strip()[-LONGEST_LINE:]
     machine = Dataset()
     machine.Manufacturer = "reslift"
@@ -186,6 +186,12 @@ def _describe(elements: Dataset, card: Card, grid: Regrid, record: Record | None
     machine.PurposeOfReferenceCodeSequence = [_code(codes.DCM.ProcessingEquipment)]
     others = list(elements.get("ContributingEquipmentSequence") or ())
     elements.ContributingEquipmentSequence = [*others, machine]
+
+
+def described(elements: Dataset) -> str:
+    """What the series is called; a backslash in it, which parts values, is a slash."""
+    value = elements.get("SeriesDescription") or ""
+    return value if isinstance(value, str) else "/".join(map(str, value))
 
 
 def record_in(elements: Dataset) -> Record | None:
@@ -202,11 +208,3 @@ def _code(code: object) -> Dataset:
     item.CodingSchemeDesignator = code.scheme_designator  # type: ignore[attr-defined]
     item.CodeMeaning = code.meaning  # type: ignore[attr-defined]
     return item
-
-
-def _keep_loss(elements: Dataset, syntax: str) -> None:
-    """Pixels that were once compressed with loss stay marked so, although they are raw now."""
-    if is_lossy(elements, syntax):
-        elements.LossyImageCompression = "01"
-        if syntax in LOSSY and "LossyImageCompressionMethod" not in elements:
-            elements.LossyImageCompressionMethod = LOSSY[syntax]

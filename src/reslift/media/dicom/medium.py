@@ -81,10 +81,7 @@ class Dicom(Medium):
         return enlarge_image(enlarger, image, target, wishes, progress)
 
     def keeps_samples(self, source: Path, target: Path) -> bool:
-        from reslift.media.dicom.identity import is_lossy
-
-        image = self._opened(source, UNLIMITED)
-        return not is_lossy(image.elements, image.syntax)
+        return not self._opened(source, UNLIMITED).is_lossy
 
     def record(self, result: Path) -> Record | None:
         from reslift.media.dicom.identity import record_in

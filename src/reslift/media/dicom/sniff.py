@@ -88,10 +88,11 @@ def _bits_of_frame(elements: Dataset) -> int:
 @dataclass(frozen=True)
 class Head:
     """How pixel data begins: bytes that it is said to have, 0 where that is not said; whether it is
-    in pieces, as only compressed pixels are."""
+    in pieces, as only compressed pixels are; where its value begins in the file."""
 
     size: int
     in_pieces: bool
+    begin: int
 
 
 def head_of_pixels(file: BinaryIO, elements: Dataset) -> Head | None:
@@ -101,14 +102,14 @@ def head_of_pixels(file: BinaryIO, elements: Dataset) -> Head | None:
     """
     implicit, little = elements.original_encoding
     order, length = "<" if little else ">", 4 if implicit else 8
-    head, piece = file.read(length + 4), file.read(4)
+    head, begin, piece = file.read(length + 4), file.tell(), file.read(4)
     if len(head) < length + 4 or struct.unpack_from(f"{order}HH", head) != (PIXELS, 0x0010):
         return None
     (size,) = struct.unpack_from(f"{order}L", head, length)
     if not size:
         return None
     in_pieces = size == UNDEFINED or piece == struct.pack(f"{order}HH", *PIECE)
-    return Head(0 if size == UNDEFINED else int(size), in_pieces)
+    return Head(0 if size == UNDEFINED else int(size), in_pieces, begin)
 
 
 def settle_encoding(elements: Dataset) -> None:

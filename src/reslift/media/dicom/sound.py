@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 COUNTS = {
     "NumberOfFrames": 1,
-    **dict.fromkeys(geometry.PAIRS, 2),
+    **dict.fromkeys((*geometry.PAIRS, "PixelAspectRatio"), 2),
     **dict.fromkeys(("ImagePositionPatient", "ImagePositionVolume"), 3),
 }
-ABOVE_0 = geometry.PAIRS
+ABOVE_0 = (*geometry.PAIRS, "PixelAspectRatio")
 READABLE = ("ImageOrientationPatient", "ImageOrientationVolume")
 """Of these only what is there must be numbers: without six a note says what is not done."""
 PLACED = tuple(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from reslift.errors import InputError, LimitError, ResliftError, one_line
 from reslift.limits import Limits
-from reslift.media.dicom import palette, refusal
+from reslift.media.dicom import loss, palette, refusal
 from reslift.media.dicom.apart import PLUGIN, frames_apart
 from reslift.media.dicom.geometry import has_embedded_overlays
 from reslift.media.dicom.refusal import GRAYS, PALETTE, name_of
@@ -79,6 +79,7 @@ class Image:
         syntax: UID of the transfer syntax of the file.
         rows, columns, count: of a frame; frames.
         seconds: that decoding in another process may take.
+        is_lossy: samples were changed when they were saved, now or before.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class Image:
     columns: int
     count: int
     seconds: int
+    is_lossy: bool
 
     @property
     def photometric(self) -> str:
@@ -283,7 +285,8 @@ def opened(path: Path, limits: Limits) -> Image:
         if syntax in NATIVE and (there := frames_there(elements, size)) > count:
             raise _other_count(path, count, there)
         _as_little_endian(elements)
-        return Image(path, elements, syntax, rows, columns, count, limits.decode_seconds)
+        lossy = loss.is_lossy(elements, syntax, path, head.begin if head else 0)
+        return Image(path, elements, syntax, rows, columns, count, limits.decode_seconds, lossy)
 
 
 def _other_count(path: Path, said: int, there: int) -> InputError:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslift.errors import InputError, OutputError, ResliftError, one_line
+from reslift.pixels.agreement import known_of
 from reslift.pixels.regrid import Regrid
 from reslift.pixels.tiles import Box
 
@@ -68,12 +69,12 @@ class Opened:
         return read
 
     def valid(self, numbers: Sequence[int], box: Box) -> NDArray[np.bool_]:
-        """Where those are data: not masked, and finite."""
+        """Where those are data: not masked, finite, and not the largest float."""
         with reading(self.path):
             masks = self.dataset.read_masks(list(numbers), window=window(box))
         valid: NDArray[np.bool_] = masks != 0
         if self.dtype.kind == "f":
-            valid &= np.isfinite(self.samples(numbers, box))
+            valid &= known_of(self.samples(numbers, box))
         return valid
 
 

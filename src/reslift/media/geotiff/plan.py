@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from reslift.errors import InputError, UsageError, one_line
 from reslift.media.base import Wishes
@@ -138,6 +141,11 @@ def _bands(
 
     chosen = [surveys[number - 1] for number in group]
     together, joint = spread(chosen, raster.dtype), raster.joint_nodata
+    if not math.isfinite(together.high - together.low):
+        raise InputError(
+            f"cannot use {one_line(raster.path)}: values from {together.low:.4g} to "
+            f"{together.high:.4g} are further apart than 64-bit floats can count"
+        )
     found = []
     for number, seen in zip(group, chosen, strict=True):
         color = raster.dataset.colorinterp[number - 1]
@@ -216,6 +224,13 @@ def _notes(raster: Opened, surveys: Sequence[Survey], classes: frozenset[int]) -
             f"{_named(few, 'takes', 'take')} few different values; if they name classes, "
             f"give --classes {','.join(map(str, few))}"
         )
+    if raster.dtype != np.uint8:
+        for number, seen in enumerate(surveys, 1):
+            if number not in classes and (lone := seen.lone()) is not None:
+                yield (
+                    f"{_named([number])} often holds {lone:.9g}, far from all else; if that stands "
+                    f"for no data, mark it first: gdal_edit.py -a_nodata {lone!r} FILE"
+                )
     masked = [n for n in range(1, raster.count + 1) if _told_by(raster, n) == "own mask"]
     if masked:
         yield f"the mask of {_named(masked)} alone is not kept; its hidden pixels are"

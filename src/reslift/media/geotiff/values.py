@@ -23,6 +23,7 @@ from reslift.pixels.planes import Floats
 
 TAIL = 0.001
 LONG = 3.0
+FAR = 1000.0
 FEW, MANY = 32, 10_000
 
 
@@ -69,6 +70,27 @@ class Survey:
         """Those that were kept."""
         return np.concatenate(self._samples) if self._samples else np.empty(0)
 
+    def lone(self, times: float = LONG) -> float | None:
+        """Its smallest or largest sample where many have it and all others lie close together.
+
+        They span less than what parts them from it, divided by `times`. Such a value may stand for
+        no data without being marked so.
+        """
+        samples = self.samples()
+        for edge in (self.low, self.high):
+            others = samples[samples != edge]
+            if not 0 < others.size <= (1 - TAIL) * samples.size:
+                continue
+            first, last = float(others.min()), float(others.max())
+            if 0 < (last - first) * times < min(abs(first - edge), abs(last - edge)):
+                return edge
+        return None
+
+    def without_fill(self) -> NDArray[np.float64]:
+        """Those that were kept, but for a lone value so far off that it can be no measurement."""
+        samples, fill = self.samples(), self.lone(FAR)
+        return samples if fill is None else samples[samples != fill]
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -111,6 +133,8 @@ def spread(surveys: Sequence[Survey], dtype: np.dtype[Any]) -> Spread:
 
     It spans all valid samples, but for a tail (those beyond the 0.1 % or 99.9 % quantile) that is
     over 3 times as long as what lies between the quantiles: there it ends once that length beyond.
+    A value that many samples have, over 1000 times as far away as the others are from each other,
+    does not count for the quantiles.
     """
     if dtype == np.uint8:
         return BYTE
@@ -119,7 +143,7 @@ def spread(surveys: Sequence[Survey], dtype: np.dtype[Any]) -> Spread:
     if not low < high:
         middle = low if np.isfinite(low) else 0.0
         return Spread(middle - 1.0, middle + 1.0)
-    samples = np.concatenate([survey.samples() for survey in surveys])
+    samples = np.concatenate([survey.without_fill() for survey in surveys])
     first, last = np.quantile(samples, (TAIL, 1 - TAIL)) if samples.size else (low, high)
     core = float(last - first)
     if core > 0 and first - low > LONG * core:

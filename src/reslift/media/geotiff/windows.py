@@ -60,7 +60,7 @@ class Raster(Protocol):
         ...
 
     def valid(self, numbers: Sequence[int], box: Box) -> NDArray[np.bool_]:
-        """Where those are data: not masked, and finite."""
+        """Where those are data: not masked, finite, and not the largest float."""
         ...
 
 

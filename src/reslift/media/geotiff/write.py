@@ -16,7 +16,7 @@ from reslift.files import part_name
 from reslift.media.base import Enlarger, Progress, Wishes
 from reslift.media.geotiff import file as files
 from reslift.media.geotiff import layout as layouts
-from reslift.media.geotiff import opacity, tables
+from reslift.media.geotiff import opacity, points, tables
 from reslift.media.geotiff.check import in_place
 from reslift.media.geotiff.plan import Work, windows
 from reslift.media.geotiff.windows import Band, Result, Source
@@ -36,17 +36,18 @@ def write(
     """
     import rasterio.shutil
 
-    cache = files.block_cache(work.raster, tiles.CELL)
+    cache, exact = files.block_cache(work.raster, tiles.CELL), keeps_samples(work)
     with files.environment(cache):
         if work.layout.kind != "cog":
-            _plain(work, enlarger, path, wishes, progress)
+            _plain(work, enlarger, path, wishes, progress, exact)
             _add_unwritten(work, path)
             files.check_whole(path, work.target)
             return
         with _scratch(path) as scratch:
             packed = "deflate" if work.layout.compression == "none" else "zstd"
             quick = replace(work.layout, kind="tiles", compression=packed, overviews=False)
-            _plain(replace(work, layout=quick), enlarger, scratch, wishes, progress)
+            plain = replace(work, layout=quick)
+            _plain(plain, enlarger, scratch, wishes, progress, exact)
             options = layouts.cog_creation(work.raster, work.layout, wishes.quality)
             with files.writing(work.target):
                 rasterio.shutil.copy(scratch, path, strict=False, **options)
@@ -56,11 +57,12 @@ def write(
 
 
 def _add_unwritten(work: Work, path: Path) -> None:
-    """What the source says and GDAL does not write."""
+    """What the source says and GDAL does not write, or not as it is."""
     with files.writing(work.target):
         tables.add(tables.of(work.raster.path), path)
         if opacity.is_multiplied(work.raster.path):
             opacity.mark_multiplied(path)
+        points.settle(path, work.raster.dataset, work.grid)
 
 
 @contextmanager
@@ -74,14 +76,18 @@ def _scratch(path: Path) -> Iterator[Path]:
 
 
 def _plain(
-    work: Work, enlarger: Enlarger, path: Path, wishes: Wishes, progress: Progress | None
+    work: Work,
+    enlarger: Enlarger,
+    path: Path,
+    wishes: Wishes,
+    progress: Progress | None,
+    exact: bool,
 ) -> None:
     import rasterio
     from rasterio.enums import Resampling
 
     raster = work.raster
     options = layouts.creation(raster, work.layout, work.grid, wishes.quality)
-    exact = keeps_samples(work)
     record = told(enlarger, raster.path, wishes, exact=exact, ratios=(work.grid.ratio,))
     with files.writing(work.target):
         target = rasterio.open(path, "w", **options)
@@ -92,7 +98,7 @@ def _plain(
             if record is not None:
                 target.update_tags(**{files.RECORD: record.as_json()})
         for bands in work.passes:
-            _enlarge(work, bands, enlarger, target, progress)
+            _enlarge(work, bands, enlarger, target, progress, exact)
         if work.has_mask:
             _write_mask(work, target)
     finally:
@@ -108,7 +114,12 @@ def _plain(
 
 
 def _enlarge(
-    work: Work, bands: Sequence[Band], enlarger: Enlarger, target: Any, progress: Progress | None
+    work: Work,
+    bands: Sequence[Band],
+    enlarger: Enlarger,
+    target: Any,
+    progress: Progress | None,
+    exact: bool,
 ) -> None:
     raster, grid = work.raster, work.grid
     in_order = sorted(range(len(bands)), key=lambda i: bands[i].number)
@@ -130,7 +141,6 @@ def _enlarge(
         return
     space = "rgb" if sum(band.is_color for band in through) == 3 else "gray"
     pixels = cast(Any, Source(raster, through))
-    exact = keeps_samples(work)
     enlarger.run(Planes(pixels, space, False), cast(Any, result), told, exact=exact)
 
 

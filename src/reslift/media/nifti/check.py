@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from reslift.limits import Limits
 from reslift.media.nifti.extension import texts
 from reslift.media.nifti.volume import TIMES, Volume, opened
-from reslift.pixels.agreement import Layer, bounds_of, of_pictures, of_values
+from reslift.pixels.agreement import Layer, bounds_of, known_of, of_pictures, of_values
 from reslift.pixels.regrid import Regrid
 
 TOLERANCE = 0.1
-SAME = ("datatype", "intent_code", "scl_slope", "scl_inter", "xyzt_units", "slice_code")
+"""Of a voxel of the source, by which a corner may lie elsewhere."""
+SAME = ("datatype", "intent_code", "scl_slope", "scl_inter", "xyzt_units", "dim_info", *TIMES)
 SAME_FLOATS = ("cal_max", "cal_min", "toffset", "intent_p1", "intent_p2", "intent_p3")
+TEXTS = ("intent_name", "aux_file", "descrip")
+GROWING = "descrip"
+"""That of a result says more behind it."""
 MANY = 10**12
 UNLIMITED = Limits(input_pixels=MANY, file_bytes=MANY, frames=MANY)
 
@@ -75,7 +79,7 @@ def _missing(source: Volume, result: Volume) -> Iterator[str]:
     folder = Path(tempfile.gettempdir())
     with source.voxels(folder) as before, result.voxels(folder) as after:
         for small, large in zip(source.planes(before), result.planes(after), strict=True):
-            moved += int((grid.nearest(np.isfinite(small)) != np.isfinite(large)).sum())
+            moved += int((grid.nearest(known_of(small)) != known_of(large)).sum())
         low, high = bounds_of((plane, None) for plane in source.planes(before))
         least, most = bounds_of((plane, None) for plane in result.planes(after))
     if moved:
@@ -99,10 +103,14 @@ def _header(source: Volume, result: Volume) -> Iterator[str]:
         was, now = float(before["pixdim"][axis]), float(after["pixdim"][axis])
         if axis <= int(before["dim"][0]) and was != now:
             yield f"the spacing along dimension {axis} was {was:g} and is {now:g}"
-    for axis in source.in_plane:
+    for field in TEXTS:
+        was, now = (bytes(header[field].tobytes()).rstrip(b"\0") for header in (before, after))
+        if now != was and not (field == GROWING and now.startswith(was)):
+            yield f"{field} is not that of the source"
+    for axis in range(3):
         ratio = result.sides[axis] / source.sides[axis]
         was, now = float(before["pixdim"][axis + 1]), float(after["pixdim"][axis + 1])
-        if abs(now * ratio - was) > TOLERANCE * abs(was):
+        if abs(now * ratio - was) > TOLERANCE / source.sides[axis] * abs(was):
             yield f"the spacing along axis {axis} was {was:g} and is {now:g} for {ratio:g} times"
 
 

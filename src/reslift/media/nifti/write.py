@@ -20,6 +20,7 @@ from reslift.media.nifti import halves
 from reslift.media.nifti.extension import texts, with_comment
 from reslift.media.nifti.volume import TIMES, Volume, damage_named
 from reslift.media.recorded import told
+from reslift.pixels.agreement import known_of
 from reslift.pixels.regrid import Regrid
 
 LONGEST_DESCRIPTION = 79
@@ -138,7 +139,7 @@ def _stored_bounds(header: Any, wanted: tuple[float, float]) -> Bounds:
 
 
 def _no_numbers(plane: NDArray[Any]) -> Mask | None:
-    return ~np.isfinite(plane) if plane.dtype.kind == "f" else None
+    return ~known_of(plane) if plane.dtype.kind == "f" else None
 
 
 def enlarged_header(volume: Volume, grid: Regrid, model: str) -> Any:
