@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = (2, 3, 4)
-MOST_WEIGHTS = 12_000_000
+MOST_WEIGHTS = 25_000_000
 
 pytest.importorskip("build")
 pytest.importorskip("hatchling")
