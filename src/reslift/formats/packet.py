@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from reslift.formats.turn import SWAPS_SIDES, placed
+
 MOST_BYTES = 1 << 18
 ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[2-8]")
 SIDES = tuple(
@@ -39,7 +41,7 @@ def upright(xmp: bytes, orientation: int = 1) -> bytes:
     if orientation == 1 or len(xmp) > MOST_BYTES:
         return xmp
     xmp = _changed(xmp, AREA, lambda area: _turned_area(area, orientation))
-    if orientation >= 5:
+    if orientation >= SWAPS_SIDES:
         xmp = _changed(xmp, APPLIED, _exchanged)
     return CORNER.sub(lambda found: found[1] + _turned_corner(found[2], orientation), xmp)
 
@@ -97,14 +99,9 @@ def _turned_corner(text: bytes, orientation: int) -> bytes:
 
 
 def _turned(region: Rectangle, orientation: int) -> Rectangle:
-    x, y, width, height = region
-    if orientation >= 5:
-        x, y, width, height = y, x, height, width
-    if orientation in (2, 3, 6, 7):
-        x = 1 - x
-    if orientation in (3, 4, 7, 8):
-        y = 1 - y
-    return x, y, width, height
+    x, y, *extent = region
+    width, height = extent[::-1] if orientation >= SWAPS_SIDES else extent
+    return *placed(x, y, orientation), width, height
 
 
 def _exchanged(sides: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """EXIF tags that count in pixels: where the subject is, and how fine the sensor was.
 
-    turned ──► cut ──► scaled        each changes the sizes of the block with them
+    turned ──► cut ──► scaled
 
 All are patched in place. What a writer gave another type, or a value beyond it, stays as it is.
 """
@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from reslift.errors import InputError
 from reslift.formats.ifd import Entry, Structure, rational
+from reslift.formats.turn import SWAPS_SIDES, placed
 
 Directory = dict[int, Entry]
 WIDTH, HEIGHT = 40962, 40963
@@ -37,20 +38,16 @@ def turn(block: bytearray, structure: Structure, directory: Directory, orientati
     sides = sides_of(structure, directory)
     if sides is None:
         return
-    width, height = sides[::-1] if orientation >= 5 else sides
+    swapped = orientation >= SWAPS_SIDES
+    width, height = sides[::-1] if swapped else sides
 
     def moved(values: Values) -> Values:
-        (x, y), extent = values[:2], values[2:]
-        if orientation >= 5:
-            x, y, extent = y, x, extent[::-1]
-        if orientation in (2, 3, 6, 7):
-            x = width - 1 - x
-        if orientation in (3, 4, 7, 8):
-            y = height - 1 - y
-        return (x, y, *extent)
+        x, y = ((value + 0.5) / side for value, side in zip(values[:2], sides, strict=True))
+        x, y = placed(x, y, orientation)
+        return (x * width - 0.5, y * height - 0.5, *(values[2:][::-1] if swapped else values[2:]))
 
     _subject(block, structure, directory, moved)
-    if orientation >= 5:
+    if swapped:
         _put_sides(block, structure, directory, width, height)
         exchange(block, directory.get(FINENESS[0]), directory.get(FINENESS[1]))
 
@@ -72,7 +69,7 @@ def cut(
 def scale(
     block: bytearray, structure: Structure, directory: Directory, width: int, height: int
 ) -> None:
-    """As to a picture of width × height."""
+    """As to a picture of width × height; the sizes themselves are left to `put`."""
     sides = sides_of(structure, directory)
     if sides is None:
         return
@@ -88,7 +85,6 @@ def scale(
         entry = directory.get(tag)
         if entry is not None and (entry.kind, entry.count) == (5, 1) and side != was:
             _put_fineness(block, structure, entry, Fraction(side, was))
-    _put_sides(block, structure, directory, width, height)
 
 
 def _subject(
